@@ -1,0 +1,143 @@
+"""What is known of a training job: what it asks for, what was decided before, and the pods that are there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from trainpush.model.nodes import Toleration
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Name of a namespaced object; orders by namespace, then name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """As kubectl writes it."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """Workers that start together or not at all; all alike."""
+
+    pool: str
+    workers: int
+    request: Mapping[str, int]
+    """Per worker, in thousandths; holds one of the resource `pods`."""
+    accelerator: str
+    accelerators_per_worker: int
+    required: str | None = None
+    """Alias of the level that one domain of must hold the whole gang."""
+    preferred: str | None = None
+    """Alias of the level at which the search begins; None means the host."""
+    products: frozenset[str] = frozenset()
+    """Accelerator products that will do; empty means any."""
+    tolerations: tuple[Toleration, ...] = ()
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators of the whole gang."""
+        return self.workers * self.accelerators_per_worker
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request cannot be taken as it stands; the message names the field and the remedy."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a gang runs: one node per worker, in rank order."""
+
+    nodes: tuple[str, ...]
+    level: str
+    """Alias of the innermost level of which one domain holds the gang, or `pool`."""
+    domain: str
+    since: datetime
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the job's status says: decisions of earlier cycles."""
+
+    attempt: int = 0
+    """Number of the latest attempt; 0 before the first placement."""
+    placement: Placement | None = None
+    has_run: bool = False
+    """Whether every worker of this attempt was seen running."""
+    failures: int = 0
+    infrastructure: int = 0
+    """Restarts that were nobody's fault: evictions, lost nodes, deleted pods."""
+    outcome: Outcome | None = None
+    hold_until: datetime | None = None
+    """No new placement before this time, after one that could not be bound."""
+    last: Refusal | None = None
+    """Reason and message that explained the latest failure or rollback."""
+
+
+class Phase(StrEnum):
+    """Phase of a pod, as in core/v1."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One pod of a gang as it is seen."""
+
+    name: str
+    uid: str
+    attempt: int
+    rank: int
+    phase: Phase = Phase.PENDING
+    node: str | None = None
+    deleting: bool = False
+    disrupted: bool = False
+    """Ended by the cluster (eviction, node loss, preemption), not by its program."""
+    message: str = ""
+    """What the kubelet or the scheduler says: exit code, waiting reason, why it is not bound."""
+    report: Mapping[str, object] = field(default_factory=dict)
+    """The JSON object of the program's termination message, if it left one."""
+    request: Mapping[str, int] = field(default_factory=dict)
+    """What the pod itself requests, in thousandths."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still run or start, and so holds its accelerators."""
+        return self.phase not in {Phase.SUCCEEDED, Phase.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A TrainPushJob with all that a decision on it may look at."""
+
+    key: Key
+    uid: str
+    created_at: datetime
+    request: Gang | Refusal
+    suspend: bool = False
+    deleting: bool = False
+    max_restarts: int = 3
+    recorded: Recorded = Recorded()
+    workers: tuple[Worker, ...] = ()
+    """Its pods of all attempts, by (attempt, rank)."""
+    trouble: str = ""
+    """What the API server said when it last refused a child; empty once one went through."""

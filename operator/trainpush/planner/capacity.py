@@ -1,0 +1,91 @@
+"""How many workers each node could take, and why the others take none."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import Amounts, Node, NodeTable
+from trainpush.model.workload import Gang
+
+Slots = NDArray[np.int64]
+"""Workers that would fit, one entry per node in table order."""
+
+
+class Hindrance(IntEnum):
+    """Why a node takes no worker, in the order in which the checks are made; the first one counts."""
+
+    NONE = 0
+    NOT_READY = 1
+    CORDONED = 2
+    TAINTED = 3
+    OTHER_PRODUCT = 4
+    TOO_SMALL = 5
+
+
+_PASSING = {Hindrance.NONE, Hindrance.NOT_READY, Hindrance.CORDONED}
+"""What a node may get over without anybody changing the job or the pool."""
+
+
+def hindrances(table: NodeTable, gang: Gang) -> NDArray[np.int8]:
+    """The first hindrance of each node, whatever runs there now."""
+    whole = slots(table, gang, np.zeros_like(table.used))
+    found = [_hindrance(node, gang) for node in table.nodes]
+    result = np.array(found, dtype=np.int8)
+    result[(result == Hindrance.NONE) & (whole == 0)] = Hindrance.TOO_SMALL
+    return result
+
+
+def may_ever_take(blocked: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Which nodes could take a worker once they are ready, uncordoned and empty."""
+    return np.isin(blocked, list(_PASSING))
+
+
+def slots(table: NodeTable, gang: Gang, used: Amounts) -> Slots:
+    """Workers that fit into what is not `used`, hindrances aside."""
+    request = np.array([gang.request.get(name, 0) for name in table.resources], dtype=np.int64)
+    if set(gang.request) - set(table.resources) or not len(table.nodes):
+        return np.zeros(len(table.nodes), dtype=np.int64)
+    asked = request > 0
+    free = np.maximum(table.allocatable[asked] - used[asked], 0)
+    fits: Slots = (free // request[asked, None]).min(axis=0)
+    return fits
+
+
+def _hindrance(node: Node, gang: Gang) -> Hindrance:
+    if not node.ready:
+        return Hindrance.NOT_READY
+    if node.cordoned:
+        return Hindrance.CORDONED
+    if not _is_tolerated(node, gang):
+        return Hindrance.TAINTED
+    if gang.products and node.product not in gang.products:
+        return Hindrance.OTHER_PRODUCT
+    return Hindrance.NONE
+
+
+def _is_tolerated(node: Node, gang: Gang) -> bool:
+    return all(any(toleration.covers(taint) for toleration in gang.tolerations) for taint in node.taints)
+
+
+def column(table: NodeTable, amounts: Amounts, resource: str) -> Amounts:
+    """The row of one resource, zeros where no node has it."""
+    if resource not in table.resources:
+        return np.zeros(len(table.nodes), dtype=np.int64)
+    row: Amounts = amounts[table.resources.index(resource)]
+    return row
+
+
+def sums(values: NDArray[np.int64], starts: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The sum of `values` over each domain that `starts` bounds."""
+    if not len(starts):
+        return np.zeros(0, dtype=np.int64)
+    total: NDArray[np.int64] = np.add.reduceat(values, starts)
+    return total
+
+
+def tally(parts: Sequence[tuple[int, str]]) -> str:
+    """Counts and what they count, largest first: `9 are cordoned, 2 are not ready`."""
+    shown = sorted((part for part in parts if part[0]), key=lambda part: (-part[0], part[1]))
+    return ", ".join(f"{count} {what}" for count, what in shown)

@@ -1,0 +1,58 @@
+"""What is taken on the nodes of a pool: pods that are bound, and placements that were decided."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.workload import Gang, Job, Placement
+
+
+def used_amounts(table: NodeTable, jobs: Iterable[Job]) -> Amounts:
+    """`table.used` (everything that is no worker) plus all that `jobs` hold: shape (resources, nodes).
+
+    A placed gang holds its whole place from the decision to its end, whether its pods exist yet or not.
+    Other live workers, leftovers of earlier attempts, count where they are bound.
+    """
+    used = table.used.copy()
+    index = {name: i for i, name in enumerate(table.names)}
+    for job in jobs:
+        placement = _held_place(job)
+        if placement and isinstance(job.request, Gang):
+            take(table, used, _counts(placement.nodes, index), job.request.request)
+        _take_leftovers(table, used, job, placement, index)
+    return used
+
+
+def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
+    """Add workers with `request` each to `used`, in place."""
+    for row, resource in enumerate(table.resources):
+        amount = request.get(resource, 0)
+        if amount:
+            for node, workers in workers_by_node.items():
+                used[row, node] += amount * workers
+
+
+def _held_place(job: Job) -> Placement | None:
+    return None if job.recorded.outcome else job.recorded.placement
+
+
+def _counts(nodes: Sequence[str], index: Mapping[str, int]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for name in nodes:
+        if name in index:
+            counts[index[name]] = counts.get(index[name], 0) + 1
+    return counts
+
+
+def _take_leftovers(
+    table: NodeTable, used: Amounts, job: Job, placement: Placement | None, index: Mapping[str, int]
+) -> None:
+    for worker in job.workers:
+        if not worker.is_live or worker.node is None or worker.node not in index:
+            continue
+        if placement and isinstance(job.request, Gang) and _covers(placement, worker.rank, worker.node):
+            continue
+        take(table, used, {index[worker.node]: 1}, worker.request)
+
+
+def _covers(placement: Placement, rank: int, node: str) -> bool:
+    return rank < len(placement.nodes) and placement.nodes[rank] == node

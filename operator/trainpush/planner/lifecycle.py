@@ -1,0 +1,233 @@
+"""What becomes of one job that needs no new place: the story of a gang from its pods to its end.
+
+A gang is whole or it is nothing: a worker that fails, vanishes or is being deleted ends the attempt,
+and the next one begins when no pod of the old one lives any more.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from trainpush.model.plan import Act, Decision, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+
+BIND_TIMEOUT = timedelta(seconds=120)
+"""A gang whose pods are not all bound by then gives its place back."""
+RESTART_DELAY = timedelta(seconds=5)
+"""Wait before the second restart; doubles with each further one."""
+RESTART_DELAY_MAX = timedelta(minutes=5)
+
+
+def ended(job: Job) -> Decision:
+    """A job that is over stays as it is; its finished pods stay for their logs."""
+    stage = Stage.COMPLETE if job.recorded.outcome is Outcome.COMPLETE else Stage.FAILED
+    if stage is Stage.COMPLETE:
+        verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
+    else:
+        last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
+        verdict = Verdict(last.reason, last.message)
+    live = [worker for worker in job.workers if worker.is_live]
+    return replace(_standing(job, stage, verdict), acts=_removals(live))
+
+
+def suspended(job: Job) -> Decision:
+    """All pods go, and the place with them."""
+    verdict = Verdict(Reason.SUSPENDED, "spec.suspend is set; set it to false to queue the job")
+    return replace(_without_place(job, Stage.SUSPENDED, verdict), acts=_removals(job.workers))
+
+
+def refused(job: Job, refusal: Refusal) -> Decision:
+    """The request cannot be taken; whatever is left of earlier attempts goes."""
+    verdict = Verdict(refusal.reason, refusal.message)
+    return replace(_without_place(job, Stage.REFUSED, verdict), acts=_removals(job.workers))
+
+
+def stranded(job: Job, refusal: Refusal) -> Decision:
+    """What runs goes on running, although this version cannot make sense of its spec; no pod is made or deleted."""
+    running = sum(w.phase is Phase.RUNNING and w.attempt == job.recorded.attempt for w in job.workers)
+    stage = Stage.RUNNING if job.recorded.has_run else Stage.STARTING
+    return replace(_standing(job, stage, Verdict(refusal.reason, refusal.message)), running=running)
+
+
+def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
+    """The gang waits for a place."""
+    decision = _without_place(job, Stage.QUEUED, verdict)
+    return replace(decision, acts=_removals(_stale(job, job.recorded.attempt + 1)), wake_at=wake_at)
+
+
+def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
+    """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
+    verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
+    return replace(
+        _standing(job, Stage.STARTING, verdict),
+        attempt=job.recorded.attempt + 1,
+        placement=placement,
+        running=0,
+        has_run=False,
+        acts=_removals(_stale(job, job.recorded.attempt + 1)),
+    )
+
+
+def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
+    """A gang that has a place: start it, watch it, restart it or end it."""
+    mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
+    if all_succeeded(mine, gang):
+        verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
+        return replace(_standing(job, Stage.COMPLETE, verdict), outcome=Outcome.COMPLETE)
+    if fault := _fault(job, mine, gang):
+        return _after_fault(job, placement, fault, now)
+    if _is_unbound(mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
+        return _rolled_back(job, mine)
+    return _on_its_way(job, gang, placement, mine, now)
+
+
+def all_succeeded(workers: list[Worker], gang: Gang) -> bool:
+    """Whether every rank ended with success."""
+    return {worker.rank for worker in workers if worker.phase is Phase.SUCCEEDED} == set(range(gang.workers))
+
+
+def _fault(job: Job, mine: list[Worker], gang: Gang) -> tuple[bool, str] | None:
+    """What ended this attempt, if something did: (nobody's fault, message)."""
+    failed = [worker for worker in mine if worker.phase is Phase.FAILED]
+    for worker in sorted(failed, key=lambda worker: (worker.disrupted, worker.rank)):
+        return worker.disrupted, f"worker {worker.rank} failed: {worker.message or 'no exit code known'}"
+    for worker in mine:
+        if worker.deleting:
+            return True, f"pod {worker.name} was deleted"
+    missing = set(range(gang.workers)) - {worker.rank for worker in mine}
+    if job.recorded.has_run and missing:
+        return True, f"the pod of worker {min(missing)} vanished"
+    return None
+
+
+def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: datetime) -> Decision:
+    blameless, message = fault
+    failures = job.recorded.failures + (0 if blameless else 1)
+    if failures > job.max_restarts:
+        last = Refusal(Reason.MAX_RESTARTS_EXCEEDED, f"attempt {job.recorded.attempt}: {message}")
+        verdict = Verdict(last.reason, last.message)
+        return replace(
+            _standing(job, Stage.FAILED, verdict),
+            outcome=Outcome.FAILED,
+            failures=failures,
+            last=last,
+            running=0,
+        )
+    last = Refusal(Reason.RESTARTING, f"attempt {job.recorded.attempt} ended: {message}")
+    return replace(
+        _standing(job, Stage.RESTARTING, Verdict(last.reason, last.message)),
+        attempt=job.recorded.attempt + 1,
+        placement=replace(placement, since=now),
+        failures=failures,
+        infrastructure=job.recorded.infrastructure + (1 if blameless else 0),
+        running=0,
+        has_run=False,
+        last=last,
+    )
+
+
+def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
+    unbound = next((worker for worker in mine if worker.node is None), None)
+    said = (unbound.message if unbound else "") or job.trouble or "kube-scheduler gave no reason"
+    seconds = int(BIND_TIMEOUT.total_seconds())
+    last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {seconds} s: {said}")
+    decision = _without_place(job, Stage.QUEUED, Verdict(last.reason, last.message))
+    return replace(decision, last=last)
+
+
+def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
+    begun = [worker for worker in mine if worker.phase in {Phase.RUNNING, Phase.SUCCEEDED}]
+    decision = _standing(job, *_progress(job, gang, placement, mine, len(begun)))
+    stale = _stale(job, job.recorded.attempt)
+    decision = replace(
+        decision,
+        running=sum(worker.phase is Phase.RUNNING for worker in mine),
+        has_run=job.recorded.has_run or len(begun) == gang.workers,
+        acts=_removals(stale),
+    )
+    if any(worker.is_live for worker in stale):
+        return decision
+    starts_at = placement.since + _delay(job.recorded)
+    if now < starts_at:
+        return replace(decision, wake_at=starts_at)
+    wake_at = starts_at + BIND_TIMEOUT if _is_unbound(mine, gang) else None
+    return replace(decision, acts=(*decision.acts, *_makings(job, placement, mine)), wake_at=wake_at)
+
+
+def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], begun: int) -> tuple[Stage, Verdict]:
+    if begun == gang.workers:
+        return Stage.RUNNING, Verdict(Reason.RUNNING, f"{gang.workers} workers run in {_site(placement)}")
+    if job.trouble:
+        return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
+    troubles = Counter(worker.message for worker in mine if worker.phase is Phase.PENDING and worker.message)
+    said = f": {troubles.most_common(1)[0][0]}" if troubles else ""
+    where = f"placed in {_site(placement)}; {begun}/{gang.workers} workers run{said}"
+    if job.recorded.last and job.recorded.last.reason == Reason.RESTARTING:
+        return Stage.RESTARTING, Verdict(Reason.RESTARTING, f"{job.recorded.last.message}; {where}")
+    return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
+
+
+def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[Act]:
+    there = {worker.rank for worker in mine}
+    attempt = job.recorded.attempt
+    pods: list[Act] = [MakeWorker(attempt, r, node) for r, node in enumerate(placement.nodes) if r not in there]
+    return [MakeService(), *pods] if pods else []
+
+
+def _stale(job: Job, attempt: int) -> list[Worker]:
+    """Pods that must go before `attempt` may start; the last attempt's failed pods stay for their logs."""
+    return [
+        worker
+        for worker in job.workers
+        if worker.attempt != attempt and (worker.is_live or worker.attempt < attempt - 1)
+    ]
+
+
+def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[Act, ...]:
+    return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
+
+
+def _is_unbound(mine: list[Worker], gang: Gang) -> bool:
+    return sum(worker.node is not None for worker in mine) < gang.workers
+
+
+def _delay(recorded: Recorded) -> timedelta:
+    restarts = recorded.failures + recorded.infrastructure
+    if restarts <= 1:
+        return timedelta(0)
+    doublings: int = min(restarts - 2, 10)
+    return min(RESTART_DELAY * (1 << doublings), RESTART_DELAY_MAX)
+
+
+def _site(placement: Placement) -> str:
+    return f"{placement.level} {placement.domain}" if placement.domain != placement.level else "the pool"
+
+
+def _standing(job: Job, stage: Stage, verdict: Verdict) -> Decision:
+    """A decision that leaves everything recorded as it is."""
+    recorded = job.recorded
+    return Decision(
+        key=job.key,
+        stage=stage,
+        verdict=verdict,
+        attempt=recorded.attempt,
+        placement=recorded.placement,
+        failures=recorded.failures,
+        infrastructure=recorded.infrastructure,
+        outcome=recorded.outcome,
+        has_run=recorded.has_run,
+        last=recorded.last,
+        report=_report(job),
+    )
+
+
+def _without_place(job: Job, stage: Stage, verdict: Verdict) -> Decision:
+    return replace(_standing(job, stage, verdict), placement=None, has_run=False)
+
+
+def _report(job: Job) -> dict[str, object]:
+    """What the lowest rank of the latest attempt that left a report said."""
+    reports = sorted((-worker.attempt, worker.rank, worker.name) for worker in job.workers if worker.report)
+    found = next((w for w in job.workers if reports and w.name == reports[0][2]), None)
+    return dict(found.report) if found else {}

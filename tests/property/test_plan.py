@@ -1,0 +1,145 @@
+"""What holds of every plan, whatever the cluster."""
+
+import itertools
+import random
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.build import GPU, NOW
+from support.strategies import snapshots
+from trainpush.model.nodes import HOST
+from trainpush.model.plan import MakeWorker, Plan
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Gang, Job, Placement, Recorded
+from trainpush.planner import capacity, ledger
+from trainpush.planner.plan import plan
+
+
+def applied(snapshot: Snapshot, decided: Plan) -> Snapshot:
+    """The snapshot after the statuses of `decided` were written; pods as before."""
+    by_key = {decision.key: decision for decision in decided.decisions}
+    return replace(snapshot, jobs=tuple(_recorded(job, by_key.get(job.key)) for job in snapshot.jobs))
+
+
+def _recorded(job: Job, decision: object) -> Job:
+    if decision is None:
+        return job
+    kept = ("attempt", "placement", "has_run", "failures", "infrastructure", "outcome", "last")
+    return replace(job, recorded=Recorded(**{name: getattr(decision, name) for name in kept}))
+
+
+def new_places(snapshot: Snapshot, decided: Plan) -> list[tuple[Gang, Placement]]:
+    """Gangs that got a place in this plan."""
+    jobs = {job.key: job for job in snapshot.jobs}
+    return [
+        (job.request, decision.placement)
+        for decision in decided.decisions
+        if decision.placement
+        and decision.placement.since == NOW
+        and isinstance((job := jobs[decision.key]).request, Gang)
+        and (job.recorded.placement is None or job.recorded.placement.nodes != decision.placement.nodes)
+    ]
+
+
+@given(snapshots())
+def test_every_job_has_exactly_one_verdict(snapshot: Snapshot) -> None:
+    """With a reason and a message, unless it is being deleted."""
+    decided = plan(snapshot, NOW)
+    assert [d.key for d in decided.decisions] == sorted(job.key for job in snapshot.jobs if not job.deleting)
+    assert all(d.verdict.reason and d.verdict.message for d in decided.decisions)
+
+
+@given(snapshots())
+def test_a_gang_is_placed_whole_or_not_at_all(snapshot: Snapshot) -> None:
+    """One node per worker, each fit for work, in rank order along the topology."""
+    table = snapshot.pools[0].table
+    for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
+        assert len(placement.nodes) == gang.workers
+        positions = [table.names.index(node) for node in placement.nodes]
+        assert positions == sorted(positions)
+        assert not capacity.hindrances(table, gang)[positions].any()
+
+
+@given(snapshots())
+def test_a_required_level_is_kept(snapshot: Snapshot) -> None:
+    """All nodes of the gang lie in one domain of it."""
+    table = snapshot.pools[0].table
+    for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
+        if gang.required:
+            level = table.levels[table.level_index(gang.required) or 0]
+            positions = [table.names.index(node) for node in placement.nodes]
+            assert len(set(np.searchsorted(level.starts, positions, side="right"))) == 1
+
+
+@given(snapshots())
+def test_no_node_is_filled_beyond_its_capacity(snapshot: Snapshot) -> None:
+    """New places never push a node over; one that was over before gets nothing."""
+    decided = plan(snapshot, NOW)
+    table = snapshot.pools[0].table
+    row = table.resources.index(GPU) if GPU in table.resources else None
+    after = ledger.used_amounts(table, applied(snapshot, decided).jobs)
+    for _, placement in new_places(snapshot, decided):
+        for node in placement.nodes:
+            assert row is not None
+            assert after[row, table.names.index(node)] <= table.allocatable[row, table.names.index(node)]
+
+
+@given(snapshots(), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_matter(snapshot: Snapshot, shuffle: random.Random) -> None:
+    """Same snapshot, same plan."""
+    jobs = list(snapshot.jobs)
+    shuffle.shuffle(jobs)
+    assert plan(replace(snapshot, jobs=tuple(jobs)), NOW) == plan(snapshot, NOW)
+
+
+@given(snapshots())
+def test_planning_comes_to_rest(snapshot: Snapshot) -> None:
+    """With pods as they are, decisions settle within a few cycles: nothing to do means no writes."""
+    seen = [plan(snapshot, NOW)]
+    for _ in range(6):
+        snapshot = applied(snapshot, seen[-1])
+        seen.append(plan(snapshot, NOW))
+    assert seen[-1].decisions == seen[-2].decisions
+
+
+@given(snapshots())
+def test_pods_are_made_only_where_the_status_said_before(snapshot: Snapshot) -> None:
+    """First written, then carried out; never beside a living pod of another attempt."""
+    jobs = {job.key: job for job in snapshot.jobs}
+    for decision in plan(snapshot, NOW).decisions:
+        job = jobs[decision.key]
+        for act in decision.acts:
+            if isinstance(act, MakeWorker):
+                assert job.recorded.placement
+                assert (act.attempt, act.node) == (job.recorded.attempt, job.recorded.placement.nodes[act.rank])
+                assert not any(w.is_live for w in job.workers if w.attempt != act.attempt)
+
+
+@given(snapshots())
+def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> None:
+    """No gang spans more hosts than the fewest that could hold it in the domain it got."""
+    snapshot = replace(snapshot, jobs=snapshot.jobs[:1])
+    table = snapshot.pools[0].table
+    for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
+        used = ledger.used_amounts(table, snapshot.jobs)
+        room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
+        inside = _domain_of(snapshot, placement)
+        fewest = next(
+            size
+            for size in range(1, len(inside) + 1)
+            if any(sum(room[i] for i in chosen) >= gang.workers for chosen in itertools.combinations(inside, size))
+        )
+        children_matter = placement.level not in {"rack", HOST}
+        assert len(set(placement.nodes)) == fewest or children_matter
+
+
+def _domain_of(snapshot: Snapshot, placement: Placement) -> list[int]:
+    table = snapshot.pools[0].table
+    level = table.levels[table.level_index(placement.level) or 0]
+    first = table.names.index(placement.nodes[0])
+    index = int(np.searchsorted(level.starts, first, side="right")) - 1
+    where = level.slice_of(index, len(table.nodes))
+    return list(range(where.start, where.stop))

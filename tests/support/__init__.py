@@ -1,0 +1,1 @@
+"""What tests share: builders, strategies, and the harness around real clusters."""

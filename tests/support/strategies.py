@@ -1,0 +1,96 @@
+"""Hypothesis strategies: small clusters in every state, with jobs in every stage."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool
+from trainpush.model.nodes import Node, Taint
+from trainpush.model.snapshot import Pool, Snapshot
+from trainpush.model.workload import Job, Phase, Recorded, Worker
+
+_TAINT = (Taint("maintenance", "", "NoSchedule"),)
+
+
+@st.composite
+def nodes(draw: st.DrawFn, index: int) -> Node:
+    """A node somewhere in two blocks of two racks, mostly fit for work."""
+    return a_node(
+        f"n{index}",
+        gpus=draw(st.sampled_from([4, 8])),
+        rack=draw(st.sampled_from(["r1", "r2", None])),
+        block=draw(st.sampled_from(["b1", "b2"])),
+        ready=draw(st.integers(0, 9)) > 0,
+        cordoned=draw(st.integers(0, 9)) == 0,
+        taints=_TAINT if draw(st.integers(0, 9)) == 0 else (),
+    )
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> Pool:
+    """Up to six nodes, some of whose GPUs others use."""
+    made = [draw(nodes(i)) for i in range(draw(st.integers(0, 6)))]
+    used = {node.name: draw(st.integers(0, 4)) for node in made}
+    return a_pool(*made, used=used)
+
+
+@st.composite
+def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ...]:
+    """Pods of this attempt and the one before, in any phase, each rank at most once an attempt."""
+    found = []
+    for number in (attempt - 1, attempt):
+        for rank, node in enumerate(names):
+            if number > 0 and draw(st.booleans()):
+                found.append(
+                    Worker(
+                        name=f"w{rank}-a{number}",
+                        uid=f"w{rank}-a{number}-{draw(st.integers(0, 3))}",
+                        attempt=number,
+                        rank=rank,
+                        phase=draw(st.sampled_from(list(Phase))),
+                        node=draw(st.sampled_from([node, None])),
+                        deleting=draw(st.booleans()),
+                        disrupted=draw(st.booleans()),
+                    )
+                )
+    return tuple(found)
+
+
+@st.composite
+def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
+    """A job that waits, or holds a place on some of `names` with any pods."""
+    gang = a_gang(
+        workers=draw(st.integers(1, 4)),
+        gpus=draw(st.sampled_from([1, 2, 4, 8])),
+        required=draw(st.sampled_from([None, None, "rack", "block", "host"])),
+    )
+    recorded = Recorded()
+    if names and draw(st.booleans()):
+        chosen = [draw(st.sampled_from(names)) for _ in range(gang.workers)]
+        recorded = Recorded(
+            attempt=draw(st.integers(1, 3)),
+            placement=a_placement(*chosen, age=draw(st.sampled_from([0, 200]))),
+            has_run=draw(st.booleans()),
+            failures=draw(st.integers(0, 4)),
+        )
+    return a_job(
+        f"job{index}",
+        gang,
+        age=draw(st.integers(0, 3)),
+        suspend=draw(st.integers(0, 9)) == 0,
+        deleting=draw(st.integers(0, 9)) == 0,
+        recorded=recorded,
+        workers=draw(workers(recorded.attempt, list(recorded.placement.nodes) if recorded.placement else [])),
+    )
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """One pool, up to five jobs."""
+    pool = draw(pools())
+    names = list(pool.table.names)
+    made = [draw(jobs(i, names)) for i in range(draw(st.integers(0, 5)))]
+    return Snapshot(pools=(pool,), jobs=tuple(made))
+
+
+LATER = NOW + timedelta(hours=1)

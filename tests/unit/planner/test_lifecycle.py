@@ -1,0 +1,208 @@
+"""From placed to done: what each state of the pods leads to."""
+
+from datetime import timedelta
+
+from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
+from trainpush.model.plan import Decision, MakeService, MakeWorker, RemoveWorker, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Job, Outcome, Phase, Recorded, Refusal
+from trainpush.planner.plan import plan
+
+NODES = three_racks(4)
+
+
+def decide(job: Job, **changes: object) -> Decision:
+    """The plan's decision on the only job of a rack of four nodes."""
+    from dataclasses import replace
+
+    return plan(a_cluster(replace(job, **changes), pool=a_pool(*NODES)), NOW).decisions[0]  # type: ignore[arg-type]
+
+
+def removed(decision: Decision) -> set[str]:
+    """Names of pods that go."""
+    return {act.name for act in decision.acts if isinstance(act, RemoveWorker)}
+
+
+def made(decision: Decision) -> list[tuple[int, int, str]]:
+    """Pods that come."""
+    return [(act.attempt, act.rank, act.node) for act in decision.acts if isinstance(act, MakeWorker)]
+
+
+TWO = placed_job("r1-n0", "r1-n1")
+
+
+def test_pods_follow_the_recorded_place() -> None:
+    """Service first, then a pod per rank on its node."""
+    decision = decide(TWO)
+    assert decision.acts[0] == MakeService()
+    assert made(decision) == [(1, 0, "r1-n0"), (1, 1, "r1-n1")]
+    assert decision.wake_at == NOW + timedelta(seconds=120)
+
+
+def test_a_fresh_place_makes_no_pod_before_it_is_recorded() -> None:
+    """First written, then carried out."""
+    assert made(decide(a_job())) == []
+
+
+def test_only_missing_pods_are_made() -> None:
+    """After a crash in the middle."""
+    assert made(decide(TWO, workers=(a_worker(0, Phase.PENDING),))) == [(1, 1, "r1-n1")]
+
+
+def test_running_when_all_run() -> None:
+    """One of two is not enough."""
+    assert decide(TWO, workers=(a_worker(0), a_worker(1, Phase.PENDING))).stage is Stage.STARTING
+    both = decide(TWO, workers=(a_worker(0), a_worker(1)))
+    assert (both.stage, both.has_run, both.running, both.acts) == (Stage.RUNNING, True, 2, ())
+
+
+def test_done_when_all_succeeded() -> None:
+    """One that is still at work keeps the job running."""
+    done, busy = a_worker(0, Phase.SUCCEEDED), a_worker(1)
+    assert decide(TWO, workers=(done, busy)).stage is Stage.RUNNING
+    decision = decide(TWO, workers=(done, a_worker(1, Phase.SUCCEEDED, report={"step": 3})))
+    assert (decision.stage, decision.outcome, decision.report) == (Stage.COMPLETE, Outcome.COMPLETE, {"step": 3})
+
+
+def test_a_failed_worker_begins_a_new_attempt_in_place() -> None:
+    """Same nodes, next number, one failure counted."""
+    decision = decide(TWO, workers=(a_worker(0), a_worker(1, Phase.FAILED, message="exit code 3")))
+    assert (decision.stage, decision.attempt, decision.failures) == (Stage.RESTARTING, 2, 1)
+    assert decision.placement
+    assert decision.placement.nodes == ("r1-n0", "r1-n1")
+    assert "worker 1 failed: exit code 3" in decision.verdict.message
+
+
+def test_eviction_is_nobodys_fault() -> None:
+    """Counted apart, and free of maxRestarts."""
+    evicted = a_worker(1, Phase.FAILED, disrupted=True)
+    decision = decide(TWO, workers=(a_worker(0), evicted), max_restarts=0)
+    assert (decision.stage, decision.failures, decision.infrastructure) == (Stage.RESTARTING, 0, 1)
+
+
+def test_a_real_failure_counts_even_beside_an_eviction() -> None:
+    """Who ends on its own is to blame."""
+    workers = (a_worker(0, Phase.FAILED, disrupted=True), a_worker(1, Phase.FAILED, message="exit code 1"))
+    assert decide(TWO, workers=workers).failures == 1
+
+
+def test_a_deleted_pod_restarts_the_gang() -> None:
+    """By kubectl or by a drain."""
+    assert decide(TWO, workers=(a_worker(0), a_worker(1, deleting=True))).infrastructure == 1
+
+
+def test_a_vanished_pod_restarts_a_gang_that_ran() -> None:
+    """The others would wait for it for ever."""
+    ran = placed_job("r1-n0", "r1-n1", has_run=True)
+    assert decide(ran, workers=(a_worker(0),)).infrastructure == 1
+
+
+def test_too_many_failures_end_the_job() -> None:
+    """The bound is the number of restarts, not of attempts."""
+    job = placed_job("r1-n0", failures=3)
+    decision = decide(job, workers=(a_worker(0, Phase.FAILED, message="exit code 3"),))
+    assert (decision.stage, decision.outcome, decision.failures) == (Stage.FAILED, Outcome.FAILED, 4)
+    assert decision.verdict.reason == Reason.MAX_RESTARTS_EXCEEDED
+
+
+def test_the_next_attempt_waits_for_the_last_pod_of_the_old() -> None:
+    """No two attempts live at once."""
+    job = placed_job("r1-n0", "r1-n1", attempt=2)
+    old = (a_worker(0, deleting=True), a_worker(1))
+    decision = decide(job, workers=old)
+    assert removed(decision) == {"job-worker-1-a1"}
+    assert made(decision) == []
+    assert len(made(decide(job))) == 2
+
+
+def test_a_failed_pod_stays_for_its_logs_until_the_attempt_after_next() -> None:
+    """`kubectl logs` of what just failed must work."""
+    failed = a_worker(1, Phase.FAILED)
+    assert removed(decide(placed_job("r1-n0", "r1-n1", attempt=2), workers=(failed,))) == set()
+    assert removed(decide(placed_job("r1-n0", "r1-n1", attempt=3), workers=(failed,))) == {failed.name}
+
+
+def test_restarts_come_slower_and_slower() -> None:
+    """The third restart of a crash loop waits 10 s."""
+    job = placed_job("r1-n0", attempt=4, failures=3)
+    decision = decide(job)
+    assert (made(decision), decision.wake_at) == ([], NOW + timedelta(seconds=10))
+
+
+def test_a_restart_moves_when_its_node_went_bad() -> None:
+    """Before any pod of the new attempt exists the place may change."""
+    job = placed_job("r1-n0", "gone", attempt=2)
+    decision = decide(job)
+    assert decision.attempt == 3
+    assert decision.placement
+    assert "gone" not in decision.placement.nodes
+
+
+def test_an_unbound_gang_gives_its_place_back() -> None:
+    """All or nothing holds for binding too."""
+    job = placed_job("r1-n0", "r1-n1", age=121)
+    workers = (a_worker(0), a_worker(1, Phase.PENDING, message="0/4 nodes are available"))
+    bound = tuple(w if w.rank else a_worker(0, node="r1-n0") for w in workers)
+    decision = decide(job, workers=bound)
+    assert (decision.stage, decision.placement, decision.verdict.reason) == (Stage.QUEUED, None, Reason.BIND_TIMEOUT)
+    assert "0/4 nodes are available" in decision.verdict.message
+
+
+def test_after_a_rollback_the_gang_is_held_for_a_while() -> None:
+    """No hot loop of pods that nobody binds."""
+    until = NOW + timedelta(seconds=20)
+    recorded = Recorded(attempt=1, hold_until=until, last=Refusal(Reason.BIND_TIMEOUT, "why"))
+    decision = decide(a_job(gang=a_gang(2), recorded=recorded), workers=(a_worker(0),))
+    assert (decision.placement, decision.wake_at) == (None, until)
+    assert removed(decision) == {"job-worker-0-a1"}
+
+
+def test_suspending_removes_every_pod_and_the_place() -> None:
+    """Finished pods too."""
+    decision = decide(TWO, suspend=True, workers=(a_worker(0), a_worker(1, Phase.FAILED)))
+    assert (decision.stage, decision.placement) == (Stage.SUSPENDED, None)
+    assert removed(decision) == {"job-worker-0-a1", "job-worker-1-a1"}
+
+
+def test_resuming_is_a_new_attempt() -> None:
+    """An old attempt never overwrites newer checkpoints."""
+    decision = decide(a_job(gang=a_gang(2), recorded=Recorded(attempt=1)))
+    assert decision.attempt == 2
+
+
+def test_an_ended_job_stays_as_it_is() -> None:
+    """Even when its pods are gone or it is suspended."""
+    done = placed_job("r1-n0", outcome=Outcome.COMPLETE)
+    for job in (decide(done), decide(done, suspend=True), decide(done, workers=(a_worker(0, Phase.SUCCEEDED),))):
+        assert (job.stage, job.acts) == (Stage.COMPLETE, ())
+
+
+def test_an_ended_job_holds_nothing() -> None:
+    """Its place is history."""
+    done = placed_job("r1-n0", "r1-n1", "r1-n2", "r1-n3", name="done", outcome=Outcome.COMPLETE)
+    decisions = plan(a_cluster(done, a_job("next"), pool=a_pool(*NODES)), NOW).decisions
+    assert decisions[1].stage is Stage.STARTING
+
+
+def test_a_job_being_deleted_is_left_to_the_garbage_collector() -> None:
+    """No decision, no act; its pods still count."""
+    going = placed_job("r1-n0", name="going")
+    from dataclasses import replace
+
+    snapshot = a_cluster(replace(going, deleting=True), a_job("next"), pool=a_pool(*NODES))
+    (decision,) = plan(snapshot, NOW).decisions
+    assert decision.placement is None
+
+
+def test_a_running_gang_outlives_its_pool() -> None:
+    """A GPUPool that was deleted takes no pod with it."""
+    job = placed_job("r1-n0", "r1-n1", has_run=True)
+    snapshot = a_cluster(job, pool=a_pool(*NODES, name="other"))
+    assert plan(snapshot, NOW).decisions[0].placement == job.recorded.placement
+
+
+def test_what_the_server_refused_is_said() -> None:
+    """A quota or a missing priority class shows in the verdict."""
+    decision = decide(TWO, trouble="Forbidden (403): exceeded quota")
+    assert decision.verdict.reason == Reason.APPLY_FAILED
+    assert "exceeded quota" in decision.verdict.message

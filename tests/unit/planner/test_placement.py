@@ -1,0 +1,143 @@
+"""Gangs go whole into the tightest domain that holds them."""
+
+import pytest
+
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, placed_job, three_racks
+from trainpush.model.nodes import Node, Taint, Toleration
+from trainpush.model.plan import Decision, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Job
+from trainpush.planner.plan import plan
+
+
+def decide(job: Job, pool: Pool, *others: Job) -> Decision:
+    """What the plan says about `job`."""
+    return next(d for d in plan(a_cluster(job, *others, pool=pool), NOW).decisions if d.key == job.key)
+
+
+def nodes_of(decision: Decision) -> list[str]:
+    """Nodes in rank order."""
+    assert decision.placement
+    return list(decision.placement.nodes)
+
+
+def test_the_rack_that_is_just_large_enough_wins() -> None:
+    """Of racks with 8, 4 and 3 free nodes a gang of 4 leaves the large one whole."""
+    decision = decide(a_job(), a_pool(*three_racks(8, 4, 3)))
+    assert nodes_of(decision) == ["r2-n0", "r2-n1", "r2-n2", "r2-n3"]
+    assert decision.placement
+    assert (decision.placement.level, decision.placement.domain) == ("rack", "b1/r2")
+    assert decision.attempt == 1
+
+
+def test_one_host_beats_a_rack() -> None:
+    """Two workers of 4 GPUs share a host."""
+    decision = decide(a_job(gang=a_gang(2, gpus=4)), a_pool(*three_racks(4, 4), used={"r1-n2": 4}))
+    assert nodes_of(decision) == ["r1-n0", "r1-n0"]
+
+
+def test_a_host_that_is_full_otherwise_is_filled_first() -> None:
+    """The tightest host is the one with least room left over."""
+    decision = decide(a_job(gang=a_gang(1, gpus=4)), a_pool(*three_racks(4), used={"r1-n2": 4}))
+    assert nodes_of(decision) == ["r1-n2"]
+
+
+def test_a_gang_too_large_for_any_rack_spans_few() -> None:
+    """Five nodes out of racks of 3, 2 and 2: the large one is filled first."""
+    decision = decide(a_job(gang=a_gang(5)), a_pool(*three_racks(2, 3, 2)))
+    assert sorted({node[:2] for node in nodes_of(decision)}) == ["r1", "r2"]
+    assert decision.placement
+    assert decision.placement.level == "block"
+
+
+def test_ranks_follow_the_topology() -> None:
+    """Consecutive ranks are neighbours, whatever order the racks were filled in."""
+    names = nodes_of(decide(a_job(gang=a_gang(5)), a_pool(*three_racks(2, 3, 2))))
+    assert names == sorted(names)
+
+
+def test_a_required_level_is_never_left() -> None:
+    """Five workers must be in one rack, and no rack has five nodes."""
+    decision = decide(a_job(gang=a_gang(5, required="rack")), a_pool(*three_racks(4, 4)))
+    assert decision.placement is None
+    assert decision.verdict.reason == Reason.TOPOLOGY_UNSATISFIABLE
+    assert "relax spec.placement.required" in decision.verdict.message
+
+
+def test_a_preferred_level_is_left_when_it_must_be() -> None:
+    """Preferred rack, but five workers need two."""
+    decision = decide(a_job(gang=a_gang(5, preferred="rack")), a_pool(*three_racks(4, 4)))
+    assert decision.placement
+    assert decision.placement.level == "block"
+
+
+def test_nothing_is_placed_in_part() -> None:
+    """Three free nodes for four workers: the gang waits, and the message has the numbers."""
+    used = {"r1-n0": 1}
+    decision = decide(a_job(), a_pool(*three_racks(4), used=used))
+    assert decision.placement is None
+    verdict = decision.verdict
+    assert (verdict.reason, verdict.needed, verdict.free, verdict.largest_free) == (
+        Reason.WAITING_FOR_CAPACITY,
+        32,
+        31,
+        24,
+    )
+    assert verdict.message.startswith("3/4 nodes fit: 1 without room for 8 nvidia.com/gpu")
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        (a_node("bad", rack="r1", product="A100", ready=False), "1 not ready"),
+        (a_node("bad", rack="r1", product="A100", cordoned=True), "1 cordoned"),
+        (a_node("bad", rack="r1", product="A100", taints=(Taint("k", "v", "NoSchedule"),)), "1 with a taint"),
+        (a_node("bad", rack="r1", product="T4"), "1 with another accelerator product"),
+        (a_node("bad", rack="r1", product="A100", gpus=4), "1 too small for a worker"),
+    ],
+    ids=["not ready", "cordoned", "taint", "product", "too small"],
+)
+def test_each_unfit_node_is_counted_with_its_reason(node: Node, words: str) -> None:
+    """Three good nodes and a bad one."""
+    good = [a_node(f"n{i}", rack="r1", product="A100") for i in range(3)]
+    decision = decide(a_job(gang=a_gang(4, products=frozenset({"A100"}))), a_pool(*good, node))
+    assert decision.placement is None
+    assert words in decision.verdict.message
+
+
+def test_a_tolerated_taint_is_no_hindrance() -> None:
+    """The pool's toleration opens the node."""
+    node = a_node("n0", rack="r1", taints=(Taint("k", "v", "NoSchedule"),))
+    gang = a_gang(1, tolerations=(Toleration("k", "Exists", "", ""),))
+    assert nodes_of(decide(a_job(gang=gang), a_pool(node))) == ["n0"]
+
+
+def test_two_gangs_never_share_a_place() -> None:
+    """The older one gets the only rack, the younger waits."""
+    old, young = a_job("old", age=10), a_job("young")
+    pool = a_pool(*three_racks(4))
+    assert decide(old, pool, young).stage is Stage.STARTING
+    assert decide(young, pool, old).verdict.reason == Reason.WAITING_FOR_CAPACITY
+
+
+def test_a_decided_place_counts_before_its_pods_exist() -> None:
+    """A placement in status holds its nodes."""
+    first = placed_job("r1-n0", "r1-n1", name="first")
+    decision = decide(a_job("second"), a_pool(*three_racks(4)), first)
+    assert decision.placement is None
+    assert decision.verdict.free == 16
+
+
+def test_a_gang_larger_than_the_pool_is_told_so() -> None:
+    """No waiting can help."""
+    decision = decide(a_job(gang=a_gang(5)), a_pool(*three_racks(4)))
+    assert decision.verdict.reason == Reason.EXCEEDS_POOL
+    assert "lower spec.replicas" in decision.verdict.message
+
+
+def test_an_empty_pool_fits_nobody() -> None:
+    """No nodes, no crash."""
+    decision = decide(a_job(), a_pool())
+    assert decision.verdict.reason == Reason.NO_MATCHING_NODES
+    assert decision.verdict.message.startswith("0/0 nodes fit")
