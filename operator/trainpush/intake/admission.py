@@ -1,0 +1,162 @@
+"""What a TrainPushJob means in its pool: a gang to place, or a refusal with field and remedy.
+
+Checked here is what the schema cannot know: which pool takes the job, and so its image, levels,
+accelerators and world size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from trainpush.api.gpupool import GPUPool
+from trainpush.api.quantity import milli
+from trainpush.api.topology import levels_of
+from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
+from trainpush.intake.convert import toleration
+from trainpush.model.nodes import HOST, PODS
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Gang, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A job that its pool takes, with what defaults came to."""
+
+    gang: Gang
+    resolved: Resolved
+
+
+def admit(job: TrainPushJob, pools: Sequence[GPUPool]) -> Admission | Refusal:
+    """The gang that `job` asks for. A job that holds a place keeps what was resolved when it got it."""
+    if job.status.placement is not None and job.status.resolved is not None:
+        return Admission(_gang(job, job.status.resolved), job.status.resolved)
+    pool = _pool_for(job, pools)
+    if isinstance(pool, Refusal):
+        return pool
+    resolved = _resolve(job, pool)
+    if isinstance(resolved, Refusal):
+        return resolved
+    return _level_fault(job, pool) or Admission(_gang(job, resolved), resolved)
+
+
+def age(pool: GPUPool) -> tuple[datetime, str]:
+    """Orders pools from the oldest: of two that want the same, it has the older right."""
+    return (pool.metadata.created_at, pool.name)
+
+
+def requests_of(job: TrainPushJob) -> dict[str, int]:
+    """Thousandths per worker; a limit without a request counts as one, as in Kubernetes."""
+    asked = {**job.spec.resources.limits, **job.spec.resources.requests}
+    return {name: milli(quantity) for name, quantity in asked.items()}
+
+
+def _pool_for(job: TrainPushJob, pools: Sequence[GPUPool]) -> GPUPool | Refusal:
+    known = ", ".join(sorted(pool.name for pool in pools)) or "none"
+    wanted = job.spec.placement.pool
+    if wanted is not None:
+        named = next((pool for pool in pools if pool.name == wanted), None)
+        return named or Refusal(
+            Reason.POOL_NOT_FOUND, f'spec.placement.pool: there is no GPUPool "{wanted}"; there are: {known}'
+        )
+    defaults = sorted((pool for pool in pools if pool.spec.default), key=age)
+    if defaults:
+        return defaults[0]
+    if len(pools) == 1:
+        return pools[0]
+    return Refusal(
+        Reason.POOL_REQUIRED,
+        f"spec.placement.pool: name a GPUPool (there are: {known}), or mark one with spec.default: true",
+    )
+
+
+def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
+    defaults = pool.spec.defaults.training
+    worker = job.spec.worker
+    image = worker.image or defaults.image
+    if not image:
+        return Refusal(
+            Reason.IMAGE_REQUIRED,
+            f"spec.worker.image: name an image; GPUPool {pool.name} has no spec.defaults.training.image",
+        )
+    accelerator = _accelerator(job, pool)
+    if isinstance(accelerator, Refusal):
+        return accelerator
+    name, per_worker = accelerator
+    world_size = job.spec.replicas * per_worker
+    degree = _sharding_degree(job.spec.strategy, world_size, f"{job.spec.replicas} workers x {per_worker} {name}")
+    if isinstance(degree, Refusal):
+        return degree
+    takes_defaults = not (worker.image or worker.command or worker.args)
+    return Resolved(
+        pool=pool.name,
+        image=image,
+        command=defaults.command if takes_defaults else worker.command,
+        args=defaults.args if takes_defaults else worker.args,
+        tolerations=[*worker.tolerations, *pool.spec.tolerations],
+        accelerator_resource=name,
+        processes_per_worker=per_worker,
+        world_size=world_size,
+        sharding_degree=degree,
+        required=job.spec.placement.required or defaults.required,
+        preferred=job.spec.placement.preferred or defaults.preferred,
+    )
+
+
+def _accelerator(job: TrainPushJob, pool: GPUPool) -> tuple[str, int] | Refusal:
+    asked = requests_of(job)
+    known = [name for name in pool.spec.accelerator_resources if asked.get(name)]
+    if len(known) == 1:
+        return known[0], asked[known[0]] // 1000
+    listed = ", ".join(pool.spec.accelerator_resources)
+    if known:
+        return Refusal(Reason.INVALID_SPEC, f"spec.resources: ask for one of {', '.join(known)}, not for several")
+    return Refusal(
+        Reason.INVALID_SPEC, f"spec.resources.requests: ask for at least 1 of what GPUPool {pool.name} holds: {listed}"
+    )
+
+
+def _sharding_degree(strategy: Strategy, world_size: int, sizes: str) -> int | Refusal | None:
+    if strategy.type != "FSDP":
+        return None
+    degree = strategy.sharding.degree if strategy.sharding else world_size
+    if world_size % degree == 0:
+        return degree
+    legal = ", ".join(str(d) for d in range(1, world_size + 1) if world_size % d == 0)
+    return Refusal(
+        Reason.INVALID_SPEC,
+        f"spec.strategy.sharding.degree: {degree} does not divide the world size {world_size} ({sizes}); "
+        f"use one of {legal}",
+    )
+
+
+def _level_fault(job: TrainPushJob, pool: GPUPool) -> Refusal | None:
+    aliases = [*(alias for alias, _ in levels_of(pool.spec.topology)), HOST]
+    placement = job.spec.placement
+    for field, alias in (("required", placement.required), ("preferred", placement.preferred)):
+        if alias is not None and alias not in aliases:
+            return Refusal(
+                Reason.INVALID_SPEC,
+                f'spec.placement.{field}: GPUPool {pool.name} has no level "{alias}"; it has: {", ".join(aliases)}',
+            )
+    inside = aliases[aliases.index(placement.required) :] if placement.required else aliases
+    if placement.preferred and placement.preferred not in inside:
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f"spec.placement.preferred: {placement.preferred} is wider than the required {placement.required}; "
+            f"use one of: {', '.join(inside)}",
+        )
+    return None
+
+
+def _gang(job: TrainPushJob, resolved: Resolved) -> Gang:
+    return Gang(
+        pool=resolved.pool,
+        workers=job.spec.replicas,
+        request={**requests_of(job), PODS: 1000},
+        accelerator=resolved.accelerator_resource,
+        accelerators_per_worker=resolved.processes_per_worker,
+        required=resolved.required,
+        preferred=resolved.preferred,
+        products=frozenset(job.spec.placement.accelerator_products),
+        tolerations=tuple(toleration(entry) for entry in resolved.tolerations),
+    )

@@ -1,0 +1,1 @@
+"""What is written down: pure functions from decisions to Kubernetes objects."""

@@ -1,0 +1,194 @@
+"""Decisions as status: conditions, counts and a summary; and the smallest patch that brings it about."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from trainpush.api.conditions import Condition, PoolCondition
+from trainpush.api.trainpushjob import Resolved
+from trainpush.model.plan import Decision, PoolSummary, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Outcome, Placement
+
+MESSAGE_MAX = 1024
+"""Longest message of a condition, in characters."""
+
+Status = dict[str, Any]
+_Claim = tuple[str, bool, str, str]
+"""A condition before it has a time: type, status, reason, message."""
+
+
+def job_status(
+    decision: Decision, resolved: Resolved | None, workers: int, generation: int, old: Mapping[str, Any], now: datetime
+) -> Status:
+    """The whole status of a TrainPushJob with `workers` in its spec; `old` gives unchanged conditions their times."""
+    verdict = decision.verdict
+    status: Status = {
+        "observedGeneration": generation,
+        "phase": decision.stage.value,
+        "conditions": _stamped(_job_claims(decision), generation, old, now),
+        "attempt": decision.attempt,
+        "replicas": {
+            "desired": workers,
+            "assigned": len(decision.placement.nodes) if decision.placement else 0,
+            "running": decision.running,
+        },
+        "restarts": {"failures": decision.failures, "infrastructure": decision.infrastructure},
+        "verdict": {
+            "reason": verdict.reason,
+            "message": verdict.message[:MESSAGE_MAX],
+            "needed": verdict.needed,
+            "free": verdict.free,
+            "largestFree": verdict.largest_free,
+        },
+    }
+    if decision.placement:
+        status["placement"] = _placement(decision.placement)
+    if resolved is not None:
+        status["resolved"] = resolved.model_dump(by_alias=True, exclude_none=True, mode="json")
+    if decision.last:
+        status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
+    if progress := _progress(decision.report) or old.get("progress"):
+        status["progress"] = progress
+    return status
+
+
+def pool_status(summary: PoolSummary, generation: int, old: Mapping[str, Any], now: datetime) -> Status:
+    """The whole status of a GPUPool."""
+    return {
+        "observedGeneration": generation,
+        "conditions": _stamped(_pool_claims(summary), generation, old, now),
+        "nodes": {
+            "total": summary.nodes,
+            "ready": summary.ready,
+            "cordoned": summary.cordoned,
+            "notReady": summary.not_ready,
+        },
+        "accelerators": {
+            "total": summary.total,
+            "used": summary.used,
+            "free": summary.free,
+            "unavailable": summary.unavailable,
+        },
+        "largestFree": dict(summary.largest_free),
+    }
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) from `old` to `new`; empty when they are equal."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := merge_patch(before, value):
+                patch[key] = inner
+        elif value != before:
+            patch[key] = value
+    return patch
+
+
+def _job_claims(decision: Decision) -> list[_Claim]:
+    verdict, stage = decision.verdict, decision.stage
+    reason, message = verdict.reason, verdict.message
+    is_complete = decision.outcome is Outcome.COMPLETE
+    has_failed = decision.outcome is Outcome.FAILED
+    is_refused = stage is Stage.REFUSED
+    is_placed = decision.placement is not None
+    runs = stage is Stage.RUNNING
+    claims: list[_Claim] = [
+        (Condition.READY, not (is_refused or has_failed or reason == Reason.APPLY_FAILED), reason, message),
+        (Condition.ACCEPTED, False, reason, message)
+        if is_refused
+        else (Condition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it"),
+        (Condition.PLACED, True, Reason.PLACED, _where(decision.placement))
+        if decision.placement
+        else (Condition.PLACED, False, reason, message),
+        (Condition.RUNNING, runs, reason, message),
+        (Condition.TRAINING_COMPLETE, True, Reason.COMPLETED, message)
+        if is_complete
+        else (Condition.TRAINING_COMPLETE, False, reason if has_failed else Reason.IN_PROGRESS, "training is not over"),
+        (Condition.FAILED, True, reason, message)
+        if has_failed
+        else (Condition.FAILED, False, Reason.NOT_FAILED, "the job has not given up"),
+    ]
+    if is_placed and not runs and decision.outcome is None:
+        claims.append((Condition.RECONCILING, True, reason, message))
+    if is_refused or has_failed:
+        claims.append((Condition.STALLED, True, reason, message))
+    return claims
+
+
+def _pool_claims(summary: PoolSummary) -> list[_Claim]:
+    found = (
+        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"{summary.nodes} nodes belong to the pool")
+        if summary.nodes
+        else (PoolCondition.NODES_FOUND, False, Reason.NO_NODES, "no node carries the labels of spec.nodeSelector")
+    )
+    if summary.shared_nodes:
+        listed = ", ".join(summary.shared_nodes[:8])
+        text = f"{found[3]}; {len(summary.shared_nodes)} more match but belong to an older pool: {listed}"
+        found = (found[0], found[1], Reason.OVERLAPPING_POOLS, text)
+    known = (
+        (PoolCondition.TOPOLOGY_KNOWN, True, Reason.TOPOLOGY_KNOWN, "every node carries every level's label")
+        if not summary.unlabelled_nodes
+        else (
+            PoolCondition.TOPOLOGY_KNOWN,
+            False,
+            Reason.LABELS_MISSING,
+            f"{summary.unlabelled_nodes} nodes lack a label of spec.topology; each counts as a domain of its own",
+        )
+    )
+    ready = (
+        (PoolCondition.READY, True, Reason.READY, "the pool takes work")
+        if found[1]
+        else (PoolCondition.READY, False, found[2], found[3])
+    )
+    return [ready, found, known]
+
+
+def _stamped(claims: Iterable[_Claim], generation: int, old: Mapping[str, Any], now: datetime) -> list[Status]:
+    """Conditions with times: the time of a condition moves only when its status flips."""
+    before = {entry["type"]: entry for entry in old.get("conditions", [])}
+    return [_condition(claim, before.get(claim[0], {}), generation, now) for claim in claims]
+
+
+def _condition(claim: _Claim, before: Mapping[str, Any], generation: int, now: datetime) -> Status:
+    kind, holds, reason, message = claim
+    status = "True" if holds else "False"
+    since = before["lastTransitionTime"] if before.get("status") == status else timestamp(now)
+    return {
+        "type": str(kind),
+        "status": status,
+        "reason": str(reason),
+        "message": message[:MESSAGE_MAX],
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+    }
+
+
+def timestamp(moment: datetime) -> str:
+    """As metav1.Time: UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _placement(placement: Placement) -> Status:
+    return {
+        "level": placement.level,
+        "domain": placement.domain,
+        "nodes": list(placement.nodes),
+        "since": timestamp(placement.since),
+    }
+
+
+def _where(placement: Placement) -> str:
+    site = "the pool" if placement.domain == placement.level else f"{placement.level} {placement.domain}"
+    return f"{len(placement.nodes)} workers on {len(set(placement.nodes))} nodes of {site}"
+
+
+def _progress(report: Mapping[str, object]) -> Status:
+    """The parts of a program's report that status shows; anything of another type is left out."""
+    progress: Status = {key: report[key] for key in ("step", "totalSteps") if isinstance(report.get(key), int)}
+    metrics = report.get("metrics")
+    if isinstance(metrics, Mapping):
+        progress["metrics"] = {str(key)[:64]: str(value)[:64] for key, value in list(metrics.items())[:32]}
+    return progress
