@@ -1,0 +1,1 @@
+"""When it happens: kopf, the loop, settings and wiring."""

@@ -1,0 +1,134 @@
+"""The cycle: observe, plan, apply; again whenever something changed or falls due."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from trainpush.controller.observe import Observation, observe
+from trainpush.intake.admission import Admission
+from trainpush.kube.apply import Applier, JobTask, PoolTask
+from trainpush.kube.store import Store
+from trainpush.model.plan import Decision, Plan
+from trainpush.model.workload import Refusal
+from trainpush.planner.plan import plan
+from trainpush.telemetry.logs import logger
+from trainpush.telemetry.metrics import Metrics
+
+QUIET_SECONDS: Final = 0.02
+"""A cycle begins when nothing has changed for so long …"""
+PATIENCE_SECONDS: Final = 0.5
+"""… or after this time at most."""
+IDLE_SECONDS: Final = 60.0
+"""Longest time between two cycles."""
+FAILURES_MAX: Final = 5
+"""Cycles in a row that may end in an unexpected error before the liveness probe fails."""
+MODE: Final = "Shared"
+"""The only mode of a pool as yet: training may use every node."""
+
+_log = logger(__name__)
+
+
+class Loop:
+    """Decides and acts as long as it leads; otherwise it only keeps up."""
+
+    def __init__(self, store: Store, applier: Applier, leads: Callable[[], bool], metrics: Metrics) -> None:
+        """Read from `store`, write through `applier` while `leads()`."""
+        self._store = store
+        self._applier = applier
+        self._leads = leads
+        self._metrics = metrics
+        self._wake_after: float = IDLE_SECONDS
+        self.failures = 0
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether cycles end well."""
+        return self.failures < FAILURES_MAX
+
+    async def run(self) -> None:
+        """Cycle for ever. The one place where an unexpected error is survived."""
+        while True:
+            await self._until_due()
+            try:
+                await self.cycle()
+                self.failures = 0
+            except Exception:
+                self.failures += 1
+                self._metrics.cycle_errors.inc()
+                _log.exception("cycle failed", failures=self.failures)
+                self._wake_after = min(2.0**self.failures, 30.0)
+
+    async def cycle(self) -> None:
+        """One cycle, if this replica leads."""
+        if not self._leads():
+            self._wake_after = IDLE_SECONDS
+            return
+        now = datetime.now(UTC)
+        with self._timed("observe"):
+            seen = observe(self._store, self._applier.trouble_of)
+        started = time.perf_counter()
+        with self._timed("plan"):
+            decided = plan(seen.snapshot, now)
+        self._measure(seen, decided, time.perf_counter() - started, now)
+        with self._timed("apply"):
+            wait = await self._applier.carry_out(_job_tasks(seen, decided), _pool_tasks(seen, decided), now)
+        due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
+        self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
+
+    async def _until_due(self) -> None:
+        dirty = self._store.dirty
+        try:
+            await asyncio.wait_for(dirty.wait(), self._wake_after)
+        except TimeoutError:
+            return
+        patience = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while dirty.is_set() and asyncio.get_running_loop().time() < patience:
+            dirty.clear()
+            await asyncio.sleep(QUIET_SECONDS)
+        dirty.clear()
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        with self._metrics.cycle_duration_seconds.labels(stage).time():
+            yield
+
+    def _measure(self, seen: Observation, decided: Plan, seconds: float, now: datetime) -> None:
+        metrics = self._metrics
+        metrics.pool_accelerators.clear()
+        for pool in decided.pools:
+            for state, count in (("used", pool.used), ("free", pool.free), ("unavailable", pool.unavailable)):
+                metrics.pool_accelerators.labels(pool.name, MODE, state).set(count)
+        metrics.gangs_waiting.clear()
+        for decision in decided.decisions:
+            if decision.placement is None and decision.outcome is None:
+                metrics.gangs_waiting.labels(_pool_of(seen, decision), decision.verdict.reason).inc()
+        placed = [d for d in decided.decisions if d.placement and d.placement.since == now and not d.last]
+        if placed:
+            metrics.placement_duration_seconds.observe(seconds)
+        for decision in placed:
+            level = decision.placement.level if decision.placement else ""
+            metrics.placement_domains.labels(level).inc()
+            if decision.attempt == 1:
+                waited = now - seen.jobs[decision.key].metadata.created_at
+                metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
+
+
+def _pool_of(seen: Observation, decision: Decision) -> str:
+    admission = seen.admissions[decision.key]
+    return "" if isinstance(admission, Refusal) else admission.gang.pool
+
+
+def _job_tasks(seen: Observation, decided: Plan) -> list[JobTask]:
+    tasks = []
+    for decision in decided.decisions:
+        admission = seen.admissions[decision.key]
+        resolved = admission.resolved if isinstance(admission, Admission) else None
+        tasks.append(JobTask(seen.jobs[decision.key], decision, resolved))
+    return tasks
+
+
+def _pool_tasks(seen: Observation, decided: Plan) -> list[PoolTask]:
+    return [PoolTask(seen.pools[summary.name], summary) for summary in decided.pools]

@@ -1,0 +1,159 @@
+"""The operator as a whole: what runs beside what, and in which order it starts."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+
+import trainpush
+from trainpush.api import names
+from trainpush.controller.http import Probe, serving
+from trainpush.controller.loop import Loop
+from trainpush.controller.preflight import StartError, check
+from trainpush.controller.settings import Settings
+from trainpush.controller.shell import watch_own_kinds
+from trainpush.kube import credentials, decode
+from trainpush.kube.apply import Applier
+from trainpush.kube.client import Client
+from trainpush.kube.errors import ApiError
+from trainpush.kube.lease import Elector
+from trainpush.kube.reflector import Reflector
+from trainpush.kube.resources import GPUPOOLS, NODES, PODS, TRAINPUSHJOBS
+from trainpush.kube.store import Store
+from trainpush.telemetry import logs
+from trainpush.telemetry.metrics import Metrics
+
+RESYNC_SECONDS: Final = 60.0
+"""How often our own kinds are listed, to find what kopf missed."""
+SILENCE_MAX_SECONDS: Final = 300.0
+"""A watch that was silent for longer makes the liveness probe fail."""
+
+_log = logs.logger(__name__)
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error
+    """A signal asked for an orderly end."""
+
+
+async def operate(settings: Settings, on_write: Callable[[str, str], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; `on_write(kind, verb)` is told of each successful write.
+
+    Raises:
+        StartError: it cannot begin, in one line.
+    """
+    metrics = Metrics(CollectorRegistry())
+    metrics.build_info.labels(trainpush.__version__).set(1)
+
+    def written(kind: str, verb: str) -> None:
+        metrics.api_writes.labels(kind, verb).inc()
+        if on_write:
+            on_write(kind, verb)
+
+    try:
+        access = credentials.load(settings.kubeconfig, settings.context)
+    except credentials.CredentialsError as error:
+        raise StartError(str(error)) from None
+    async with Client(access, on_write=written) as client:
+        await check(client, access.endpoint.source, settings.namespace)
+        await _operate(settings, client, access, metrics)
+
+
+async def _operate(settings: Settings, client: Client, access: credentials.Credentials, metrics: Metrics) -> None:
+    store = Store()
+    elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
+    nodes = Reflector(client, NODES, decode.node, store.node_sink)
+    pods = Reflector(client, PODS, decode.pod, store.pod_sink)
+    listed = asyncio.Event()
+
+    def leads() -> bool:
+        return elector.is_leader and nodes.synced.is_set() and pods.synced.is_set() and listed.is_set()
+
+    applier = Applier(client, store, lambda: elector.is_leader, metrics)
+    loop = Loop(store, applier, leads, metrics)
+    lags: dict[str, Reflector[Any]] = {"Node": nodes, "Pod": pods}
+    metrics.watch_lags(lambda: {kind: time.monotonic() - reflector.last_heard for kind, reflector in lags.items()})
+
+    def unready() -> list[str]:
+        waits = {"nodes": nodes.synced, "pods": pods.synced, "own kinds": listed}
+        return [f"{what} not listed yet" for what, event in waits.items() if not event.is_set()]
+
+    def unhealthy() -> list[str]:
+        silent = [f"no word of {k} for long" for k, r in lags.items() if _silent(r)]
+        return silent + ([] if loop.is_healthy else [f"the last {loop.failures} cycles failed"])
+
+    async with _listening(settings, metrics, unhealthy, unready) as port:
+        _log.info("started", port=port, identity=settings.identity, server=access.endpoint.server)
+        await _until_stopped(
+            nodes.run(),
+            pods.run(),
+            elector.run(),
+            _follow_leadership(elector, store, metrics),
+            _resync(client, store, listed, metrics),
+            watch_own_kinds(access, store, metrics),
+            loop.run(),
+        )
+
+
+@asynccontextmanager
+async def _listening(settings: Settings, metrics: Metrics, health: Probe, ready: Probe) -> AsyncIterator[int]:
+    """As `serving`, with a port that is taken told in one line."""
+    async with AsyncExitStack() as stack:
+        try:
+            server = serving(settings.listen, settings.port, metrics.registry, health, ready)
+            port = await stack.enter_async_context(server)
+        except OSError as error:
+            where = f"{settings.listen}:{settings.port}"
+            why = os.strerror(error.errno) if error.errno else error
+            msg = f"cannot listen on {where}: {why}; set TRAINPUSH_PORT to a free port"
+            raise StartError(msg) from None
+        yield port
+
+
+async def _until_stopped(*parts: Coroutine[None, None, None]) -> None:
+    """Run all parts until SIGTERM or SIGINT; one that ends or fails ends all."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+            await stop.wait()
+            raise _Stopped
+    except* _Stopped:
+        _log.info("stopped")
+
+
+async def _follow_leadership(elector: Elector, store: Store, metrics: Metrics) -> None:
+    """Plan anew as soon as this replica leads."""
+    while True:
+        await elector.became_leader()
+        metrics.is_leader.set(1)
+        store.dirty.set()
+        await elector.lost_leadership()
+        metrics.is_leader.set(0)
+
+
+async def _resync(client: Client, store: Store, listed: asyncio.Event, metrics: Metrics) -> None:
+    """List our own kinds now and then: what a watch missed is found here and counted as drift."""
+    while True:
+        try:
+            for resource, replace in ((GPUPOOLS, store.replace_pools), (TRAINPUSHJOBS, store.replace_jobs)):
+                objects, version = await client.list(resource)
+                found = replace(objects, int(version))
+                if listed.is_set():
+                    metrics.drift.labels(resource.kind).inc(found)
+            listed.set()
+            store.dirty.set()
+        except ApiError as error:
+            _log.warning("resync failed", error=str(error))
+        await asyncio.sleep(RESYNC_SECONDS if listed.is_set() else 1.0)
+
+
+def _silent(reflector: Reflector[Any]) -> bool:
+    return reflector.synced.is_set() and time.monotonic() - reflector.last_heard > SILENCE_MAX_SECONDS
