@@ -1,0 +1,1 @@
+"""From a bare machine to a trained model: what `make demo` runs."""

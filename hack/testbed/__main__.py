@@ -1,0 +1,103 @@
+"""The command line: `python3 -m testbed up|down|status|kubeconfig`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from . import fake_nodes, processes
+from .bed import Bed, Layer
+from .report import BedError, step
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 1 for an error, or for `status` of a bed of which nothing runs."""
+    given = _parser().parse_args(words)
+    commands = {"up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig}
+    try:
+        return commands[given.command](Bed(given.name), given)
+    except BedError as error:
+        print(f"testbed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("testbed: interrupted; `up` goes on from here, `down` cleans up", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="testbed", description="A real Kubernetes made of ordinary processes.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status|kubeconfig")
+    up = commands.add_parser("up", help="start what does not run yet")
+    up.add_argument("--fake-nodes", type=_count, default=0, metavar="N", help="nodes that run nothing (default 0)")
+    up.add_argument("--racks", type=_count, default=1, metavar="R", help="racks to spread them over (default 1)")
+    up.add_argument("--real-nodes", type=_count, default=0, metavar="N", help="nodes that run containers (default 0)")
+    down = commands.add_parser("down", help="stop everything; the next up takes seconds")
+    down.add_argument("--purge", action="store_true", help="also remove the bed's folder")
+    status = commands.add_parser("status", help="show what runs")
+    kubeconfig = commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
+    for command in (up, down, status, kubeconfig):
+        command.add_argument("--name", default="demo", help="which bed (default demo)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def _up(bed: Bed, given: argparse.Namespace) -> int:
+    nodes = fake_nodes.layout(given.fake_nodes, given.racks)
+    bed.up(Layer.SCALE, real_nodes=given.real_nodes)
+    bed.add_fake_nodes(nodes)
+    step(f"bed {bed.name} is up: export KUBECONFIG={bed.kubeconfig}")
+    return 0
+
+
+def _down(bed: Bed, given: argparse.Namespace) -> int:
+    bed.down(purge=given.purge)
+    step(f"bed {bed.name} is down")
+    return 0
+
+
+def _kubeconfig(bed: Bed, given: argparse.Namespace) -> int:
+    if not bed.kubeconfig.exists():
+        raise BedError(f"bed {bed.name} is not up: bring it up first")
+    print(bed.kubeconfig)
+    return 0
+
+
+def _status(bed: Bed, given: argparse.Namespace) -> int:
+    parts = bed.parts
+    if not parts:
+        print(f"bed {bed.name} is down")
+        return 1
+    row = "{:<26} {:>8} {:>9} {:>8}  {}"
+    print(row.format("PART", "PID", "RUNNING", "MEMORY", "LOG"))
+    for name, part in parts.items():
+        log = processes.log_file(bed.folder, name)
+        print(row.format(name, part.pid, _duration(part.since), f"{part.memory >> 20} MiB", log))
+    if "kube-apiserver" in parts:
+        print(f"\nKUBECONFIG={bed.kubeconfig}\nnodes: {_nodes(bed)}")
+    return 0
+
+
+def _nodes(bed: Bed) -> str:
+    """Count nodes by kind and readiness, for instance `15 fake, 2 real (1 not Ready)`."""
+    rows = fake_nodes.readiness(bed)
+    kinds = sorted({kind for kind, _ in rows.values()})
+    counts = []
+    for kind in kinds:
+        ready = [is_ready for node_kind, is_ready in rows.values() if node_kind == kind]
+        missing = f" ({ready.count(False)} not Ready)" if False in ready else ""
+        counts.append(f"{len(ready)} {kind}{missing}")
+    return ", ".join(counts) or "none"
+
+
+def _duration(since: float) -> str:
+    seconds = int(time.time() - since)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Container images without a container engine: made by mmdebstrap and buildah, kept as archives, put into containerds.
+
+Each folder of hack/images is one image, called trainpush.local/FOLDER:dev. Its Dockerfile takes its base image as the
+argument BASE, so that a container engine can build it too.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import machine, state
+from .machine import run
+from .node import Node, running
+from .report import BedError, step
+
+if TYPE_CHECKING:
+    from .bed import Bed
+
+REPOSITORY = Path(__file__).parents[2]
+KEY_LABEL = "trainpush.recipe"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What goes into an image: a Debian base of a suite and mmdebstrap variant, files of this repository, the time.
+
+    `seconds` is what a first build takes on 2 cores.
+    """
+
+    variant: str
+    packages: tuple[str, ...]
+    files: tuple[str, ...]
+    seconds: int
+    suite: str = "forky"
+
+
+RECIPES = {
+    # The pause container of every pod, and a shell for tests.
+    "busybox": Recipe("extract", ("busybox-static",), ("hack/images/busybox/Dockerfile",), 5),
+    "training": Recipe(
+        "minbase",
+        (),
+        (
+            "hack/images/training/Dockerfile",
+            "hack/images/training/install-torch.sh",
+            "examples/digits/digits.py",
+        ),
+        120,
+    ),
+}
+
+
+def load(bed: Bed, name: str) -> None:
+    """Build an image, unless the cache holds it, and put it into every real node of a bed."""
+    nodes = running(bed)
+    if not nodes:
+        raise BedError(f"bed {bed.name} has no real nodes to load images into: bring it up with real nodes first")
+    archive(name)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda node: put(node, name), nodes))
+
+
+def put(node: Node, name: str) -> None:
+    """Import an image into one node's containerd, unless it is there."""
+    containerd = ("ctr", f"--address={node.containerd_socket}", "--namespace=k8s.io", "images")
+    key = _key(RECIPES[name])
+    if run(*containerd, "list", "--quiet", f'name=={reference(name)},labels."{KEY_LABEL}"=={key}').strip():
+        return
+    step(f"importing image {name} into {node.name}")
+    run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
+    run(*containerd, "label", reference(name), f"{KEY_LABEL}={key}")
+
+
+def archive(name: str) -> Path:
+    """Return an image as OCI archive, building it if the cache does not hold it."""
+    if name not in RECIPES:
+        raise BedError(f"there is no image {name!r}: the images are {', '.join(sorted(RECIPES))}")
+    target = _folder() / f"{name}-{_key(RECIPES[name])}.tar"
+    with state.locked(_folder() / ".lock"):
+        if not target.exists():
+            _build(name, target)
+    return target
+
+
+def reference(name: str) -> str:
+    """What a pod writes as its `image`."""
+    return f"trainpush.local/{name}:dev"
+
+
+def snapshotter(node: Node) -> str:
+    """How the node's containerd lays out images: stacked where the kernel can, else copied."""
+    return "overlayfs" if machine.overlay_works(node.image_store) else "native"
+
+
+def _build(name: str, target: Path) -> None:
+    machine.install_packages()
+    recipe = RECIPES[name]
+    step(f"building image {name} (first time about {recipe.seconds} s) ...")
+    base = _base(recipe)
+    with tempfile.TemporaryDirectory(dir=_folder()) as place:
+        for file in recipe.files:
+            (Path(place) / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / file, Path(place) / file)
+        _buildah("bud", "--layers", f"--build-arg=BASE={base}", f"--tag={reference(name)}", f"--file={place}/hack/images/{name}/Dockerfile", place)
+        partial = target.with_suffix(".part")
+        _buildah("push", reference(name), f"oci-archive:{partial}:{reference(name)}")
+    for old in _folder().glob(f"{name}-*.tar"):
+        old.unlink()
+    partial.replace(target)
+
+
+def _base(recipe: Recipe) -> str:
+    """Return the name of the base image in buildah's store, made at the first call."""
+    key = _hash(recipe.suite, recipe.variant, *recipe.packages)
+    tar, name = _folder() / f"base-{key}.tar", f"localhost/base:{key}"
+    if not tar.exists():
+        partial = tar.with_name(f"{key}.part.tar")
+        # Release files expire; a mirror that lags or a machine whose clock is wrong must not stop a build.
+        options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"']
+        packages = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
+        run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
+        partial.replace(tar)
+    with tempfile.TemporaryDirectory(dir=_folder()) as place:
+        (Path(place) / "base.tar").hardlink_to(tar)
+        (Path(place) / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
+        _buildah("bud", "--layers", f"--tag={name}", place)
+    return name
+
+
+def _buildah(command: str, *arguments: str) -> None:
+    folder = _folder() / "buildah"
+    driver = "overlay" if machine.overlay_works(folder) else "vfs"
+    store = [f"--root={folder}/store", f"--runroot={folder}/run", f"--storage-driver={driver}"]
+    # Without a container engine's services a build step can only run in a chroot.
+    isolation = ["--isolation=chroot"] if command == "bud" else []
+    run("buildah", *store, command, *isolation, *arguments)
+
+
+def _key(recipe: Recipe) -> str:
+    """Changes with anything that could change the image, except what Debian publishes."""
+    files = [(REPOSITORY / file).read_text() for file in recipe.files]
+    return _hash(recipe.suite, recipe.variant, *recipe.packages, *recipe.files, *files)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = state.cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
