@@ -1,0 +1,1 @@
+"""What users ask: the custom resources as pydantic models, and every name Kubernetes sees."""

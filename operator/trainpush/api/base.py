@@ -1,0 +1,247 @@
+"""What all models of the API have in common: spelling, strictness, and rules that schema and Python share."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+
+VALIDATIONS = "x-kubernetes-validations"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule in two languages: CEL for the API server, a predicate for Python; both give the same message.
+
+    It goes into `Annotated[...]` for a field, or into `rules` of a model.
+    """
+
+    cel: str
+    """Expression over `self`; with `oldSelf` it is a rule on a change, which only the API server can check."""
+    message: str
+    """What is accepted, so that it reads well after the path of the field."""
+    holds: Callable[[Any], bool] | None = None
+    """The same in Python; None for a rule on a change."""
+    field: str = ""
+    """Path below the model that the message is about, such as `.labels`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the rule after whatever the field checks by itself."""
+        return core_schema.no_info_after_validator_function(self.checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Put the rule into the field's schema."""
+        json = handler(schema)
+        return {**json, VALIDATIONS: [*json.get(VALIDATIONS, []), self.validation()]}
+
+    def checked(self, value: Any) -> Any:
+        """`value`, if the rule holds for it."""
+        if self.holds is not None and not self.holds(value):
+            raise PydanticCustomError("rule", "{message}", {"message": self.message, "field": self.field})
+        return value
+
+    def validation(self) -> dict[str, str]:
+        """The rule as an entry of `x-kubernetes-validations`."""
+        path = {"fieldPath": self.field} if self.field else {}
+        return {"rule": self.cel, "message": self.message, **path}
+
+
+@dataclass(frozen=True, slots=True)
+class MapBy:
+    """Marks a list of models as a map: no two entries with the same value of `key`."""
+
+    key: str
+    """Name of a required field of the entries, as in YAML."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Refuse a repeated key."""
+        return core_schema.no_info_after_validator_function(self._distinct, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say so in the schema."""
+        return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+
+    def _distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
+        _refuse_repeated(getattr(entry, _snake(entry, self.key)) for entry in entries)
+        return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Marks a list of strings as a set."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Refuse a repeated entry."""
+        return core_schema.no_info_after_validator_function(self._distinct, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say so in the schema."""
+        return {**handler(schema), "x-kubernetes-list-type": "set"}
+
+    def _distinct(self, entries: list[str]) -> list[str]:
+        _refuse_repeated(entries)
+        return entries
+
+
+def _refuse_repeated(values: Any) -> None:
+    repeated = [value for value, times in Counter(values).items() if times > 1]
+    if repeated:
+        raise PydanticCustomError(
+            "duplicate", "Duplicate value: {value}; remove one of the two", {"value": str(repeated[0])}
+        )
+
+
+def _snake(model: "ApiModel", alias: str) -> str:
+    return next(name for name, field in type(model).model_fields.items() if field.alias == alias)
+
+
+class ApiModel(BaseModel):
+    """Part of an object: camelCase in YAML, frozen in Python; a field's docstring is its description in the CRD."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """Rules that concern several fields at once."""
+
+    @model_validator(mode="after")
+    def _rules_hold(self) -> Self:
+        for rule in self.rules:
+            rule.checked(self)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Put the model's rules into its schema."""
+        json = handler(schema)
+        if cls.rules:
+            handler.resolve_ref_schema(json)[VALIDATIONS] = [rule.validation() for rule in cls.rules]
+        return json
+
+
+Count = Annotated[int, Field(ge=0)]
+"""A count."""
+
+
+class Condition(ApiModel):
+    """One statement about an object, as in metav1."""
+
+    type: Annotated[str, Field(max_length=64)]
+    """What is stated."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    reason: Annotated[str, Field(max_length=64)]
+    """Why, in one word of a closed list."""
+    message: Annotated[str, Field(max_length=4096)]
+    """Why, for people."""
+    observed_generation: Count | None = None
+    """Generation of the spec that the statement speaks of."""
+    last_transition_time: datetime
+    """When the status last flipped."""
+
+
+class InvalidObject(ValueError):  # noqa: N818 - it says what is wrong
+    """A stored object that this version cannot read; the text names each field and what it accepts."""
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """One error as `path: what is accepted`, the path as the API server writes it."""
+    parts = [f"[{part}]" if isinstance(part, int) or "/" in part else f".{part}" for part in error["loc"]]
+    path = "".join(parts).removeprefix(".") + error.get("ctx", {}).get("field", "")
+    text = re.sub(r"^(Input|String|Value|List|Dictionary) should", "must", error["msg"])
+    return f"{path}: {text}"
+
+
+class Status(ApiModel):
+    """A status subresource, written by the operator alone."""
+
+    @classmethod
+    def read(cls, stored: object) -> Self:
+        """The status that stands in the cluster; a part that cannot be read counts as absent, and is written anew."""
+        fields = dict(stored) if isinstance(stored, Mapping) else {}
+        try:
+            return cls.model_validate(fields, extra="ignore")
+        except ValidationError as error:
+            unreadable = {entry["loc"][0] for entry in error.errors()}
+        return cls.model_validate({k: v for k, v in fields.items() if k not in unreadable}, extra="ignore")
+
+
+class Metadata(ApiModel):
+    """The part of ObjectMeta that is read."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was created; the API server always says so."""
+        return self.creation_timestamp or datetime.min.replace(tzinfo=UTC)
+
+
+class Resource(ApiModel):
+    """A whole object: what kopf and the API server hand over."""
+
+    metadata: Metadata = Metadata()
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, Any]) -> Self:
+        """The object that stands in the cluster.
+
+        Unknown fields are ignored: the API server already refused or pruned them, and an object stored under an
+        older or newer schema must not stop its job. Everything else is checked again, since it may have been stored
+        before a rule existed.
+
+        Raises:
+            InvalidObject: one line, `path: what is accepted; path: …`.
+        """
+        known = {key: stored[key] for key in ("metadata", "spec") if key in stored}
+        try:
+            return cls.model_validate({**known, "status": cls._read_status(stored)}, extra="ignore")
+        except ValidationError as error:
+            raise InvalidObject("; ".join(_complaint(entry) for entry in error.errors()[:8])) from None
+
+    @classmethod
+    def _read_status(cls, stored: Mapping[str, Any]) -> Status:
+        kind = cls.model_fields["status"].annotation
+        assert isinstance(kind, type)  # noqa: S101 - every kind declares its status
+        assert issubclass(kind, Status)  # noqa: S101
+        return kind.read(stored.get("status"))
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; empty for a cluster-scoped kind."""
+        return self.metadata.namespace
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return self.metadata.uid

@@ -1,0 +1,35 @@
+"""Every condition type, each with the sentence that the reference page prints; reasons are in `model.reasons`."""
+
+from enum import StrEnum
+
+
+class Condition(StrEnum):
+    """Types of conditions on a TrainPushJob, in the order in which they are written."""
+
+    READY = "Ready"
+    """Nothing is wrong: queued, running or complete. Derived from the others."""
+    ACCEPTED = "Accepted"
+    """The spec is sound and a pool takes it."""
+    PLACED = "Placed"
+    """Every worker has a node."""
+    RUNNING = "Running"
+    """Every worker's pod runs."""
+    TRAINING_COMPLETE = "TrainingComplete"
+    """Every worker ended with success."""
+    FAILED = "Failed"
+    """The job gave up."""
+    RECONCILING = "Reconciling"
+    """Present only while the operator works on the object (kstatus)."""
+    STALLED = "Stalled"
+    """Present only while a person must act (kstatus)."""
+
+
+class PoolCondition(StrEnum):
+    """Types of conditions on a GPUPool, in the order in which they are written."""
+
+    READY = "Ready"
+    """The pool can take work. Derived from the others."""
+    NODES_FOUND = "NodesFound"
+    """At least one node belongs to the pool."""
+    TOPOLOGY_KNOWN = "TopologyKnown"
+    """Every node of the pool carries a label for every level."""

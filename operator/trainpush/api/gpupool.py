@@ -1,0 +1,146 @@
+"""GPUPool: the nodes that take training, and what they give to every job."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
+from trainpush.api.pod import ARE_LABELS, Labels, Toleration
+from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, matches
+from trainpush.api.topology import HOST, PRESETS, Alias, Topology, levels_of
+
+ResourceName = Annotated[
+    str,
+    Field(max_length=KEY_MAX),
+    Rule(
+        f"self.matches(r'{EXTENDED_RESOURCE_PATTERN}')",
+        "must be the name of an extended resource, such as nvidia.com/gpu or amd.com/gpu",
+        matches(EXTENDED_RESOURCE_PATTERN),
+    ),
+]
+
+
+class TrainingDefaults(ApiModel):
+    """What a TrainPushJob gets where it says nothing itself."""
+
+    image: Image | None = None
+    """Container image."""
+    command: Words = []
+    """Command; only for jobs that name no image, command or args."""
+    args: Words = []
+    """Arguments; only for jobs that name no image, command or args."""
+    required: Alias | None = None
+    """Level of which one domain must hold all workers."""
+    preferred: Alias | None = None
+    """Level of which one domain should hold all workers."""
+
+
+class Defaults(ApiModel):
+    """What work gets where it says nothing itself."""
+
+    training: TrainingDefaults = TrainingDefaults()
+    """For TrainPushJobs."""
+
+
+def _default_level_rule(field: str) -> Rule:
+    """A default level must be one that the pool has; the presets' levels are written into the rule."""
+    presets = ", ".join(f"'{preset}': {[alias for alias, _ in levels]}" for preset, levels in PRESETS.items())
+    asked = f"self.defaults.training.{field}"
+    return Rule(
+        f"!has(self.defaults) || !has(self.defaults.training) || !has({asked}) || {asked} == '{HOST}' || "
+        f"(has(self.topology) && ((has(self.topology.preset) && {asked} in {{{presets}}}[self.topology.preset]) || "
+        f"(has(self.topology.levels) && self.topology.levels.exists(l, l.name == {asked}))))",
+        "must be the name of a level of spec.topology, or host",
+        lambda spec: _is_level(getattr(spec.defaults.training, field), spec.topology),
+        field=f".defaults.training.{field}",
+    )
+
+
+def _is_level(alias: str | None, topology: Topology) -> bool:
+    return alias in {None, HOST, *(name for name, _ in levels_of(topology))}
+
+
+class GPUPoolSpec(ApiModel):
+    """Which nodes, and what they give."""
+
+    default: bool = False
+    """Whether jobs that name no pool come here; of several such pools, the oldest is taken."""
+    node_selector: Annotated[Labels, Field(min_length=1, max_length=16), ARE_LABELS]
+    """Labels of the pool's nodes. A node belongs to one pool: of several, the oldest."""
+    tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
+    """Given to every pod placed here."""
+    accelerator_resources: Annotated[list[ResourceName], Distinct(), Field(min_length=1, max_length=8)] = [
+        "nvidia.com/gpu"
+    ]
+    """Extended resources that count as accelerators."""
+    topology: Topology = Topology()
+    """Levels between the pool and the host."""
+    defaults: Defaults = Defaults()
+    """What work gets where it says nothing itself."""
+
+    rules = (_default_level_rule("required"), _default_level_rule("preferred"))
+
+
+class NodeCounts(ApiModel):
+    """Counts of nodes; a node may be both cordoned and not ready."""
+
+    total: Count = 0
+    """Nodes of the pool."""
+    ready: Count = 0
+    """Nodes that are ready and not cordoned."""
+    cordoned: Count = 0
+    """Nodes that people closed."""
+    not_ready: Count = 0
+    """Nodes that do not answer."""
+
+
+class AcceleratorCounts(ApiModel):
+    """Counts of accelerators."""
+
+    total: Count = 0
+    """On all nodes of the pool."""
+    used: Count = 0
+    """Held by jobs or by foreign pods."""
+    free: Count = 0
+    """Free on usable nodes."""
+    unavailable: Count = 0
+    """Free, but on nodes that are cordoned or not ready."""
+
+
+class GPUPoolStatus(Status):
+    """What the operator sees."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """Generation of the spec that this status speaks of."""
+    conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
+    """Ready, NodesFound, TopologyKnown."""
+    nodes: NodeCounts = NodeCounts()
+    """Counts of nodes."""
+    accelerators: AcceleratorCounts = AcceleratorCounts()
+    """Counts of accelerators."""
+    largest_free: Annotated[dict[str, Count], Field(max_length=8)] = {}
+    """Per level, the free accelerators of the domain that has most."""
+
+
+class GPUPool(Resource):
+    """A pool of GPU nodes that takes training jobs."""
+
+    spec: GPUPoolSpec
+    """Which nodes, and what they give."""
+    status: GPUPoolStatus = GPUPoolStatus()
+    """What the operator sees."""
+
+    rules = (
+        Rule(
+            f"self.metadata.name.matches(r'{DNS_LABEL_PATTERN}')",
+            "must be at most 63 lower case letters, digits and -: choose another metadata.name",
+            lambda pool: matches(DNS_LABEL_PATTERN)(pool.name),
+            field=".metadata.name",
+        ),
+    )
+
+    @property
+    def age(self) -> tuple[datetime, str]:
+        """Sorts pools, the oldest first; ties by name."""
+        return (self.metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC), self.name)

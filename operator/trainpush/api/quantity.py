@@ -1,0 +1,89 @@
+"""How Kubernetes writes amounts and times: quantities such as `8` or `64Gi`, durations such as `2m`."""
+
+import math
+import re
+from fractions import Fraction
+from typing import Annotated, Any, Final
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from trainpush.api.base import Rule
+
+QUANTITY_PATTERN: Final = r"^([0-9]{1,18}([.][0-9]{0,9})?|[.][0-9]{1,9})([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?$"
+"""A quantity that is not negative. RE2 and Python read it alike, as they do every pattern here."""
+DURATION_PATTERN: Final = r"^([0-9]{1,6}[hms]){1,3}$"
+"""A duration in whole hours, minutes and seconds, as Go and CEL write it."""
+
+_UNITS: Final = {
+    "": Fraction(1),
+    **{unit: Fraction(1000) ** (power - 3) for power, unit in enumerate(("n", "u", "m"))},
+    **{unit: Fraction(1000) ** (power + 1) for power, unit in enumerate(("k", "M", "G", "T", "P", "E"))},
+    **{unit: Fraction(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
+}
+_QUANTITY: Final = re.compile(QUANTITY_PATTERN)
+_PARTS: Final = re.compile("([0-9.]+)(.*)")
+_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+_EXPECTED_QUANTITY: Final = "must be a quantity such as 8, 500m or 64Gi, not negative; write a fraction as a string"
+
+
+def milli(quantity: str | int) -> int:
+    """Thousandths of `quantity`, exact, rounded up where there is a remainder.
+
+    Raises:
+        ValueError: it is no quantity, or it is negative.
+    """
+    if not is_quantity(quantity):
+        raise ValueError(f"{quantity!r} {_EXPECTED_QUANTITY}")
+    number, suffix = _PARTS.findall(str(quantity))[0]
+    scale = _UNITS[suffix] if suffix in _UNITS else Fraction(10) ** int(suffix[1:])
+    return math.ceil(Fraction(number) * scale * 1000)
+
+
+def seconds(duration: str) -> int:
+    """Whole seconds of a duration such as `30s`, `2m` or `1h30m`.
+
+    Raises:
+        ValueError: it is no such duration.
+    """
+    if not re.fullmatch(DURATION_PATTERN, duration):
+        raise ValueError(
+            f"{duration!r} must be a duration in whole hours, minutes and seconds, such as 30s, 2m or 1h30m"
+        )
+    return sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([hms])", duration))
+
+
+def is_quantity(value: object) -> bool:
+    """Whether `value` is an amount that is not negative."""
+    return isinstance(value, int | str) and not isinstance(value, bool) and bool(_QUANTITY.fullmatch(str(value)))
+
+
+def _integer_or_string(value: Any) -> int | str:
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return value
+    raise PydanticCustomError("quantity", _EXPECTED_QUANTITY)
+
+
+Quantity = Annotated[
+    int | str,
+    PlainValidator(_integer_or_string),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
+    Rule(f"string(self).matches(r'{QUANTITY_PATTERN}')", _EXPECTED_QUANTITY, is_quantity),
+]
+"""An amount of a resource: a whole number or a string with a unit."""
+
+
+def _lasts_up_to_an_hour(duration: str) -> bool:
+    return bool(re.fullmatch(DURATION_PATTERN, duration)) and 1 <= seconds(duration) <= _SECONDS["h"]
+
+
+GracePeriod = Annotated[
+    str,
+    Field(max_length=16),
+    Rule(
+        f"self.matches(r'{DURATION_PATTERN}') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+        "must be a duration from 1s to 1h, such as 30s or 2m",
+        _lasts_up_to_an_hour,
+    ),
+]
+"""A duration from one second to one hour."""

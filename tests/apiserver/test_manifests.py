@@ -1,0 +1,115 @@
+"""What the API server lets in: every good manifest, no wrong one, and no change that a running job could not follow."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from support.door import Door, RefusedError
+from support.tables import KINDS, Manifest, Wrong, full_status, good, plain, wrong
+from trainpush.api.trainpushjob import JobStatus, PlacementStatus
+
+
+def holds(stored: Any, sent: Any) -> bool:
+    """Whether everything that was sent was stored."""
+    if isinstance(sent, dict):
+        return all(key in stored and holds(stored[key], value) for key, value in sent.items())
+    if isinstance(sent, list):
+        return len(stored) == len(sent) and all(map(holds, stored, sent))
+    return bool(stored == sent)
+
+
+@pytest.mark.parametrize("manifest", good().values(), ids=good().keys())
+def test_a_good_manifest_is_stored_whole_with_the_defaults_of_the_model(door: Door, manifest: Manifest) -> None:
+    """Nothing is pruned, and what the server fills in is what Python would."""
+    model = KINDS[manifest["kind"]]
+    stored = door.create(manifest)
+    assert holds(stored, manifest)
+    assert plain(stored["spec"]) == plain(model.parse(manifest).model_dump(by_alias=True)["spec"])
+    assert model.parse(stored).model_dump()["spec"] == model.parse(manifest).model_dump()["spec"]
+
+
+@pytest.mark.parametrize("case", wrong().values(), ids=wrong().keys())
+def test_a_wrong_manifest_is_refused_with_path_and_remedy(door: Door, case: Wrong) -> None:
+    """By schema or CEL, so also while the operator is down."""
+    with pytest.raises(RefusedError) as refusal:
+        door.create(case.manifest)
+    assert refusal.value.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+    assert case.path in str(refusal.value)
+    assert case.says in str(refusal.value)
+
+
+def test_there_are_enough_wrong_manifests() -> None:
+    """The table is read, and nobody emptied it."""
+    assert len(wrong()) >= 48
+
+
+FROZEN: dict[str, Any] = {
+    "replicas": 2,
+    "resources": {"requests": {"nvidia.com/gpu": 4}, "limits": {"nvidia.com/gpu": 4}},
+    "worker": {"image": "other:1"},
+    "strategy": {"sharding": {"degree": 4}},
+    "placement": {"required": "rack"},
+    "checkpoint": {"uri": "pvc://claim"},
+}
+FREE: dict[str, Any] = {"suspend": True, "failurePolicy": {"maxRestarts": 9}}
+
+
+@pytest.fixture
+def placed(door: Door) -> Manifest:
+    """The seed job as it stands once it has a place."""
+    return door.patch(door.create(good()["seed"]), {"status": plain(_placed().model_dump(by_alias=True))}, "/status")
+
+
+def _placed() -> JobStatus:
+    place = PlacementStatus(level="rack", domain="r1", nodes=["n1"], since=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    return JobStatus(placement=place)
+
+
+@pytest.mark.parametrize("field", FROZEN)
+def test_a_placed_job_keeps_what_its_pods_were_made_from(door: Door, placed: Manifest, field: str) -> None:
+    """An edit that cannot be done to a running gang is refused, not ignored; after the place is gone it is taken."""
+    edit = {"spec": {field: FROZEN[field]}}
+    with pytest.raises(RefusedError, match=rf"spec\.{field}.*cannot change.*set spec.suspend to true") as refusal:
+        door.patch(placed, edit)
+    assert refusal.value.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    door.patch(placed, {"status": {"placement": None}}, "/status")
+    assert door.patch(placed, edit)["metadata"]["generation"] == 2
+
+
+def test_a_placed_job_keeps_its_checkpoint(door: Door) -> None:
+    """Also when the whole section is taken away."""
+    job = door.create({**good()["seed"], "spec": {**good()["seed"]["spec"], "checkpoint": {"uri": "pvc://claim"}}})
+    door.patch(job, {"status": plain(_placed().model_dump(by_alias=True))}, "/status")
+    with pytest.raises(RefusedError, match=r"spec\.checkpoint.*set spec.suspend to true"):
+        door.patch(job, {"spec": {"checkpoint": None}})
+
+
+@pytest.mark.parametrize("field", FREE)
+def test_a_placed_job_may_change_the_rest(door: Door, placed: Manifest, field: str) -> None:
+    """Suspending is the way out, so it must always be open."""
+    assert door.patch(placed, {"spec": {field: FREE[field]}})["spec"][field] == FREE[field]
+
+
+def test_suspending_and_changing_at_once_is_refused(door: Door, placed: Manifest) -> None:
+    """The pods are still there then."""
+    with pytest.raises(RefusedError, match=r"wait until status\.placement is gone"):
+        door.patch(placed, {"spec": {"suspend": True, "replicas": 2}})
+
+
+def test_users_cannot_write_the_status(door: Door) -> None:
+    """It is a subresource: in a manifest it is dropped."""
+    status = plain(_placed().model_dump(by_alias=True))
+    assert "status" not in door.create({**good()["seed"], "status": status})
+
+
+@pytest.mark.parametrize("name", ["seed", "pool-minimal"])
+def test_a_full_status_is_taken_and_nothing_is_filled_in(door: Door, name: str) -> None:
+    """Every field of the status, as the model reads and writes it; one that was never written is absent."""
+    stored = door.create(good()[name])
+    assert "status" not in stored
+    status = full_status(stored["kind"])
+    stored = door.patch(stored, {"status": status}, "/status")
+    assert stored["status"] == status
+    assert plain(KINDS[stored["kind"]].parse(stored).model_dump(by_alias=True)["status"]) == status
