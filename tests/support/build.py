@@ -31,12 +31,13 @@ def a_pool(
 
 def a_gang(workers: int = 4, gpus: int = 8, **fields: Any) -> Gang:
     """A gang of 4 workers of 8 GPUs."""
-    request = {GPU: gpus * 1000, PODS: 1000}
-    return Gang(
-        **{"pool": "pool", "accelerator": GPU, "accelerators_per_worker": gpus, "request": request}
-        | fields
-        | {"workers": workers}
-    )
+    defaults: dict[str, Any] = {
+        "pool": "pool",
+        "accelerator": GPU,
+        "accelerators_per_worker": gpus,
+        "request": {GPU: gpus * 1000, PODS: 1000},
+    }
+    return Gang(workers=workers, **defaults | fields)
 
 
 def a_job(name: str = "job", gang: Gang | Refusal | None = None, age: float = 0, **fields: Any) -> Job:
@@ -53,14 +54,14 @@ def a_placement(*nodes: str, level: str = HOST, domain: str = "x", age: float = 
 
 def placed_job(*nodes: str, name: str = "job", gpus: int = 8, age: float = 0, **recorded: Any) -> Job:
     """A job in its first attempt with a worker on each of `nodes`, and no pods yet."""
-    state = Recorded(**{"attempt": 1, "placement": a_placement(*nodes, age=age)} | recorded)
-    return a_job(name, a_gang(workers=len(nodes), gpus=gpus), recorded=state)
+    defaults: dict[str, Any] = {"attempt": 1, "placement": a_placement(*nodes, age=age)}
+    return a_job(name, a_gang(workers=len(nodes), gpus=gpus), recorded=Recorded(**defaults | recorded))
 
 
 def a_worker(rank: int, phase: Phase = Phase.RUNNING, attempt: int = 1, **fields: Any) -> Worker:
     """A running worker of the first attempt."""
     name = f"job-worker-{rank}-a{attempt}"
-    return Worker(**{"name": name, "uid": f"uid-{name}", "attempt": attempt, "rank": rank, "phase": phase} | fields)
+    return Worker(name=name, uid=f"uid-{name}", attempt=attempt, rank=rank, phase=phase, **fields)
 
 
 def a_cluster(*jobs: Job, pool: Pool) -> Snapshot:

@@ -65,7 +65,8 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
         required=draw(st.sampled_from([None, None, "rack", "block", "host"])),
     )
     recorded = Recorded()
-    if names and draw(st.booleans()):
+    is_placed: bool = draw(st.booleans())
+    if names and is_placed:
         chosen = [draw(st.sampled_from(names)) for _ in range(gang.workers)]
         recorded = Recorded(
             attempt=draw(st.integers(1, 3)),
@@ -80,7 +81,7 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
         suspend=draw(st.integers(0, 9)) == 0,
         deleting=draw(st.integers(0, 9)) == 0,
         recorded=recorded,
-        workers=draw(workers(recorded.attempt, list(recorded.placement.nodes) if recorded.placement else [])),
+        workers=draw(workers(recorded.attempt, list(recorded.placement.nodes if recorded.placement else ()))),
     )
 
 

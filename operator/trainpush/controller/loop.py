@@ -19,7 +19,7 @@ from trainpush.telemetry.metrics import Metrics
 
 QUIET_SECONDS: Final = 0.02
 """A cycle begins when nothing has changed for so long …"""
-PATIENCE_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 0.1
 """… or after this time at most."""
 IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""

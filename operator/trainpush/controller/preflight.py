@@ -1,9 +1,14 @@
 """Whether this process can do its work at all: asked once, before it starts, with one clear line for each no."""
 
+from typing import Final
+
 from trainpush.kube import rights
 from trainpush.kube.client import Client
 from trainpush.kube.errors import ApiError, Forbidden, NotFound, Unauthorized
 from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS, Resource
+
+_SHOWN: Final = 4
+"""Most missing rights in one line."""
 
 
 class StartError(Exception):
@@ -19,7 +24,8 @@ async def check(client: Client, source: str, namespace: str) -> None:
     for resource in (TRAINPUSHJOBS, GPUPOOLS):
         await _check_kind(client, resource, source)
     if lacking := await rights.missing(client, namespace):
-        shown = "; ".join(lacking[:4]) + (f"; and {len(lacking) - 4} more" if len(lacking) > 4 else "")  # noqa: PLR2004
+        more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+        shown = "; ".join(line.removesuffix(".") for line in lacking[:_SHOWN]) + more
         msg = f"missing permissions: {shown}. Apply the output of `trainpush rbac`"
         raise StartError(msg)
 

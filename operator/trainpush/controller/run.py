@@ -17,11 +17,12 @@ from trainpush.controller.loop import Loop
 from trainpush.controller.preflight import StartError, check
 from trainpush.controller.settings import Settings
 from trainpush.controller.shell import watch_own_kinds
-from trainpush.kube import credentials, decode
+from trainpush.kube import credentials
 from trainpush.kube.apply import Applier
-from trainpush.kube.client import Client
+from trainpush.kube.client import Client, Written
 from trainpush.kube.errors import ApiError
 from trainpush.kube.lease import Elector
+from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
 from trainpush.kube.resources import GPUPOOLS, NODES, PODS, TRAINPUSHJOBS
 from trainpush.kube.store import Store
@@ -40,8 +41,8 @@ class _Stopped(Exception):  # noqa: N818 - not an error
     """A signal asked for an orderly end."""
 
 
-async def operate(settings: Settings, on_write: Callable[[str, str], None] | None = None) -> None:
-    """Run until SIGTERM or SIGINT; `on_write(kind, verb)` is told of each successful write.
+async def operate(settings: Settings, on_write: Callable[[Written], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; `on_write` is told of each successful write at once.
 
     Raises:
         StartError: it cannot begin, in one line.
@@ -49,16 +50,16 @@ async def operate(settings: Settings, on_write: Callable[[str, str], None] | Non
     metrics = Metrics(CollectorRegistry())
     metrics.build_info.labels(trainpush.__version__).set(1)
 
-    def written(kind: str, verb: str) -> None:
-        metrics.api_writes.labels(kind, verb).inc()
+    def count(written: Written) -> None:
+        metrics.api_writes.labels(written.kind, written.verb).inc()
         if on_write:
-            on_write(kind, verb)
+            on_write(written)
 
     try:
         access = credentials.load(settings.kubeconfig, settings.context)
     except credentials.CredentialsError as error:
         raise StartError(str(error)) from None
-    async with Client(access, on_write=written) as client:
+    async with Client(access, on_write=count) as client:
         await check(client, access.endpoint.source, settings.namespace)
         await _operate(settings, client, access, metrics)
 
@@ -66,8 +67,8 @@ async def operate(settings: Settings, on_write: Callable[[str, str], None] | Non
 async def _operate(settings: Settings, client: Client, access: credentials.Credentials, metrics: Metrics) -> None:
     store = Store()
     elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
-    nodes = Reflector(client, NODES, decode.node, store.node_sink)
-    pods = Reflector(client, PODS, decode.pod, store.pod_sink)
+    nodes = Reflector(client, NODES, read_node, store.nodes)
+    pods = Reflector(client, PODS, read_pod, store.pods)
     listed = asyncio.Event()
 
     def leads() -> bool:

@@ -8,6 +8,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TRAINPUSH_"
+OF_OTHERS = frozenset({"TRAINPUSH_CACHE", "TRAINPUSH_REQUIRE"})
+"""Variables of the test bed and the tests, which a developer's shell may hold."""
 
 
 class Settings(BaseSettings):
@@ -40,5 +42,5 @@ class Settings(BaseSettings):
 
 def unknown_variables(environment: dict[str, str]) -> list[str]:
     """Variables with our prefix that no setting reads: misspelt, most likely."""
-    known = Settings.variables()
+    known = {*Settings.variables(), *OF_OTHERS}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -87,8 +87,8 @@ class _Operator:
         kopf.on.login(registry=registry)(self._login)
         store = self._store
         for resource, put, drop in (
-            (TRAINPUSHJOBS, store.put_job, store.jobs.drop),
-            (GPUPOOLS, store.put_pool, store.pools.drop),
+            (TRAINPUSHJOBS, store.put_job, store.jobs.forget),
+            (GPUPOOLS, store.put_pool, store.pools.forget),
         ):
             kopf.on.event(names.GROUP, names.VERSION, resource.plural, registry=registry)(self._teller(put, drop))
         return registry

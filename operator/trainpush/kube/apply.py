@@ -6,8 +6,10 @@ Everything here may be done twice, and may stop after any write.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +17,8 @@ import msgspec
 from trainpush.api.base import Metadata
 from trainpush.api.trainpushjob import Resolved
 from trainpush.kube.client import Client, Exactly, Object
-from trainpush.kube.decode import PodObject
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from trainpush.kube.records import read_pod
 from trainpush.kube.resources import EVENTS, GPUPOOLS, PODS, SERVICES, TRAINPUSHJOBS, Resource
 from trainpush.kube.store import Seen, Store
 from trainpush.model.plan import Act, Decision, MakeService, MakeWorker, PoolSummary, RemoveWorker
@@ -177,9 +179,9 @@ class Applier:
             case RemoveWorker(name, uid):
                 await self._remove(Exactly(task.seen.metadata.namespace, name, uid))
             case MakeService() if job:
-                await self._client.apply(SERVICES, children.service(job))
+                await self._make_service(children.service(job), job.uid)
             case MakeWorker(attempt, rank, node) if job and resolved:
-                await self._make(children.worker(job, resolved, attempt, rank, node), job.uid)
+                await self._make_pod(children.worker(job, resolved, attempt, rank, node), job.uid)
             case _:
                 _log.error("an act on a job that cannot be read", job=str(task.decision.key))
 
@@ -190,18 +192,21 @@ class Applier:
             return
         _log.info("pod deleted", namespace=target.namespace, name=target.name)
 
-    async def _make(self, pod: Object, owner_uid: str) -> None:
+    async def _make_service(self, service: Object, owner_uid: str) -> None:
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        with suppress(NotFound):
+            _check_owner(await self._client.get(SERVICES, name, namespace), "Service", owner_uid)
+        await self._client.apply(SERVICES, service)
+
+    async def _make_pod(self, pod: Object, owner_uid: str) -> None:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         try:
             made = await self._client.create(PODS, pod)
             _log.info("pod created", namespace=namespace, name=name)
         except AlreadyExists:
             made = await self._client.get(PODS, name, namespace)
-            owners = made["metadata"].get("ownerReferences", [])
-            if not any(owner.get("controller") and owner["uid"] == owner_uid for owner in owners):
-                message = f"pod {namespace}/{name} exists and belongs to somebody else: delete or rename it"
-                raise ApiError(409, "NotOurs", message) from None
-        self._store.pod_sink.put(msgspec.convert(made, PodObject))
+            _check_owner(made, "Pod", owner_uid)
+        self._store.pods.put(read_pod(msgspec.json.encode(made)))
 
     async def _reread(self, metadata: Metadata, error: ApiError) -> None:
         """A decision on an outdated view was refused: look anew, and decide anew."""
@@ -209,7 +214,7 @@ class Applier:
         try:
             self._store.put_job(await self._client.get(TRAINPUSHJOBS, metadata.name, metadata.namespace))
         except NotFound:
-            self._store.jobs.drop(metadata.uid)
+            self._store.jobs.forget(metadata.uid)
         except ApiError as problem:
             _log.warning("object not read", namespace=metadata.namespace, name=metadata.name, error=str(problem))
 
@@ -227,6 +232,16 @@ class Applier:
     def _check(self) -> None:
         if not self._may_write():
             raise Deposed
+
+
+def _check_owner(found: Object, kind: str, owner_uid: str) -> None:
+    """Raise unless the job with `owner_uid` controls what was found under a name of ours."""
+    metadata = found["metadata"]
+    if any(owner.get("controller") and owner["uid"] == owner_uid for owner in metadata.get("ownerReferences", [])):
+        return
+    what = f"{kind} {metadata['namespace']}/{metadata['name']}"
+    message = f"{what} exists and belongs to somebody else: delete it, or give the job another name"
+    raise ApiError(HTTPStatus.CONFLICT, "NotOurs", message)
 
 
 def _batches(acts: Sequence[Act]) -> list[list[Act]]:

@@ -7,7 +7,9 @@ import msgspec
 
 from trainpush.api import names
 from trainpush.api.quantity import milli
+from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, PodObject, Terminated
+from trainpush.kube.table import Row
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.workload import Phase, Worker
 
@@ -30,6 +32,26 @@ class PodRow:
     requests: dict[str, int]
     job_uid: str | None = None
     worker: Worker | None = None
+
+
+def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
+    """A node, from the bytes of the API server.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    node = decode.node(body)
+    return Row(node.uid, node.version, node_record(node))
+
+
+def read_pod(body: bytes | msgspec.Raw) -> Row[PodRow]:
+    """A pod, from the bytes of the API server; reduced at once, since there may be very many.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    pod = decode.pod(body)
+    return Row(pod.uid, pod.version, pod_row(pod))
 
 
 def node_record(node: NodeObject) -> Node:

@@ -9,9 +9,8 @@ from typing import Any
 from trainpush.api.base import InvalidObject, Metadata
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.kube.decode import NodeObject, PodObject
-from trainpush.kube.records import PodRow, node_record, pod_row
-from trainpush.kube.table import Table
+from trainpush.kube.records import PodRow
+from trainpush.kube.table import Row, Table
 from trainpush.model.nodes import Node
 from trainpush.model.workload import Worker
 
@@ -28,46 +27,6 @@ class Seen:
     pool: GPUPool | None = None
     fault: str = ""
     """Why the spec cannot be read by this version; then neither `job` nor `pool` is there."""
-
-
-class NodeSink:
-    """Takes what the Node reflector reads."""
-
-    def __init__(self, table: Table[Node]) -> None:
-        """Feed `table`."""
-        self._table = table
-
-    def replace(self, items: Iterable[NodeObject], as_of: int) -> None:
-        """The whole list of version `as_of`."""
-        self._table.replace({item.uid: (item.version, node_record(item)) for item in items}, as_of)
-
-    def put(self, item: NodeObject) -> None:
-        """A node was added or changed."""
-        self._table.put(item.uid, item.version, node_record(item))
-
-    def drop(self, item: NodeObject) -> None:
-        """A node is gone."""
-        self._table.drop(item.uid)
-
-
-class PodSink:
-    """Takes what the Pod reflector reads; pods are reduced at once."""
-
-    def __init__(self, table: Table[PodRow]) -> None:
-        """Feed `table`."""
-        self._table = table
-
-    def replace(self, items: Iterable[PodObject], as_of: int) -> None:
-        """The whole list of version `as_of`."""
-        self._table.replace({item.uid: (item.version, pod_row(item)) for item in items}, as_of)
-
-    def put(self, item: PodObject) -> None:
-        """A pod was added or changed."""
-        self._table.put(item.uid, item.version, pod_row(item))
-
-    def drop(self, item: PodObject) -> None:
-        """A pod is gone."""
-        self._table.drop(item.uid)
 
 
 @dataclass
@@ -87,8 +46,6 @@ class Store:
         self.pods: Table[PodRow] = Table(self._pod_changed)
         self.jobs: Table[Seen] = Table(self._changed)
         self.pools: Table[Seen] = Table(self._changed)
-        self.node_sink = NodeSink(self.nodes)
-        self.pod_sink = PodSink(self.pods)
 
     def _changed(self, before: object, after: object) -> None:
         self.dirty.set()
@@ -118,40 +75,36 @@ class Store:
 
     def put_job(self, raw: Mapping[str, Any]) -> bool:
         """Take a TrainPushJob as the API server sent it."""
-        return self.jobs.put(*_row(raw, _seen_job))
+        return self.jobs.put(_row(raw, _seen_job))
 
     def put_pool(self, raw: Mapping[str, Any]) -> bool:
         """Take a GPUPool as the API server sent it."""
-        return self.pools.put(*_row(raw, _seen_pool))
+        return self.pools.put(_row(raw, _seen_pool))
 
     def replace_jobs(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
         """Take the list of all TrainPushJobs; how many were not as known."""
-        return self.jobs.replace(_rows(raws, _seen_job), as_of)
+        return self.jobs.replace([_row(raw, _seen_job) for raw in raws], as_of)
 
     def replace_pools(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
         """Take the list of all GPUPools; how many were not as known."""
-        return self.pools.replace(_rows(raws, _seen_pool), as_of)
+        return self.pools.replace([_row(raw, _seen_pool) for raw in raws], as_of)
 
 
-def _rows(raws: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], Seen]) -> dict[str, tuple[int, Seen]]:
-    return {uid: (version, seen) for uid, version, seen in (_row(raw, parse) for raw in raws)}
+def _row(raw: Mapping[str, Any], parse: Callable[[Metadata, Mapping[str, Any]], Seen]) -> Row[Seen]:
+    metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
+    return Row(metadata.uid, int(metadata.resource_version), parse(metadata, raw))
 
 
-def _row(raw: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], Seen]) -> tuple[str, int, Seen]:
-    meta = raw["metadata"]
-    return meta["uid"], int(meta["resourceVersion"]), parse(raw)
-
-
-def _seen_job(raw: Mapping[str, Any]) -> Seen:
-    metadata, status = Metadata.model_validate(raw["metadata"], extra="ignore"), raw.get("status") or {}
+def _seen_job(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
+    status = raw.get("status") or {}
     try:
         return Seen(metadata, status, job=TrainPushJob.parse(raw))
     except InvalidObject as error:
         return Seen(metadata, status, fault=str(error))
 
 
-def _seen_pool(raw: Mapping[str, Any]) -> Seen:
-    metadata, status = Metadata.model_validate(raw["metadata"], extra="ignore"), raw.get("status") or {}
+def _seen_pool(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
+    status = raw.get("status") or {}
     try:
         return Seen(metadata, status, pool=GPUPool.parse(raw))
     except InvalidObject as error:

@@ -1,9 +1,23 @@
 """The objects of one kind as last seen: never older than seen before, and told apart from mere repetition."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+GRAVES: Final = 10_000
+"""How many uids of gone objects are remembered: far more than can be on their way at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[T]):
+    """One object in one of its states."""
+
+    uid: str
+    version: int
+    """Its resourceVersion as an integer; their order is official since Kubernetes 1.35 (KEP-5504)."""
+    value: T
 
 
 class Table(Generic[T]):
@@ -11,48 +25,48 @@ class Table(Generic[T]):
 
     def __init__(self, on_change: Callable[[T | None, T | None], None]) -> None:
         """An empty table; `on_change` may be called from every method that alters it."""
-        self._rows: dict[str, tuple[int, T]] = {}
+        self._rows: dict[str, Row[T]] = {}
+        self._gone: dict[str, None] = {}
         self._on_change = on_change
 
     def __iter__(self) -> Iterator[T]:
         """Every object, in no particular order."""
-        return (value for _, value in self._rows.values())
+        return (row.value for row in self._rows.values())
 
     def __len__(self) -> int:
         """How many objects there are."""
         return len(self._rows)
 
-    def get(self, uid: str) -> T | None:
-        """The object with this uid."""
-        row = self._rows.get(uid)
-        return row[1] if row else None
-
-    def put(self, uid: str, version: int, value: T) -> bool:
-        """Take `value` unless something newer is known; whether anything changed.
-
-        Versions are resourceVersions as integers, whose order is official since Kubernetes 1.35 (KEP-5504).
-        """
-        known = self._rows.get(uid)
-        if known and known[0] > version:
+    def put(self, item: Row[T]) -> bool:
+        """Take an object unless something newer is known of it; whether anything changed."""
+        known = self._rows.get(item.uid)
+        if item.uid in self._gone or (known and known.version > item.version):
             return False
-        self._rows[uid] = (version, value)
-        if known and known[1] == value:
+        self._rows[item.uid] = item
+        if known and known.value == item.value:
             return False
-        self._on_change(known[1] if known else None, value)
+        self._on_change(known.value if known else None, item.value)
         return True
 
-    def drop(self, uid: str) -> bool:
-        """Forget an object; whether it was there."""
+    def drop(self, item: Row[T]) -> bool:
+        """Take an object as gone for good, since no uid is used twice; whether it was there."""
+        return self.forget(item.uid)
+
+    def forget(self, uid: str) -> bool:
+        """As `drop`, where only the uid is known."""
+        self._gone[uid] = None
+        if len(self._gone) > GRAVES:
+            del self._gone[next(iter(self._gone))]
         known = self._rows.pop(uid, None)
         if known:
-            self._on_change(known[1], None)
+            self._on_change(known.value, None)
         return known is not None
 
-    def replace(self, rows: Mapping[str, tuple[int, T]], as_of: int) -> int:
+    def replace(self, items: Iterable[Row[T]], as_of: int) -> int:
         """Take the whole list of version `as_of`: the difference is applied; how many objects it concerned.
 
         What is known in a later version than the list's was made meanwhile, and stays.
         """
-        gone = [uid for uid, (version, _) in self._rows.items() if uid not in rows and version <= as_of]
-        changed = sum(self.drop(uid) for uid in gone)
-        return changed + sum(self.put(uid, version, value) for uid, (version, value) in rows.items())
+        listed = {item.uid: item for item in items}
+        gone = [uid for uid, row in self._rows.items() if uid not in listed and row.version <= as_of]
+        return sum(self.forget(uid) for uid in gone) + sum(self.put(item) for item in listed.values())

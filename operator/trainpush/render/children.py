@@ -158,7 +158,7 @@ def _container_security(job: TrainPushJob) -> Manifest:
 
 
 def _grace_seconds(job: TrainPushJob) -> int:
-    return round(seconds(job.spec.checkpoint.grace_period)) if job.spec.checkpoint else 30
+    return round(seconds(job.grace_period))
 
 
 def _checkpoint_claim(job: TrainPushJob) -> tuple[str, str] | None:

@@ -1,0 +1,51 @@
+"""How many writes may be in flight at once, found out from how the API server answers."""
+
+import asyncio
+from typing import Final
+
+START: Final = 16
+MOST: Final = 64
+LEAST: Final = 1
+
+
+class WriteLimit:
+    """A bound on concurrent writes: one more after each window of successes, half when the server is overloaded.
+
+    Source: AIMD congestion control, D. Chiu and R. Jain, 1989. A fixed rate would be too slow for an idle cluster and
+    too fast for a busy one.
+    """
+
+    def __init__(self) -> None:
+        """Start in the middle."""
+        self.limit = START
+        self._in_flight = 0
+        self._successes = 0
+        self._window = 0
+        self._room = asyncio.Condition()
+
+    async def __aenter__(self) -> int:
+        """Wait for room; the number returned goes to `overloaded` if the answer is bad."""
+        async with self._room:
+            await self._room.wait_for(lambda: self._in_flight < self.limit)
+            self._in_flight += 1
+        return self._window
+
+    async def __aexit__(self, *_: object) -> None:
+        """Make room; two waiters may go on, since the limit may just have grown."""
+        self._in_flight -= 1
+        async with self._room:
+            self._room.notify(2)
+
+    def succeeded(self) -> None:
+        """Count one good answer; a whole window of them raises the limit by one."""
+        self._successes += 1
+        if self._successes >= self.limit:
+            self._successes = 0
+            self.limit = min(MOST, self.limit + 1)
+
+    def overloaded(self, window: int) -> None:
+        """Halve the limit, unless that was done since the request of `window` began: many answers are one sign."""
+        if window == self._window:
+            self.limit = max(LEAST, self.limit // 2)
+            self._successes = 0
+            self._window += 1

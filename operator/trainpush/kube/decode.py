@@ -1,0 +1,266 @@
+"""What is read of nodes and pods: only the fields that decisions need, everything else is skipped unparsed."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+
+from trainpush.api.quantity import milli
+
+_milli = lru_cache(maxsize=4096)(milli)
+
+
+class _Part(msgspec.Struct, rename="camel", gc=False):
+    """A piece of an object; without cycles, so the garbage collector need not look at it."""
+
+
+class Owner(_Part):
+    """An owner reference."""
+
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
+class Meta(_Part):
+    """The metadata of an object."""
+
+    name: str
+    uid: str
+    resource_version: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
+    namespace: str = ""
+    labels: dict[str, str] = {}
+    owner_references: list[Owner] = []
+    deletion_timestamp: datetime | None = None
+    deletion_grace_period_seconds: int | None = None
+
+
+class Condition(_Part):
+    """A condition of a node or a pod."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class _Object(msgspec.Struct, rename="camel", gc=False):
+    metadata: Meta
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def uid(self) -> str:
+        """What tells it from a later object of the same name."""
+        return self.metadata.uid
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion: later states have larger numbers (KEP-5504)."""
+        return int(self.metadata.resource_version)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return self.metadata.labels
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether its deletion has begun."""
+        return self.metadata.deletion_timestamp is not None
+
+
+class Taint(_Part):
+    """A taint of a node."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+class NodeSpec(_Part):
+    """The wanted state of a node."""
+
+    unschedulable: bool = False
+    taints: list[Taint] = []
+
+
+class NodeStatus(_Part):
+    """The observed state of a node; allocatable amounts as Kubernetes writes quantities."""
+
+    allocatable: dict[str, str] = {}
+    conditions: list[Condition] = []
+
+
+class NodeObject(_Object):
+    """A node as the API server sends it."""
+
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its kubelet says that it is ready, and is still heard."""
+        return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
+
+
+class _Resources(_Part):
+    requests: dict[str, str] = {}
+
+
+class _Container(_Part):
+    resources: _Resources = msgspec.field(default_factory=_Resources)
+    restart_policy: str = ""
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether this init container goes on running beside the containers."""
+        return self.restart_policy == "Always"
+
+
+class PodSpec(_Part):
+    """Where a pod runs. Its containers are reduced to `PodObject.requests` and then dropped."""
+
+    node_name: str = ""
+    containers: list[_Container] = []
+    init_containers: list[_Container] = []
+    overhead: dict[str, str] = {}
+    resources: _Resources | None = None
+    """Requests of the pod as a whole (KEP-2837), which replace those of its containers."""
+
+
+class Terminated(_Part):
+    """How a container ended."""
+
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+    """What the program left as its termination message."""
+
+
+class Waiting(_Part):
+    """Why a container does not run yet."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerState(_Part):
+    """The state of a container: at most one of these."""
+
+    terminated: Terminated | None = None
+    waiting: Waiting | None = None
+
+
+class ContainerStatus(_Part):
+    """The observed state of one container."""
+
+    name: str
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+    ready: bool = False
+    started: bool | None = None
+
+
+class PodStatus(_Part):
+    """The observed state of a pod."""
+
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    conditions: list[Condition] = []
+    container_statuses: list[ContainerStatus] = []
+
+
+class PodObject(_Object):
+    """A pod as the API server sends it."""
+
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+    requests: dict[str, int] = {}
+    """What kube-scheduler counts for it, in thousandths. Computed here; a pod has no such field."""
+
+    def __post_init__(self) -> None:
+        """Reduce the containers to what they request, so that a quantity nobody can read is found while decoding."""
+        self.requests = _requests(self.spec)
+        self.spec.containers = self.spec.init_containers = []
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.metadata.namespace
+
+    @property
+    def node(self) -> str | None:
+        """The node that it is bound to."""
+        return self.spec.node_name or None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended and so holds nothing any more."""
+        return self.status.phase in {"Succeeded", "Failed"}
+
+    @property
+    def controller(self) -> Owner | None:
+        """The object that manages it."""
+        return next((owner for owner in self.metadata.owner_references if owner.controller), None)
+
+    def condition(self, kind: str) -> Condition | None:
+        """Its condition of type `kind`, such as `PodScheduled` or `DisruptionTarget`."""
+        return next((c for c in self.status.conditions if c.type == kind), None)
+
+
+_node_decoder = msgspec.json.Decoder(NodeObject)
+_pod_decoder = msgspec.json.Decoder(PodObject)
+
+
+def node(body: bytes | msgspec.Raw) -> NodeObject:
+    """Decode a node.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _node_decoder.decode(body)
+
+
+def pod(body: bytes | msgspec.Raw) -> PodObject:
+    """Decode a pod.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _pod_decoder.decode(body)
+
+
+def _requests(spec: PodSpec) -> dict[str, int]:
+    """What kube-scheduler counts: the larger of what runs together and what the start needs, and the overhead.
+
+    Source: `PodRequests` in k8s.io/component-helpers/resource. A resize in progress (status.resources) is not counted.
+    """
+    running: dict[str, int] = {}
+    starting: dict[str, int] = {}
+    for container in spec.init_containers:
+        requests = container.resources.requests
+        if container.is_sidecar:
+            _add(running, requests)
+            requests = {}
+        # Init containers run one after another, each beside the sidecars that were started before it.
+        for name in {*requests, *running}:
+            needed = running.get(name, 0) + (_milli(requests[name]) if name in requests else 0)
+            starting[name] = max(starting.get(name, 0), needed)
+    for container in spec.containers:
+        _add(running, container.resources.requests)
+    total = {name: max(running.get(name, 0), starting.get(name, 0)) for name in {**running, **starting}}
+    if spec.resources:
+        total |= {name: _milli(amount) for name, amount in spec.resources.requests.items()}
+    _add(total, spec.overhead)
+    return total
+
+
+def _add(total: dict[str, int], amounts: dict[str, str]) -> None:
+    for name, amount in amounts.items():
+        total[name] = total.get(name, 0) + _milli(amount)

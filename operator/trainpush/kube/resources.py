@@ -1,0 +1,48 @@
+"""Which kinds of objects the operator reads and writes, and where the API server keeps them."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from trainpush.api import names
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of object in one version of its API group; the core group is the empty string."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """As manifests write it: `group/version`, or `v1` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of the collection (all namespaces where `namespace` is None), or of one object of it."""
+        root = f"/apis/{self.group}" if self.group else "/api"
+        within = f"/namespaces/{quote(namespace, safe='')}" if self.namespaced and namespace else ""
+        path = f"{root}/{self.version}{within}/{self.plural}"
+        if name:
+            path += f"/{quote(name, safe='')}"
+        return f"{path}/{subresource}" if subresource else path
+
+
+PODS: Final = Resource("", "v1", "pods", "Pod", namespaced=True)
+NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
+SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True)
+NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)
+LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+CRDS: Final = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
+ACCESS_REVIEWS: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+TRAINPUSHJOBS: Final = Resource(names.GROUP, names.VERSION, "trainpushjobs", "TrainPushJob", namespaced=True)
+GPUPOOLS: Final = Resource(names.GROUP, names.VERSION, "gpupools", "GPUPool", namespaced=False)

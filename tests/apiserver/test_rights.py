@@ -1,0 +1,173 @@
+"""The roles against the real authorizer."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from support.api import SERVICE_ACCOUNTS, a_namespace, admin
+from testbed import Bed
+from trainpush.kube import rights
+from trainpush.kube.client import Client, Exactly, Object
+from trainpush.kube.credentials import load
+from trainpush.kube.errors import Forbidden
+from trainpush.kube.resources import (
+    EVENTS,
+    GPUPOOLS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    TRAINPUSHJOBS,
+    Resource,
+)
+
+RBAC = "rbac.authorization.k8s.io"
+KINDS = {
+    "Namespace": NAMESPACES,
+    "ServiceAccount": SERVICE_ACCOUNTS,
+    "ClusterRole": Resource(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
+    "ClusterRoleBinding": Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
+    "Role": Resource(RBAC, "v1", "roles", "Role", namespaced=True),
+    "RoleBinding": Resource(RBAC, "v1", "rolebindings", "RoleBinding", namespaced=True),
+    "PriorityClass": Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False),
+}
+
+
+@pytest.fixture
+async def client(bed: Bed) -> AsyncIterator[Client]:
+    """The administrator."""
+    async with Client(admin(bed)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(client: Client) -> AsyncIterator[str]:
+    """The operator's home in one test."""
+    async with a_namespace(client) as name:
+        yield name
+
+
+@pytest.fixture
+async def operator(bed: Bed, client: Client, namespace: str) -> AsyncIterator[Client]:
+    """The operator's identity with the rights of its manifests."""
+    for body in rights.manifests(namespace, "operator"):
+        await client.apply(KINDS[body["kind"]], body)
+    async with Client(load(str(bed.kubeconfig_for(namespace, "operator")))) as operator:
+        await missing_becomes(operator, namespace, 0)
+        yield operator
+
+
+async def missing_becomes(operator: Client, namespace: str, count: int) -> list[str]:
+    """Wait until the authorizer has heard of a change of roles, after which `count` verbs are missing."""
+    async with asyncio.timeout(10):
+        while True:
+            lines = await rights.missing(operator, namespace)
+            if len(lines) == count:
+                return lines
+
+
+async def test_the_manifests_grant_what_is_missing_without_them(
+    bed: Bed, client: Client, operator: Client, namespace: str
+) -> None:
+    """Nothing is missing with them; without, every verb is named with its reason."""
+    assert await rights.missing(operator, namespace) == []
+    async with Client(load(str(bed.kubeconfig_for(namespace, "nobody")))) as nobody:
+        lines = await rights.missing(nobody, namespace)
+    assert len(lines) == sum(len(right.verbs) for right in (*rights.EVERYWHERE, *rights.AT_HOME))
+    assert "may not create pods in all namespaces. To count what every pod takes" in "\n".join(lines)
+    assert f"may not patch leases.coordination.k8s.io in namespace {namespace}." in "\n".join(lines)
+    assert "may not watch nodes cluster-wide." in "\n".join(lines)
+    assert "may not patch trainpushjobs/status.training.ai in all namespaces." in "\n".join(lines)
+
+
+async def test_one_missing_verb_is_one_line(client: Client, operator: Client, namespace: str) -> None:
+    """So that an administrator sees what to add."""
+    rules: list[Any] = rights.cluster_role()["rules"]
+    for rule in rules:
+        if rule["resources"] == ["pods"]:
+            rule["verbs"].remove("delete")
+    await client.patch(KINDS["ClusterRole"], None, rights.NAME, {"rules": rules})
+    try:
+        (line,) = await missing_becomes(operator, namespace, 1)
+        assert line.startswith("may not delete pods in all namespaces.")
+    finally:
+        await client.patch(KINDS["ClusterRole"], None, rights.NAME, {"rules": rights.cluster_role()["rules"]})
+
+
+def a_pod(namespace: str, owner: Object) -> Object:
+    """A pod that blocks the deletion of its owner."""
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": "p", "ownerReferences": [reference]},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+
+
+async def test_every_right_does_what_it_is_for(client: Client, operator: Client, namespace: str) -> None:
+    """Each kind of request that the operator makes goes through under its own identity."""
+    spec = {"replicas": 1, "resources": {"limits": {"nvidia.com/gpu": 1}}, "strategy": {"type": "DDP"}}
+    meta = {"namespace": namespace, "name": "j"}
+    job = await client.create(
+        TRAINPUSHJOBS, {"apiVersion": "training.ai/v1", "kind": "TrainPushJob", "metadata": meta, "spec": spec}
+    )
+    for resource in (TRAINPUSHJOBS, GPUPOOLS, NODES, PODS):
+        _, version = await operator.list(resource)
+        assert version
+    version = job["metadata"]["resourceVersion"]
+    await operator.patch_status(TRAINPUSHJOBS, namespace, "j", version, {"observedGeneration": 1})
+    pod = await operator.create(PODS, a_pod(namespace, job))
+    await operator.delete(PODS, Exactly(namespace, "p", pod["metadata"]["uid"]))
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": namespace, "name": "s"},
+        "spec": {"clusterIP": "None", "selector": {"a": "b"}},
+    }
+    await operator.apply(SERVICES, service)
+    await operator.apply(SERVICES, service)
+    assert (await operator.get(SERVICES, "s", namespace))["spec"]["clusterIP"] == "None"
+    await operator.create(EVENTS, an_event(namespace))
+    lease: Object = {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": {**meta, "name": "l"}, "spec": {}}
+    await operator.create(LEASES, lease)
+    await operator.patch(LEASES, namespace, "l", {"spec": {"holderIdentity": "me"}})
+
+
+def an_event(namespace: str) -> Object:
+    """An Event about nothing."""
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": "Event",
+        "metadata": {"namespace": namespace, "name": "e"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "training.ai/trainpush",
+        "reportingInstance": "test",
+        "action": "Test",
+        "reason": "Test",
+        "type": "Normal",
+        "regarding": {"kind": "TrainPushJob", "namespace": namespace, "name": "j"},
+    }
+
+
+async def test_what_the_operator_may_not_do(client: Client, operator: Client, namespace: str) -> None:
+    """Not even at home: change nodes, read Secrets, act on other Leases, edit what users ask for."""
+    secrets = Resource("", "v1", "secrets", "Secret", namespaced=True)
+    with pytest.raises(Forbidden):
+        await operator.list(secrets, namespace)
+    with pytest.raises(Forbidden):
+        await operator.patch(NODES, None, "any", {"spec": {"unschedulable": True}})
+    with pytest.raises(Forbidden):
+        await operator.patch(TRAINPUSHJOBS, namespace, "any", {"spec": {"replicas": 2}})
+    with pytest.raises(Forbidden):
+        await operator.get(LEASES, "any", "kube-system")

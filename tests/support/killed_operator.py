@@ -1,0 +1,72 @@
+"""`python -m support.killed_operator run`: the operator, which ends itself by SIGKILL right after chosen writes.
+
+Nothing of the operator is replaced: a hook that it offers is told of each successful write, before anything else
+happens. Each point strikes once; those that struck stand in the folder $STRUCK, one file each, across all lives.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from trainpush.controller.run import operate
+from trainpush.controller.settings import Settings
+from trainpush.kube.client import Written
+from trainpush.telemetry import logs
+
+Object = dict[str, Any]
+
+
+def _condition(job: Object, kind: str) -> str:
+    conditions = job.get("status", {}).get("conditions", [])
+    return next((c["status"] for c in conditions if c["type"] == kind), "")
+
+
+def _pod(rank: int, attempt: int) -> Callable[[str, str, Object], bool]:
+    return lambda kind, verb, made: (
+        (kind, verb) == ("Pod", "create") and made["metadata"]["name"].endswith(f"-worker-{rank}-a{attempt}")
+    )
+
+
+def _job(condition: Callable[[Object], bool]) -> Callable[[str, str, Object], bool]:
+    return lambda kind, verb, made: (kind, verb) == ("TrainPushJob", "patch_status") and condition(made)
+
+
+POINTS: Final[dict[str, Callable[[str, str, Object], bool]]] = {
+    "the Lease was taken": lambda kind, verb, _: kind == "Lease",
+    "the pool's status was written": lambda kind, verb, _: (kind, verb) == ("GPUPool", "patch_status"),
+    "the placement stood in status": _job(lambda job: "placement" in job["status"]),
+    "an Event was written": lambda kind, verb, _: (kind, verb) == ("Event", "create"),
+    "the Service was made": lambda kind, verb, _: (kind, verb) == ("Service", "apply"),
+    "one pod of the gang was made": _pod(0, 1),
+    "Running was written": _job(lambda job: _condition(job, "Running") == "True"),
+    "the restart was written": _job(lambda job: job["status"]["attempt"] == 2),
+    "a pod of the new attempt was made": _pod(1, 2),
+    "the end was written": _job(lambda job: _condition(job, "TrainingComplete") == "True"),
+}
+"""Ten points, one after each kind of write and each step of a gang's life."""
+
+
+def strike(written: Written) -> None:
+    """End this process if the write is a point that has not struck yet."""
+    made: Object = json.loads(written.answer)
+    folder = Path(os.environ["STRUCK"])
+    for name, holds in POINTS.items():
+        mark = folder / name
+        if not mark.exists() and holds(written.kind, written.verb, made):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Run the operator under the sword."""
+    settings = Settings()
+    logs.configure(level=settings.log_level, json=True)
+    asyncio.run(operate(settings, strike))
+
+
+if __name__ == "__main__":
+    main()
