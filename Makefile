@@ -1,0 +1,63 @@
+# trainpush: `make demo` shows it, `make test` proves it.
+# Everything installs what it needs into .venv and the user's cache; a second run takes a fraction of the time.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+TESTBED := PYTHONPATH=hack $(RUN) -m testbed
+
+.PHONY: help demo demo-down test test-fast test-long lint format generate story bench clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing: install python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "make: the venv module is missing: install python3-venv"; exit 1; }
+	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RUN) -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(STAMP) ## from nothing to a trained model on a real cluster
+	PYTHONPATH=hack:operator $(RUN) -m demo up
+
+demo-down: $(STAMP) ## take the demo down
+	PYTHONPATH=hack:operator $(RUN) -m demo down
+
+test: $(STAMP) ## every test: unit, property, API server, scale, end to end
+	$(RUN) -m pytest tests
+
+test-fast: $(STAMP) ## unit and property tests, under a minute
+	$(RUN) -m pytest tests/unit tests/property
+
+test-long: $(STAMP) ## property tests with 10,000 examples each
+	HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/property --timeout 7200
+
+lint: $(STAMP) ## ruff, mypy, import contracts, generated files unchanged
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy operator/trainpush hack/testbed hack/demo hack/bench hack/generate hack/verify_generated.py tests
+	$(VENV)/bin/lint-imports --no-logo
+	$(RUN) hack/verify_generated.py
+
+format: $(STAMP) ## ruff format and safe fixes
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+generate: $(STAMP) ## write crds/ and docs/reference/ anew
+	$(RUN) hack/verify_generated.py --write
+
+story: $(STAMP) ## NAME=...: one end-to-end story with its figures; without NAME: list them
+ifdef NAME
+	$(RUN) -m pytest tests -m story -k test_story_$(NAME) --no-header -q
+else
+	@$(RUN) -m pytest tests -m story --collect-only -q --no-header | sed -n 's/.*::test_story_//p'
+endif
+
+bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; without NAME: all of them
+	@PYTHONPATH=hack:operator:tests $(RUN) -m bench $(NAME)
+
+clean: ## remove the venv and what tools left here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

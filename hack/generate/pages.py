@@ -1,0 +1,137 @@
+"""Reference pages of everything that has a name: conditions, labels, settings, metrics, rights."""
+
+import ast
+import inspect
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from trainpush.api import names
+from trainpush.api.conditions import Condition, PoolCondition
+from trainpush.controller.settings import PREFIX, Settings
+from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
+from trainpush.model.plan import Stage
+from trainpush.model.reasons import Reason
+from trainpush.telemetry.metrics import Metrics
+
+from .markdown import code, page, table
+
+_RIGHT_HEADS = ("resource", "group", "verbs", "why")
+
+
+def named_pages() -> dict[str, str]:
+    """Page by name."""
+    return {
+        "conditions": _conditions(),
+        "labels": _labels(),
+        "settings": page(
+            "Settings",
+            "`trainpush run` reads these environment variables.",
+            table(("variable", "default", "values", "meaning"), _settings()),
+        ),
+        "metrics": page(
+            "Metrics",
+            "At `/metrics`, in the Prometheus text format. No metric carries a workload's name.",
+            table(("metric", "type", "labels", "meaning"), sorted(_metrics())),
+        ),
+        "rights": page(
+            "Rights of the operator",
+            "`trainpush rbac` prints the roles. At its start the operator asks the API server whether it has them.",
+            "## In all namespaces",
+            table(_RIGHT_HEADS, map(_right, EVERYWHERE)),
+            "## In its own namespace",
+            table(_RIGHT_HEADS, map(_right, AT_HOME)),
+        ),
+    }
+
+
+def _conditions() -> str:
+    return page(
+        "Conditions and reasons",
+        "Programs read conditions, never `status.phase`, which is a summary for people.\n"
+        "`kubectl wait --for=condition=TYPE` works for each of them.",
+        "## Conditions of a TrainPushJob",
+        _members(Condition, "type"),
+        "## Conditions of a GPUPool",
+        _members(PoolCondition, "type"),
+        "## Reasons",
+        "They appear as `reason` of a condition, in `status.verdict`, in Events and as a label of metrics.",
+        _members(Reason, "reason"),
+        "## Phases of a TrainPushJob",
+        f"{_listed(Stage)}.",
+    )
+
+
+def _labels() -> str:
+    found = {name: text for name, text in _sentences(names).items() if name.startswith(("LABEL_", "ANNOTATION_"))}
+    usual = _listed(getattr(names, name) for name, text in found.items() if not text)
+    return page(
+        "Labels and annotations",
+        table(("name", "meaning"), [(code(getattr(names, name)), text) for name, text in found.items() if text]),
+        f"Used with the meaning that they have everywhere: {usual}." if usual else "",
+        "## What a worker may not set",
+        f"Labels and annotations in these domains and their subdomains: {_listed(names.RESERVED_PREFIXES)}.",
+        f"Environment variables that begin with {_listed(names.RESERVED_ENV_PREFIXES)}; "
+        f"and these: {_listed(names.RESERVED_ENV)}.",
+    )
+
+
+def _members(kind: type[StrEnum], head: str) -> str:
+    found = _sentences(kind)
+    if silent := [name for name, text in found.items() if not text]:
+        raise SystemExit(f"{kind.__module__}.{kind.__name__}.{silent[0]} has no docstring: write one sentence below it")
+    return table((head, "meaning"), [(code(kind[name].value), text) for name, text in found.items()])
+
+
+def _sentences(of: ModuleType | type) -> dict[str, str]:
+    """Every name that `of` assigns, with the string below it: Python forgets these, the source does not."""
+    body = ast.parse(inspect.getsource(of)).body
+    if isinstance(body[0], ast.ClassDef):
+        body = body[0].body
+    return {name: _text(below) for node, below in pairwise([*body, ast.Pass()]) if (name := _assigned(node))}
+
+
+def _assigned(node: ast.stmt) -> str:
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _text(node: ast.stmt) -> str:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return str(node.value.value) if is_text else ""  # type: ignore[attr-defined]
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(map(code, values))
+
+
+def _settings() -> Iterator[tuple[str, str, str, str]]:
+    for name, field in Settings.model_json_schema()["properties"].items():
+        variable, default = code(PREFIX + name.upper()), code(field.get("default") or "")
+        yield variable, default, _values(field), field["description"]
+
+
+def _values(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return _listed(field["enum"])
+    return f"{field['minimum']} to {field['maximum']}" if "maximum" in field else ""
+
+
+def _metrics() -> Iterator[tuple[str, str, str, str]]:
+    made = Metrics(CollectorRegistry())
+    made.watch_lags(lambda: {"Node": 0.0})
+    # A metric has no sample before it is used, and prometheus_client tells labels by samples only.
+    known = {it._name: it._labelnames for it in vars(made).values() if isinstance(it, MetricWrapperBase)}  # noqa: SLF001
+    for family in made.registry.collect():
+        found = known[family.name] if family.name in known else family.samples[0].labels
+        suffix = "_total" if family.type == "counter" else ""
+        yield code(family.name + suffix), family.type, _listed(found), family.documentation
+
+
+def _right(right: Right) -> tuple[str, str, str, str]:
+    return code(right.plural), code(right.resource.group) or "core", ", ".join(right.verbs), right.why
