@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from testbed import Bed, BedError, Layer, processes
 from testbed.fake_nodes import layout
 from testbed.report import step
