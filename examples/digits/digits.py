@@ -5,11 +5,11 @@ newest complete one, a checkpoint and a nonzero exit on SIGTERM, and a JSON summ
 
 Environment, besides what torchrun sets (all optional):
     TRAINPUSH_STRATEGY          FSDP (default) or DDP.
-    TRAINPUSH_SHARDING_DEGREE   Ranks that share one copy of the parameters; divides the world size, which is the default.
+    TRAINPUSH_SHARDING_DEGREE   Ranks that share one copy of the parameters; divides the world size (the default).
     TRAINPUSH_CHECKPOINT_DIR    A volume that all workers share; without it nothing is saved.
     TRAINPUSH_ATTEMPT           Number of this start of the job, from 1.
 
-Exit status: 0 trained to the last step, 2 wrong options, 3 failed on request, 143 stopped by SIGTERM after a checkpoint.
+Exit status: 0 trained to the last step, 2 wrong options, 3 failed on request, 143 saved and stopped after SIGTERM.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -76,7 +76,8 @@ def main() -> None:
     store = CheckpointStore.from_environment()
     data = load_digits(options.data)
     resumed = store.restore(trainer) if store else None
-    say(f"{dist.get_world_size()} processes, {strategy()}, " + (f"resumed from {resumed}" if resumed else "from step 0"))
+    begin = f"resumed from {resumed}" if resumed else "from step 0"
+    say(f"{dist.get_world_size()} processes, {strategy()}, {begin}")
     stopped = train(trainer, data, options, store, stopping)
     if store:
         store.save(trainer)
@@ -192,7 +193,8 @@ def train(
             return True
         loss = take_step(trainer, data, options)
         if trainer.step % LOG_EVERY == 0:
-            say(f"step {trainer.step}/{options.steps} loss {loss:.4f} accuracy {evaluate(trainer, data)['accuracy']:.4f}")
+            accuracy = evaluate(trainer, data)["accuracy"]
+            say(f"step {trainer.step}/{options.steps} loss {loss:.4f} accuracy {accuracy:.4f}")
         if store and trainer.step % options.checkpoint_every == 0:
             store.save(trainer)
         if trainer.step == options.fail_at_step:
@@ -216,7 +218,7 @@ def take_step(trainer: Trainer, data: Digits, options: argparse.Namespace) -> fl
     loss.backward()
     trainer.optimizer.step()
     trainer.step += 1
-    return loss.item()
+    return float(loss.item())
 
 
 def evaluate(trainer: Trainer, data: Digits) -> dict[str, float]:
@@ -286,7 +288,7 @@ class CheckpointStore:
         trainer.step = found[1]
         return str(found[0])
 
-    def _read_newest(self) -> tuple[dict, str | None]:
+    def _read_newest(self) -> tuple[dict[str, Any], str | None]:
         saved = [(number(folder), number(folder.parent), folder) for folder in self._root.glob("attempt-*/step-*")]
         if not saved:
             return {}, None
@@ -299,7 +301,7 @@ def number(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
-def publish(state: dict, target: Path) -> None:
+def publish(state: dict[str, Any], target: Path) -> None:
     """Write a checkpoint under a temporary name, flush it, and rename it to `target`."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.mkdir(parents=True)

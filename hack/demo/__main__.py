@@ -6,6 +6,8 @@ Ends with a table and exit status 0 only if everything in it is as it should be.
 import json
 import sys
 import time
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from trainpush.kube import rights
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, ACCOUNT = "trainpush-system", "trainpush"
+RACK_LABEL = "topology.example.com/rack"
 FULL_RACK = "r2"
 """The rack that foreign pods fill too far for the seed manifest."""
 
@@ -61,26 +64,36 @@ def _install(bed: Bed) -> None:
         "TRAINPUSH_PORT": str(bed.port("operator")),
     }
     processes.start(bed.folder, "operator", [sys.executable, "-m", "trainpush", "run"], environment)
+    processes.wait_until("the operator", lambda: _is_ready(bed), 30, bed.folder, "operator")
     bed.kubectl("apply", "-f", str(ROOT / "examples" / "pools.yaml"))
     bed.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "gpupool", "--all")
 
 
+def _is_ready(bed: Bed) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{bed.port('operator')}/readyz", timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
 def _fill_rack(bed: Bed) -> None:
     """Pods that nobody asked trainpush about take GPUs on two of five nodes of a rack."""
-    pods = [_foreign_pod(f"foreign-{index}", f"fake-{FULL_RACK}-{index}") for index in range(2)]
+    pods = [_foreign_pod(f"foreign-{index}") for index in range(2)]
     bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(pods))
     bed.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/foreign-{index}" for index in range(2)))
 
 
-def _foreign_pod(name: str, node: str) -> dict[str, Any]:
-    container = {"name": "main", "image": "busybox", "resources": {"limits": {"nvidia.com/gpu": 4}}}
+def _foreign_pod(name: str) -> dict[str, Any]:
+    # Five of eight GPUs: no two such pods share a node.
+    container = {"name": "main", "image": "busybox", "resources": {"limits": {"nvidia.com/gpu": 5}}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
             "containers": [container],
-            "nodeSelector": {"kubernetes.io/hostname": node},
+            "nodeSelector": {RACK_LABEL: FULL_RACK},
             "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
         },
     }
@@ -95,7 +108,8 @@ def _seed(bed: Bed) -> list[tuple[str, str, bool]]:
     seconds = time.monotonic() - started
     bed.kubectl("wait", "--for=condition=Running", "--timeout=60s", "tpj/llama-7b-training")
     nodes = [pod["spec"]["nodeName"] for pod in _pods(bed, "llama-7b-training")]
-    racks = sorted({node.rsplit("-", 1)[0].removeprefix("fake-") for node in nodes})
+    rack_of = {node["metadata"]["name"]: node["metadata"]["labels"].get(RACK_LABEL, "") for node in _nodes(bed)}
+    racks = sorted({rack_of[node] for node in nodes})
     return [
         ("seed manifest: workers placed", f"{len(nodes)}/4", len(nodes) == 4),  # noqa: PLR2004 - as the manifest says
         ("seed manifest: rack", ", ".join(racks), len(racks) == 1 and FULL_RACK not in racks),
@@ -144,8 +158,15 @@ def _delete(bed: Bed, name: str) -> None:
 
 
 def _pods(bed: Bed, job: str) -> list[dict[str, Any]]:
-    found = bed.kubectl("get", "pods", "-l", f"training.ai/job-name={job}", "-o", "json")
-    items: list[dict[str, Any]] = json.loads(found)["items"]
+    return _items(bed, "pods", "-l", f"training.ai/job-name={job}")
+
+
+def _nodes(bed: Bed) -> list[dict[str, Any]]:
+    return _items(bed, "nodes")
+
+
+def _items(bed: Bed, *what: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = json.loads(bed.kubectl("get", *what, "-o", "json"))["items"]
     return items
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import accounts, builds, network, processes
@@ -22,7 +24,7 @@ READS = [
 def up(bed: Bed) -> None:
     """Start CoreDNS and wait until it knows the Services; makes the bridge on which it listens."""
     network.up(bed)
-    command = [builds.binary("coredns"), f"-conf={_write_configuration(bed)}"]
+    command: list[str | Path] = [builds.binary("coredns"), f"-conf={_write_configuration(bed)}"]
     if processes.is_running(bed.folder, "coredns", command):
         return
     step("starting CoreDNS")
@@ -31,25 +33,25 @@ def up(bed: Bed) -> None:
     processes.wait_until("CoreDNS's start", lambda: _is_ready(bed), 60, bed.folder, "coredns")
 
 
-def down(bed: Bed) -> None:
-    """Stop CoreDNS and remove the bridge."""
-    processes.stop(bed.folder, "coredns")
-    network.down(bed)
-
-
 def _write_configuration(bed: Bed) -> str:
-    # No cache: what a pod asks is answered from the API server's present state.
+    # No cache: what a pod asks is answered from the API server's present state. Other names do not exist.
     path = bed.folder / "coredns.conf"
-    path.write_text(
-        ".:53 {\n"
-        f"    bind {bed.bridge_address}\n"
-        "    errors\n"
-        f"    ready 127.0.0.1:{bed.port('coredns')}\n"
-        "    kubernetes cluster.local in-addr.arpa {\n"
-        f"        kubeconfig {accounts.client_kubeconfig(bed, USER, [])}\n"
-        "    }\n"
-        "}\n"
-    )
+    path.write_text(f"""\
+cluster.local:53 in-addr.arpa:53 {{
+    bind {bed.bridge_address}
+    errors
+    ready 127.0.0.1:{bed.port("coredns")}
+    kubernetes cluster.local in-addr.arpa {{
+        kubeconfig {accounts.client_kubeconfig(bed, USER, [])}
+    }}
+}}
+.:53 {{
+    bind {bed.bridge_address}
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
+}}
+""")
     return str(path)
 
 
@@ -69,7 +71,7 @@ def _is_ready(bed: Bed) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", bed.port("coredns"), timeout=5)
     try:
         connection.request("GET", "/ready")
-        return connection.getresponse().status == 200
+        return connection.getresponse().status == http.HTTPStatus.OK
     except OSError:
         return False
     finally:

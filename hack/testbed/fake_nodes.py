@@ -81,7 +81,9 @@ def readiness(bed: Bed) -> dict[str, tuple[str, bool]]:
     return {
         node["metadata"]["name"]: (
             node["metadata"].get("labels", {}).get("training.ai/testbed", "other"),
-            any(state["type"] == "Ready" and state["status"] == "True" for state in node["status"]["conditions"]),
+            any(
+                state["type"] == "Ready" and state["status"] == "True" for state in node["status"].get("conditions", [])
+            ),
         )
         for node in nodes
     }

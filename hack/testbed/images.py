@@ -63,6 +63,7 @@ def load(bed: Bed, name: str) -> None:
     if not nodes:
         raise BedError(f"bed {bed.name} has no real nodes to load images into: bring it up with real nodes first")
     archive(name)
+    step(f"loading image {name} into {', '.join(node.name for node in nodes)}")
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda node: put(node, name), nodes))
 
@@ -73,7 +74,6 @@ def put(node: Node, name: str) -> None:
     key = _key(RECIPES[name])
     if run(*containerd, "list", "--quiet", f'name=={reference(name)},labels."{KEY_LABEL}"=={key}').strip():
         return
-    step(f"importing image {name} into {node.name}")
     run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
     run(*containerd, "label", reference(name), f"{KEY_LABEL}={key}")
 
@@ -108,7 +108,8 @@ def _build(name: str, target: Path) -> None:
         for file in recipe.files:
             (Path(place) / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / file, Path(place) / file)
-        _buildah("bud", "--layers", f"--build-arg=BASE={base}", f"--tag={reference(name)}", f"--file={place}/hack/images/{name}/Dockerfile", place)
+        dockerfile = f"--file={place}/hack/images/{name}/Dockerfile"
+        _buildah("bud", "--layers", f"--build-arg=BASE={base}", f"--tag={reference(name)}", dockerfile, place)
         partial = target.with_suffix(".part")
         _buildah("push", reference(name), f"oci-archive:{partial}:{reference(name)}")
     for old in _folder().glob(f"{name}-*.tar"):

@@ -51,6 +51,15 @@ def run(*command: str | Path) -> str:
     return answer.stdout
 
 
+def succeeds(*command: str | Path) -> bool:
+    """Run a command and tell whether its status is 0."""
+    try:
+        run(*command)
+    except BedError:
+        return False
+    return True
+
+
 def overlay_works(folder: Path) -> bool:
     """Tell whether the kernel can stack file systems in this folder, which makes images cheap; needs root."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,17 +68,17 @@ def overlay_works(folder: Path) -> bool:
         for part in (lower, upper, work, merged):
             part.mkdir()
         layers = f"lowerdir={lower},upperdir={upper},workdir={work}"
-        answer = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, merged], capture_output=True)
-        if answer.returncode == 0:
+        works = succeeds("mount", "-t", "overlay", "overlay", "-o", layers, merged)
+        if works:
             run("umount", merged)
-        return answer.returncode == 0
+        return works
 
 
 def remove_folder(folder: Path) -> None:
     """Delete a folder after unmounting all that is mounted below it, so that no volume's content is deleted with it."""
     # In reverse order of mounting: later mounts may lie inside earlier ones.
     for mount in reversed(mounts_below(folder)):
-        subprocess.run(["umount", "--lazy", mount], capture_output=True)
+        succeeds("umount", "--lazy", mount)
     left = mounts_below(folder)
     if left:
         raise BedError(f"cannot unmount {left[0]}: unmount it, then go on")

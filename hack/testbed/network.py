@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .machine import run
+from .machine import run, succeeds
 
 if TYPE_CHECKING:
     from .bed import Bed
@@ -24,12 +24,12 @@ def up(bed: Bed) -> None:
         run("ip", "link", "add", name, "type", "bridge")
     run("ip", "address", "replace", f"{bed.bridge_address}/16", "dev", name)
     run("ip", "link", "set", name, "up")
-    _remove_rules(bed)
-    target = f"{bed.bridge_address}:{bed.port('kube-apiserver')}"
-    service = ["-d", f"{bed.first_service_address}/32", "-p", "tcp", "--dport", "443"]
-    _add_rule(bed, "nat", "PREROUTING", "-i", name, *service, "-j", "DNAT", "--to-destination", target)
-    # A machine with Docker drops what it does not know, even between two ports of one bridge.
-    _add_rule(bed, "filter", "FORWARD", "-i", name, "-o", name, "-j", "ACCEPT")
+    rules = _rules(bed)
+    if not all(succeeds("iptables", "--wait", "-t", table, "-C", chain, *rule) for table, chain, *rule in rules):
+        _remove_rules(bed)
+        for table, chain, *rule in rules:
+            # First in the chain, before a rule that drops.
+            run("iptables", "--wait", "-t", table, "-I", chain, *rule)
 
 
 def down(bed: Bed) -> None:
@@ -73,9 +73,16 @@ def _exists(name: str) -> bool:
     return Path("/sys/class/net", name).exists()
 
 
-def _add_rule(bed: Bed, table: str, chain: str, *rule: str) -> None:
-    # First in the chain, before a rule that drops.
-    run("iptables", "--wait", "-t", table, "-I", chain, *rule, "-m", "comment", "--comment", _comment(bed))
+def _rules(bed: Bed) -> list[list[str]]:
+    """The bed's rules: table, chain, and the words of iptables."""
+    name, comment = bridge(bed), ["-m", "comment", "--comment", _comment(bed)]
+    service = ["-i", name, "-d", f"{bed.first_service_address}/32", "-p", "tcp", "--dport", "443", *comment]
+    target = f"{bed.bridge_address}:{bed.port('kube-apiserver')}"
+    return [
+        ["nat", "PREROUTING", *service, "-j", "DNAT", "--to-destination", target],
+        # A machine with Docker drops what it does not know, even between two ports of one bridge.
+        ["filter", "FORWARD", "-i", name, "-o", name, *comment, "-j", "ACCEPT"],
+    ]
 
 
 def _remove_rules(bed: Bed) -> None:

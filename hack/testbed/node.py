@@ -54,7 +54,7 @@ class Node:
 
     @property
     def image_store(self) -> Path:
-        """containerd's store, which outlives `down`."""
+        """The store of containerd, which outlives `down`."""
         return self.folder / "containerd"
 
     @property

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from trainpush.controller.observe import Observation, observe
 from trainpush.intake.admission import Admission
-from trainpush.kube.apply import Applier, JobTask, PoolTask
+from trainpush.kube.apply import Applier, JobTask, Later, PoolTask
 from trainpush.kube.store import Store
 from trainpush.model.plan import Decision, Plan
 from trainpush.model.workload import Refusal
@@ -49,20 +49,17 @@ class Loop:
         return self.failures < FAILURES_MAX
 
     async def run(self) -> None:
-        """Cycle for ever. The one place where an unexpected error is survived."""
-        while True:
-            await self._until_due()
-            try:
-                await self.cycle()
-                self.failures = 0
-            except Exception:
-                self.failures += 1
-                self._metrics.cycle_errors.inc()
-                _log.exception("cycle failed", failures=self.failures)
-                self._wake_after = min(2.0**self.failures, 30.0)
+        """Cycle for ever."""
+        async with asyncio.TaskGroup() as work:
+            while True:
+                await self._until_due()
+                if await self._survives(self.cycle(lambda coroutine: work.create_task(self._survives(coroutine)))):
+                    self.failures = 0
+                else:
+                    self._wake_after = min(2.0**self.failures, 30.0)
 
-    async def cycle(self) -> None:
-        """One cycle, if this replica leads."""
+    async def cycle(self, later: Later) -> None:
+        """One cycle, if this replica leads; what need not be waited for is handed to `later`."""
         if not self._leads():
             self._wake_after = IDLE_SECONDS
             return
@@ -74,9 +71,20 @@ class Loop:
             decided = plan(seen.snapshot, now)
         self._measure(seen, decided, time.perf_counter() - started, now)
         with self._timed("apply"):
-            wait = await self._applier.carry_out(_job_tasks(seen, decided), _pool_tasks(seen, decided), now)
+            wait = await self._applier.carry_out(_job_tasks(seen, decided), _pool_tasks(seen, decided), now, later)
         due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
+
+    async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether `work` ended well. The one place where an unexpected error is survived."""
+        try:
+            await work
+        except Exception:
+            self.failures += 1
+            self._metrics.cycle_errors.inc()
+            _log.exception("cycle failed", failures=self.failures)
+            return False
+        return True
 
     async def _until_due(self) -> None:
         dirty = self._store.dirty

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TRAINPUSH_"
-OF_OTHERS = frozenset({"TRAINPUSH_CACHE", "TRAINPUSH_REQUIRE"})
+OF_OTHERS = frozenset({"TRAINPUSH_CACHE", "TRAINPUSH_REQUIRE", "TRAINPUSH_TESTBED"})
 """Variables of the test bed and the tests, which a developer's shell may hold."""
 
 

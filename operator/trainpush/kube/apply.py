@@ -1,11 +1,12 @@
-"""Plans carried out: status first, then its Events, then the acts that earlier statuses announced.
+"""Plans carried out: status first, then its Events and the acts that earlier statuses announced.
 
+The next cycle waits for statuses only: a decision that does not stand there yet would be made twice.
 Everything here may be done twice, and may stop after any write.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,8 @@ RETRY_SECONDS: Final = 15.0
 
 _log = logger(__name__)
 _Clock = Callable[[], float]
+Later = Callable[[Coroutine[Any, Any, None]], object]
+"""Goes on with some work beside the cycles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +86,50 @@ class Applier:
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
         self._written: dict[str, float] = {}
+        self._acting: dict[str, bool] = {}
+        """Jobs whose acts are under way, and whether a later cycle wanted more of them."""
+        self._standing: dict[str, JobTask] = {}
+        """What each job's status already says, so that it need not be rendered again to find out."""
 
     def trouble_of(self, uid: str) -> str:
         """What the API server said when it last refused a child of this job."""
         trouble = self._troubles.get(uid)
         return trouble.message if trouble else ""
 
-    async def carry_out(self, jobs: Sequence[JobTask], pools: Sequence[PoolTask], now: datetime) -> float | None:
-        """Do everything; seconds until something that was put off is due, or None."""
+    async def carry_out(
+        self, jobs: Sequence[JobTask], pools: Sequence[PoolTask], now: datetime, later: Later
+    ) -> float | None:
+        """Write every status, and do the rest `later`; seconds until something that was put off is due, or None."""
         self._forget({seen.metadata.uid for seen in [*(task.seen for task in jobs), *(task.seen for task in pools)]})
-        tasks = [*(self._job(task, now) for task in jobs), *(self._pool(task, now) for task in pools)]
+        tasks = [*(self._job(task, now, later) for task in jobs), *(self._pool(task, now) for task in pools)]
         waits = await asyncio.gather(*tasks)
         return min((wait for wait in waits if wait is not None), default=None)
 
-    async def _job(self, task: JobTask, now: datetime) -> float | None:
-        seen = task.seen
-        workers = seen.job.spec.replicas if seen.job else 0
-        status = job_status(task.decision, task.resolved, workers, seen.metadata.generation, seen.status, now)
+    async def _job(self, task: JobTask, now: datetime, later: Later) -> float | None:
+        metadata = task.seen.metadata
         try:
-            wait = await self._write_status(TRAINPUSHJOBS, seen, status)
-            if wait is None and merge_patch(seen.status, status):
-                await self._tell(events(seen.metadata, seen.status, status, now))
-            return await self._act(task) or wait
+            wait = None
+            if self._standing.get(metadata.uid) != task:
+                wait = await self._say(task, now, later)
+            return self._begin(task, later) or wait
         except (Conflict, NotFound) as error:
-            await self._reread(seen.metadata, error)
+            await self._reread(metadata, error)
             return None
         except ApiError as error:
             return self._refused(f"status of {task.decision.key}", error)
         except Deposed:
             return None
+
+    async def _say(self, task: JobTask, now: datetime, later: Later) -> float | None:
+        """Write a job's status and its Events; seconds to wait if that was put off."""
+        seen = task.seen
+        workers = seen.job.spec.replicas if seen.job else 0
+        status = job_status(task.decision, task.resolved, workers, seen.metadata.generation, seen.status, now)
+        wait = await self._write_status(TRAINPUSHJOBS, seen, status)
+        if wait is None:
+            self._standing[seen.metadata.uid] = task
+            later(self._tell(events(seen.metadata, seen.status, status, now)))
+        return wait
 
     async def _pool(self, task: PoolTask, now: datetime) -> float | None:
         metadata = task.seen.metadata
@@ -145,32 +163,45 @@ class Applier:
 
     async def _tell(self, told: Sequence[Object]) -> None:
         for event in told:
-            self._check()
             try:
+                self._check()
                 await self._client.create(EVENTS, event)
-            except AlreadyExists:
+            except (AlreadyExists, Deposed):
                 continue
             except ApiError as error:
                 _log.warning("event not written", name=event["metadata"]["name"], error=str(error))
 
-    async def _act(self, task: JobTask) -> float | None:
-        """Removals, then the Service, then all pods at once; stops at the first refusal."""
+    def _begin(self, task: JobTask, later: Later) -> float | None:
+        """Begin the acts of a job, unless its last ones still go on; seconds to wait if some were just refused."""
         uid = task.seen.metadata.uid
         trouble = self._troubles.get(uid)
         if not task.decision.acts:
             self._troubles.pop(uid, None)
-            return None
-        if trouble and self._clock() < trouble.until:
+        elif trouble and self._clock() < trouble.until:
             return trouble.until - self._clock()
+        elif uid in self._acting:
+            self._acting[uid] = True
+        else:
+            self._acting[uid] = False
+            later(self._act(task))
+        return None
+
+    async def _act(self, task: JobTask) -> None:
+        """Removals, then the Service, then all pods at once; stops at the first refusal."""
+        uid = task.seen.metadata.uid
         try:
             for batch in _batches(task.decision.acts):
                 await asyncio.gather(*(self._one(task, act) for act in batch))
+            self._troubles.pop(uid, None)
         except ApiError as error:
             self._troubles[uid] = _Trouble(str(error), self._clock() + RETRY_SECONDS)
+            self._refused(f"child of {task.decision.key}", error)
             self._store.dirty.set()
-            return self._refused(f"child of {task.decision.key}", error)
-        self._troubles.pop(uid, None)
-        return None
+        except Deposed:
+            return
+        finally:
+            if self._acting.pop(uid):
+                self._store.dirty.set()
 
     async def _one(self, task: JobTask, act: Act) -> None:
         self._check()
@@ -225,7 +256,8 @@ class Applier:
 
     def _forget(self, known: set[str]) -> None:
         """Drop what was remembered of objects that are gone."""
-        for memory in (self._written, self._troubles):
+        memories: tuple[dict[str, Any], ...] = (self._written, self._troubles, self._standing)
+        for memory in memories:
             for uid in memory.keys() - known:
                 del memory[uid]
 

@@ -32,11 +32,12 @@ func main() {
 	node := flag.String("node", "", "name of the node, from which the devices' UUIDs are made")
 	resource := flag.String("resource", "nvidia.com/gpu", "resource to advertise")
 	count := flag.Int("count", 8, "number of devices")
+	readyFile := flag.String("ready-file", "", "file that shall be there while a kubelet knows the devices")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	plugin := &plugin{folder: *folder, resource: *resource, devices: devices(*node, *count)}
+	plugin := &plugin{folder: *folder, resource: *resource, devices: devices(*node, *count), readyFile: *readyFile}
 	for ctx.Err() == nil {
 		if err := plugin.serveOneKubelet(ctx); err != nil && ctx.Err() == nil {
 			log.Printf("%v; trying again", err)
@@ -66,9 +67,10 @@ func pause(ctx context.Context, duration time.Duration) {
 
 type plugin struct {
 	api.UnimplementedDevicePluginServer
-	folder   string
-	resource string
-	devices  []*api.Device
+	folder    string
+	resource  string
+	devices   []*api.Device
+	readyFile string
 }
 
 // serveOneKubelet waits for a kubelet, registers with it and serves it until it ends.
@@ -141,6 +143,10 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 	if err := stream.Send(&api.ListAndWatchResponse{Devices: p.devices}); err != nil {
 		return err
 	}
+	if err := os.WriteFile(p.readyFile, nil, 0o644); err != nil {
+		return err
+	}
+	defer os.Remove(p.readyFile)
 	<-stream.Context().Done()
 	return nil
 }
