@@ -4,6 +4,7 @@ Ends with a table and exit status 0 only if everything in it is as it should be.
 """
 
 import json
+import shutil
 import sys
 import time
 import urllib.request
@@ -120,6 +121,7 @@ def _seed(bed: Bed) -> list[tuple[str, str, bool]]:
 def _digits(bed: Bed) -> list[tuple[str, str, bool]]:
     step("training on the UCI digits: 2 workers x 2 processes, FSDP, real containers on 2 real nodes")
     _delete(bed, "digits")
+    shutil.rmtree(bed.folder / "volumes", ignore_errors=True)
     volume = (ROOT / "examples" / "digits" / "volume.yaml").read_text()
     bed.kubectl("apply", "-f", "-", stdin=volume.replace("/var/lib/trainpush-demo", f"{bed.folder}/volumes"))
     started = time.monotonic()

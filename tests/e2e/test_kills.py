@@ -1,5 +1,6 @@
 """The operator may die after any write, and a job may be deleted in any phase."""
 
+import difflib
 import json
 import threading
 import time
@@ -50,7 +51,14 @@ def end_of(digits: Digits) -> list[Object]:
     """The job and all that belongs to it, once its digits are trained."""
     digits.until_true("TrainingComplete", seconds=300)
     digits.until(lambda: all(_is_over(child) for child in digits.children()), "every pod over", seconds=60)
-    return normalised([digits.job(), *digits.children()])
+    job = digits.job()
+    return normalised([job, *(child for child in digits.children() if not _is_former(child, job["status"]["attempt"]))])
+
+
+def _is_former(child: Object, attempt: int) -> bool:
+    """A pod of an attempt that failed: it stays for its logs if it ended before its peers made the operator end it."""
+    made_in: str = child["metadata"]["labels"].get("training.ai/attempt", str(attempt))
+    return made_in != str(attempt)
 
 
 def _is_over(child: Object) -> bool:
@@ -64,15 +72,24 @@ def test_story_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
         reference = real.namespace("undisturbed")
         reference.apply(reference.manifest(*ARGS))
         wanted = end_of(reference)
+    real.renew_pool()
+    disturbed = real.namespace("disturbed")
     with killed_again_and_again(real.kubeconfig, tmp_path) as struck:
-        disturbed = real.namespace("disturbed")
+        first = struck / "the pool's status was written"
+        disturbed.until(first.exists, "a pool with a status", seconds=60)
         disturbed.apply(disturbed.manifest(*ARGS))
         found = end_of(disturbed)
         disturbed.until(lambda: len(list(struck.iterdir())) == len(POINTS), "every point struck", seconds=60)
     figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(POINTS)}")
     figures.add("objects compared with an undisturbed run", len(wanted))
     figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
-    assert json.dumps(found, indent=1) == json.dumps(wanted, indent=1)
+    assert difference(wanted, found) == ""
+
+
+def difference(wanted: list[Object], found: list[Object]) -> str:
+    """The lines in which two lists of objects differ."""
+    before, after = (json.dumps(objects, indent=1, sort_keys=True).splitlines() for objects in (wanted, found))
+    return "\n".join(difflib.unified_diff(before, after, lineterm="", n=2))
 
 
 def queued(digits: Digits, job: Object) -> None:

@@ -9,7 +9,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from support.manifests import SET
+from support.api import SERVICE_ACCOUNTS
 from testbed import Bed, FakeNode
 from trainpush.kube.client import Client, Exactly, Object
 from trainpush.kube.resources import GPUPOOLS, NAMESPACES, NODES, PODS, SERVICES, TRAINPUSHJOBS, Resource
@@ -108,30 +108,35 @@ class Space:
         await self.until(PODS, is_empty, "no pod left", seconds=90)
 
 
-@asynccontextmanager
-async def a_space(bed: Bed, client: Client) -> AsyncIterator[Space]:
-    """A namespace for one test; afterwards its jobs and pods are gone, so that their accelerators are free again."""
+async def new_space(bed: Bed, client: Client) -> Space:
+    """A namespace that takes pods."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     bed.kubectl("create", "namespace", name)
     space = Space(bed, client, name)
     # The admission of pods asks for it, and its maker may be late.
-    account = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
-    await space.until(account, lambda found: "default" in found, "the default ServiceAccount is there")
+    await space.until(SERVICE_ACCOUNTS, lambda found: "default" in found, "the default ServiceAccount is there")
+    return space
+
+
+@asynccontextmanager
+async def a_space(bed: Bed, client: Client) -> AsyncIterator[Space]:
+    """A namespace for one test; afterwards its jobs and pods are gone, so that their accelerators are free again."""
+    space = await new_space(bed, client)
     try:
         yield space
     finally:
         await space.clear()
-        bed.kubectl("delete", "namespace", name, "--wait=false")
+        bed.kubectl("delete", "namespace", space.name, "--wait=false")
 
 
 @contextmanager
 def fake_nodes(bed: Bed, nodes: Sequence[FakeNode]) -> Iterator[Sequence[FakeNode]]:
-    """Fake nodes for as long as the block runs; all of them carry the label `SET`."""
+    """Fake nodes for as long as the block runs."""
     bed.add_fake_nodes(nodes)
     try:
         yield nodes
     finally:
-        bed.kubectl("delete", "nodes", "--selector", SET)
+        bed.kubectl("delete", "nodes", *(node.name for node in nodes))
 
 
 @contextmanager
@@ -141,7 +146,7 @@ def a_pool(bed: Bed, manifest: Object) -> Iterator[None]:
     try:
         yield
     finally:
-        bed.kubectl("delete", "-f", "-", stdin=json.dumps(manifest))
+        bed.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=json.dumps(manifest))
 
 
 def is_empty(found: Mapping[str, Object]) -> bool:

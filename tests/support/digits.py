@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +34,18 @@ class DigitsBed:
 
     def __post_init__(self) -> None:
         """Make the pool."""
+        self.renew_pool()
+
+    def renew_pool(self) -> None:
+        """Make the pool anew, without a status."""
+        self.bed.kubectl("delete", "gpupool", "real", "--ignore-not-found")
         self.bed.kubectl("apply", "-f", "-", stdin=POOL)
 
     def namespace(self, name: str) -> "Digits":
         """A fresh namespace with a volume for checkpoints that both nodes share."""
         self.bed.kubectl("create", "namespace", name)
         folder = self.bed.folder / "volumes" / name
+        shutil.rmtree(folder, ignore_errors=True)
         text = (ROOT / "examples" / "digits" / "volume.yaml").read_text()
         text = text.replace("/var/lib/trainpush-demo/digits", str(folder)).replace(
             "namespace: default", f"namespace: {name}"
@@ -124,8 +131,17 @@ _FLEETING: Final = {
 
 def normalised(objects: list[Object]) -> list[Object]:
     """Objects without what is particular to one run, by kind and name."""
-    plain = [_plain(entry) for entry in objects]
+    plain = [_plain(_ended(entry)) for entry in objects]
     return sorted(plain, key=lambda entry: (entry["kind"], entry["metadata"]["name"]))
+
+
+def _ended(entry: Object) -> Object:
+    """Of a pod's status only how it ended; the rest is the kubelet's, and comes when it comes."""
+    if entry["kind"] != "Pod":
+        return entry
+    status = entry["status"]
+    ends = [container["state"].get("terminated") for container in status.get("containerStatuses", [])]
+    return {**entry, "status": {"phase": status["phase"], "ends": ends}}
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,10 @@ def _condition(job: Object, kind: str) -> str:
     return next((c["status"] for c in conditions if c["type"] == kind), "")
 
 
+def _attempt(job: Object) -> int:
+    return int(job.get("status", {}).get("attempt", 0))
+
+
 def _pod(rank: int, attempt: int) -> Callable[[str, str, Object], bool]:
     return lambda kind, verb, made: (
         (kind, verb) == ("Pod", "create") and made["metadata"]["name"].endswith(f"-worker-{rank}-a{attempt}")
@@ -38,13 +42,13 @@ def _job(condition: Callable[[Object], bool]) -> Callable[[str, str, Object], bo
 POINTS: Final[dict[str, Callable[[str, str, Object], bool]]] = {
     "the Lease was taken": lambda kind, verb, _: kind == "Lease",
     "the pool's status was written": lambda kind, verb, _: (kind, verb) == ("GPUPool", "patch_status"),
-    "the placement stood in status": _job(lambda job: "placement" in job["status"]),
-    "an Event was written": lambda kind, verb, _: (kind, verb) == ("Event", "create"),
+    "the placement stood in status": _job(lambda job: _attempt(job) == 1 and _condition(job, "Running") == "False"),
     "the Service was made": lambda kind, verb, _: (kind, verb) == ("Service", "apply"),
     "one pod of the gang was made": _pod(0, 1),
-    "Running was written": _job(lambda job: _condition(job, "Running") == "True"),
-    "the restart was written": _job(lambda job: job["status"]["attempt"] == 2),
+    "Running was written": _job(lambda job: _attempt(job) == 1 and _condition(job, "Running") == "True"),
+    "the restart was written": _job(lambda job: _attempt(job) > 1 and _condition(job, "Running") == "False"),
     "a pod of the new attempt was made": _pod(1, 2),
+    "an Event was written": lambda kind, verb, _: (kind, verb) == ("Event", "create"),
     "the end was written": _job(lambda job: _condition(job, "TrainingComplete") == "True"),
 }
 """Ten points, one after each kind of write and each step of a gang's life."""

@@ -1,6 +1,5 @@
 """GPUPool: the nodes that take training, and what they give to every job."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -139,8 +138,3 @@ class GPUPool(Resource):
             field=".metadata.name",
         ),
     )
-
-    @property
-    def age(self) -> tuple[datetime, str]:
-        """Sorts pools, the oldest first; ties by name."""
-        return (self.metadata.creation_timestamp or datetime.max.replace(tzinfo=UTC), self.name)

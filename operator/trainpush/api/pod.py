@@ -194,10 +194,22 @@ class EnvFrom(ApiModel):
     """The ConfigMap."""
     secret_ref: OptionalReference | None = None
     """The Secret. The operator never reads it: the kubelet does."""
-    prefix: Identifier | None = None
-    """Put before each key."""
+    prefix: Identifier
+    """Put before each key, so that no key can become a variable that trainpush or the node sets."""
 
     rules = (
+        Rule(
+            f"!self.prefix.matches(r'{_RESERVED_ENV_PATTERN}') && "
+            f"!{[*names.RESERVED_ENV, *names.RESERVED_ENV_PREFIXES]}.exists(n, n.startsWith(self.prefix))",
+            "must not begin a variable that trainpush or the node sets "
+            f"({', '.join(f'{prefix}*' for prefix in names.RESERVED_ENV_PREFIXES)}, {', '.join(names.RESERVED_ENV)}): "
+            "choose another, such as APP_",
+            lambda source: (
+                not _is_reserved_env(source.prefix)
+                and not any(n.startswith(source.prefix) for n in (*names.RESERVED_ENV, *names.RESERVED_ENV_PREFIXES))
+            ),
+            field=".prefix",
+        ),
         Rule(
             "has(self.configMapRef) != has(self.secretRef)",
             "must have exactly one of configMapRef and secretRef",

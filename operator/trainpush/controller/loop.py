@@ -56,7 +56,8 @@ class Loop:
                 if await self._survives(self.cycle(lambda coroutine: work.create_task(self._survives(coroutine)))):
                     self.failures = 0
                 else:
-                    self._wake_after = min(2.0**self.failures, 30.0)
+                    await asyncio.sleep(min(2.0**self.failures, 30.0))
+                    self._wake_after = 0.0
 
     async def cycle(self, later: Later) -> None:
         """One cycle, if this replica leads; what need not be waited for is handed to `later`."""

@@ -8,6 +8,7 @@ from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.intake.admission import Admission, admit, age
 from trainpush.intake.convert import recorded
+from trainpush.kube.records import JobId
 from trainpush.kube.store import Seen, Store
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.reasons import Reason
@@ -44,7 +45,7 @@ def _admission(seen: Seen, offers: Sequence[GPUPool]) -> Admission | Refusal:
 
 def _job(key: Key, seen: Seen, admission: Admission | Refusal, store: Store, trouble_of: Callable[[str], str]) -> Job:
     metadata = seen.metadata
-    workers = store.workers.get(metadata.uid, {}).values()
+    workers = store.workers.get(JobId(metadata.uid, metadata.namespace), {}).values()
     return Job(
         key=key,
         uid=metadata.uid,
@@ -85,8 +86,8 @@ def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:
 
 def _usage(store: Store) -> Mapping[str, Mapping[str, int]]:
     """What pods take that no known job answers for: foreign ones, and workers whose job is gone."""
-    known = {seen.metadata.uid for seen in store.jobs}
-    orphans = [worker for uid, mine in store.workers.items() if uid not in known for worker in mine.values()]
+    known = {JobId(seen.metadata.uid, seen.metadata.namespace) for seen in store.jobs}
+    orphans = [worker for job, mine in store.workers.items() if job not in known for worker in mine.values()]
     if not orphans:
         return store.usage
     usage = {node: dict(amounts) for node, amounts in store.usage.items()}

@@ -15,24 +15,22 @@ from trainpush.api import names
 from trainpush.controller.http import Probe, serving
 from trainpush.controller.loop import Loop
 from trainpush.controller.preflight import StartError, check
+from trainpush.controller.resync import Resync
 from trainpush.controller.settings import Settings
 from trainpush.controller.shell import watch_own_kinds
 from trainpush.kube import credentials
 from trainpush.kube.apply import Applier
 from trainpush.kube.client import Client, Written
-from trainpush.kube.errors import ApiError
 from trainpush.kube.lease import Elector
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
-from trainpush.kube.resources import GPUPOOLS, NODES, PODS, TRAINPUSHJOBS
+from trainpush.kube.resources import NODES, PODS
 from trainpush.kube.store import Store
 from trainpush.telemetry import logs
 from trainpush.telemetry.metrics import Metrics
 
-RESYNC_SECONDS: Final = 60.0
-"""How often our own kinds are listed, to find what kopf missed."""
 SILENCE_MAX_SECONDS: Final = 300.0
-"""A watch that was silent for longer makes the liveness probe fail."""
+"""A watch that was silent for longer makes the readiness probe fail; a restart would not mend it."""
 
 _log = logs.logger(__name__)
 
@@ -69,10 +67,10 @@ async def _operate(settings: Settings, client: Client, access: credentials.Crede
     elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
     nodes = Reflector(client, NODES, read_node, store.nodes)
     pods = Reflector(client, PODS, read_pod, store.pods)
-    listed = asyncio.Event()
+    resync = Resync(client, store, metrics)
 
     def leads() -> bool:
-        return elector.is_leader and nodes.synced.is_set() and pods.synced.is_set() and listed.is_set()
+        return elector.is_leader and nodes.synced.is_set() and pods.synced.is_set() and resync.fresh.is_set()
 
     applier = Applier(client, store, lambda: elector.is_leader, metrics)
     loop = Loop(store, applier, leads, metrics)
@@ -80,12 +78,12 @@ async def _operate(settings: Settings, client: Client, access: credentials.Crede
     metrics.watch_lags(lambda: {kind: time.monotonic() - reflector.last_heard for kind, reflector in lags.items()})
 
     def unready() -> list[str]:
-        waits = {"nodes": nodes.synced, "pods": pods.synced, "own kinds": listed}
-        return [f"{what} not listed yet" for what, event in waits.items() if not event.is_set()]
+        waits = {"nodes": nodes.synced, "pods": pods.synced, "own kinds": resync.fresh}
+        unlisted = [f"{what} not listed yet" for what, event in waits.items() if not event.is_set()]
+        return unlisted + [f"no word of {kind} for long" for kind, reflector in lags.items() if _is_silent(reflector)]
 
     def unhealthy() -> list[str]:
-        silent = [f"no word of {k} for long" for k, r in lags.items() if _silent(r)]
-        return silent + ([] if loop.is_healthy else [f"the last {loop.failures} cycles failed"])
+        return [] if loop.is_healthy else [f"the last {loop.failures} cycles failed"]
 
     async with _listening(settings, metrics, unhealthy, unready) as port:
         _log.info("started", port=port, identity=settings.identity, server=access.endpoint.server)
@@ -93,8 +91,9 @@ async def _operate(settings: Settings, client: Client, access: credentials.Crede
             nodes.run(),
             pods.run(),
             elector.run(),
-            _follow_leadership(elector, store, metrics),
-            _resync(client, store, listed, metrics),
+            _follow_leadership(elector, resync, metrics),
+            _begin(store, nodes, pods),
+            resync.run(),
             watch_own_kinds(access, store, metrics),
             loop.run(),
         )
@@ -130,31 +129,22 @@ async def _until_stopped(*parts: Coroutine[None, None, None]) -> None:
         _log.info("stopped")
 
 
-async def _follow_leadership(elector: Elector, store: Store, metrics: Metrics) -> None:
-    """Plan anew as soon as this replica leads."""
+async def _follow_leadership(elector: Elector, resync: Resync, metrics: Metrics) -> None:
+    """Look anew as soon as this replica leads; what it saw as a follower may be old."""
     while True:
         await elector.became_leader()
         metrics.is_leader.set(1)
-        store.dirty.set()
+        resync.renew()
         await elector.lost_leadership()
         metrics.is_leader.set(0)
 
 
-async def _resync(client: Client, store: Store, listed: asyncio.Event, metrics: Metrics) -> None:
-    """List our own kinds now and then: what a watch missed is found here and counted as drift."""
-    while True:
-        try:
-            for resource, replace in ((GPUPOOLS, store.replace_pools), (TRAINPUSHJOBS, store.replace_jobs)):
-                objects, version = await client.list(resource)
-                found = replace(objects, int(version))
-                if listed.is_set():
-                    metrics.drift.labels(resource.kind).inc(found)
-            listed.set()
-            store.dirty.set()
-        except ApiError as error:
-            _log.warning("resync failed", error=str(error))
-        await asyncio.sleep(RESYNC_SECONDS if listed.is_set() else 1.0)
+async def _begin(store: Store, *reflectors: Reflector[Any]) -> None:
+    """Decide for the first time when everything was listed, even if there is nothing."""
+    for reflector in reflectors:
+        await reflector.synced.wait()
+    store.dirty.set()
 
 
-def _silent(reflector: Reflector[Any]) -> bool:
+def _is_silent(reflector: Reflector[Any]) -> bool:
     return reflector.synced.is_set() and time.monotonic() - reflector.last_heard > SILENCE_MAX_SECONDS

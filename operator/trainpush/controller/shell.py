@@ -42,14 +42,13 @@ async def watch_own_kinds(credentials: Credentials, store: Store, metrics: Metri
 
 async def _one_life(credentials: Credentials, store: Store) -> str:
     """Run kopf until it ends, and say why; a cancellation asks it to end and waits a moment."""
-    stop = threading.Event()
     main = asyncio.get_running_loop()
     ended: asyncio.Future[str] = main.create_future()
     operator = _Operator(credentials, store, main)
 
     def live() -> None:
         try:
-            asyncio.run(operator.run(stop))
+            asyncio.run(operator.run())
             reason = "it returned"
         except Exception as error:  # whatever ends kopf, the watch must go on
             reason = f"{type(error).__name__}: {error}"
@@ -59,7 +58,7 @@ async def _one_life(credentials: Credentials, store: Store) -> str:
     try:
         return await asyncio.shield(ended)
     except asyncio.CancelledError:
-        stop.set()
+        operator.stop()
         await asyncio.wait([ended], timeout=EXIT_SECONDS)
         raise
 
@@ -76,11 +75,19 @@ class _Operator:
         self._credentials = credentials
         self._store = store
         self._main = main
+        self._own: asyncio.AbstractEventLoop | None = None
+        # Not a threading.Event: kopf would wait for it in an executor, whose thread could never be joined.
+        self._stop = asyncio.Event()
 
-    async def run(self, stop: threading.Event) -> None:
+    async def run(self) -> None:
+        self._own = asyncio.get_running_loop()
         await kopf.operator(
-            registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, stop_flag=stop
+            registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, stop_flag=self._stop
         )
+
+    def stop(self) -> None:
+        if self._own:
+            self._own.call_soon_threadsafe(self._stop.set)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -133,7 +140,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False  # we write our own Events
     settings.scanning.disabled = True  # no rights on namespaces and CRDs needed
     settings.peering.standalone = True  # a Lease decides, not peering
-    settings.process.ultimate_exiting_timeout = EXIT_SECONDS
+    settings.process.ultimate_exiting_timeout = None  # else kopf sends SIGKILL to the whole process
     return settings
 
 

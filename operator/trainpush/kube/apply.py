@@ -6,7 +6,7 @@ Everything here may be done twice, and may stop after any write.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +86,8 @@ class Applier:
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
         self._written: dict[str, float] = {}
+        self._held: dict[str, float] = {}
+        """Jobs whose status was refused, and when to try again."""
         self._acting: dict[str, bool] = {}
         """Jobs whose acts are under way, and whether a later cycle wanted more of them."""
         self._standing: dict[str, JobTask] = {}
@@ -107,6 +109,9 @@ class Applier:
 
     async def _job(self, task: JobTask, now: datetime, later: Later) -> float | None:
         metadata = task.seen.metadata
+        held = self._held.get(metadata.uid, 0.0) - self._clock()
+        if held > 0:
+            return held
         try:
             wait = None
             if self._standing.get(metadata.uid) != task:
@@ -116,6 +121,7 @@ class Applier:
             await self._reread(metadata, error)
             return None
         except ApiError as error:
+            self._held[metadata.uid] = self._clock() + RETRY_SECONDS
             return self._refused(f"status of {task.decision.key}", error)
         except Deposed:
             return None
@@ -191,7 +197,7 @@ class Applier:
         uid = task.seen.metadata.uid
         try:
             for batch in _batches(task.decision.acts):
-                await asyncio.gather(*(self._one(task, act) for act in batch))
+                await _all(self._one(task, act) for act in batch)
             self._troubles.pop(uid, None)
         except ApiError as error:
             self._troubles[uid] = _Trouble(str(error), self._clock() + RETRY_SECONDS)
@@ -256,7 +262,7 @@ class Applier:
 
     def _forget(self, known: set[str]) -> None:
         """Drop what was remembered of objects that are gone."""
-        memories: tuple[dict[str, Any], ...] = (self._written, self._troubles, self._standing)
+        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
         for memory in memories:
             for uid in memory.keys() - known:
                 del memory[uid]
@@ -269,11 +275,21 @@ class Applier:
 def _check_owner(found: Object, kind: str, owner_uid: str) -> None:
     """Raise unless the job with `owner_uid` controls what was found under a name of ours."""
     metadata = found["metadata"]
+    what = f"{kind} {metadata['namespace']}/{metadata['name']}"
+    if "deletionTimestamp" in metadata:
+        raise ApiError(HTTPStatus.CONFLICT, "Terminating", f"{what} of an earlier job still ends: waiting for it")
     if any(owner.get("controller") and owner["uid"] == owner_uid for owner in metadata.get("ownerReferences", [])):
         return
-    what = f"{kind} {metadata['namespace']}/{metadata['name']}"
     message = f"{what} exists and belongs to somebody else: delete it, or give the job another name"
     raise ApiError(HTTPStatus.CONFLICT, "NotOurs", message)
+
+
+async def _all(acts: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Carry out all; when the last is through, the first refusal is raised, so that it is always the same one."""
+    outcomes = await asyncio.gather(*acts, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _batches(acts: Sequence[Act]) -> list[list[Act]]:
@@ -284,5 +300,5 @@ def _batches(acts: Sequence[Act]) -> list[list[Act]]:
 def _outline(status: Mapping[str, Any]) -> tuple[object, ...]:
     """A status without wording and counts: what a person would call a change."""
     conditions = [(c["type"], c["status"], c["reason"]) for c in status.get("conditions", [])]
-    loose = {"conditions", "verdict", "nodes", "accelerators", "largestFree"}
+    loose = {"conditions", "verdict", "replicas", "nodes", "accelerators", "largestFree"}
     return (conditions, {key: value for key, value in status.items() if key not in loose})

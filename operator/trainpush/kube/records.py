@@ -1,17 +1,18 @@
 """Nodes and pods as read, reduced to the records that decisions look at."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from trainpush.api import names
 from trainpush.api.quantity import milli
 from trainpush.kube import decode
-from trainpush.kube.decode import NodeObject, PodObject, Terminated
+from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
 from trainpush.kube.table import Row
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.workload import Phase, Worker
+from trainpush.render.children import worker_name
 
 _REPELLING: Final = ("NoSchedule", "NoExecute")
 _CLUSTER_REASONS: Final = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting")
@@ -23,6 +24,13 @@ _REPORT_MAX: Final = 4096
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 
 
+class JobId(NamedTuple):
+    """Which job a worker belongs to. A pod of another namespace is never one of its workers, whatever it claims."""
+
+    uid: str
+    namespace: str
+
+
 @dataclass(frozen=True, slots=True)
 class PodRow:
     """What is kept of a pod: where it takes what, and for a worker of ours its record."""
@@ -30,7 +38,7 @@ class PodRow:
     node: str | None
     is_live: bool
     requests: dict[str, int]
-    job_uid: str | None = None
+    job: JobId | None = None
     worker: Worker | None = None
 
 
@@ -77,10 +85,16 @@ def pod_row(pod: PodObject) -> PodRow:
     """A pod reduced to what counts."""
     requests = {**pod.requests, PODS: 1000}
     owner = pod.controller
-    if owner and owner.kind == "TrainPushJob" and owner.uid == pod.labels.get(names.LABEL_JOB_UID):
+    if owner and owner.kind == "TrainPushJob" and _is_worker_of(owner, pod):
         worker = _worker(pod, requests)
-        return PodRow(pod.node, worker.is_live, requests, owner.uid, worker)
+        return PodRow(pod.node, worker.is_live, requests, JobId(owner.uid, pod.namespace), worker)
     return PodRow(pod.node, not pod.is_over, requests)
+
+
+def _is_worker_of(owner: Owner, pod: PodObject) -> bool:
+    """Whether a pod bears the name that we give to a worker; anybody may claim an owner."""
+    rank, attempt = _number(pod.labels.get(names.LABEL_RANK)), _number(pod.labels.get(names.LABEL_ATTEMPT))
+    return pod.name == worker_name(owner.name, rank, attempt)
 
 
 def _worker(pod: PodObject, requests: dict[str, int]) -> Worker:

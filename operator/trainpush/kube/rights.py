@@ -38,9 +38,9 @@ EVERYWHERE: Final = (
         "To own pods that block the deletion of their job, where OwnerReferencesPermissionEnforcement is on.",
         "finalizers",
     ),
-    Right(GPUPOOLS, ("get", "list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
+    Right(GPUPOOLS, ("list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
     Right(GPUPOOLS, ("patch",), "To report nodes and accelerators.", "status"),
-    Right(NODES, ("get", "list", "watch"), "To know what is allocatable where; nodes are never written."),
+    Right(NODES, ("list", "watch"), "To know what is allocatable where; nodes are never written."),
     Right(
         PODS,
         ("get", "list", "watch", "create", "delete"),

@@ -9,7 +9,7 @@ from typing import Any
 from trainpush.api.base import InvalidObject, Metadata
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.kube.records import PodRow
+from trainpush.kube.records import JobId, PodRow
 from trainpush.kube.table import Row, Table
 from trainpush.model.nodes import Node
 from trainpush.model.workload import Worker
@@ -35,8 +35,8 @@ class Store:
 
     usage: dict[str, Amounts] = field(default_factory=lambda: defaultdict(dict))
     """Thousandths that pods other than our workers take, per node and resource."""
-    workers: dict[str, dict[str, Worker]] = field(default_factory=lambda: defaultdict(dict))
-    """Our worker pods, per uid of their job and own uid."""
+    workers: dict[JobId, dict[str, Worker]] = field(default_factory=lambda: defaultdict(dict))
+    """Our worker pods, per job and own uid."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something changed that a decision may depend on."""
 
@@ -58,20 +58,22 @@ class Store:
         self.dirty.set()
 
     def _count(self, row: PodRow, sign: int) -> None:
-        if row.job_uid and row.worker:
-            self._count_worker(row.job_uid, row.worker, sign)
+        if row.job and row.worker:
+            self._count_worker(row.job, row.worker, sign)
         elif row.node and row.is_live:
             used = self.usage[row.node]
             for resource, amount in row.requests.items():
                 used[resource] = used.get(resource, 0) + sign * amount
+            if not any(used.values()):
+                del self.usage[row.node]
 
-    def _count_worker(self, job_uid: str, worker: Worker, sign: int) -> None:
+    def _count_worker(self, job: JobId, worker: Worker, sign: int) -> None:
         if sign > 0:
-            self.workers[job_uid][worker.uid] = worker
+            self.workers[job][worker.uid] = worker
             return
-        self.workers[job_uid].pop(worker.uid, None)
-        if not self.workers[job_uid]:
-            del self.workers[job_uid]
+        self.workers[job].pop(worker.uid, None)
+        if not self.workers[job]:
+            del self.workers[job]
 
     def put_job(self, raw: Mapping[str, Any]) -> bool:
         """Take a TrainPushJob as the API server sent it."""

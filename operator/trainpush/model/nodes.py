@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Amounts = NDArray[np.int64]
 
+AMOUNT_MAX = 2**62
+"""Larger amounts count as this one: nobody has so much, but anybody may write it."""
+
 HOST = "host"
 """Alias of the innermost level, which every pool has."""
 POOL = "pool"
@@ -129,7 +132,7 @@ def _column(rows: Sequence[Mapping[str, int]], resources: Sequence[str]) -> Amou
     for n, row in enumerate(rows):
         for name, amount in row.items():
             if name in index:
-                column[index[name], n] = amount
+                column[index[name], n] = min(amount, AMOUNT_MAX)
     return column
 
 

@@ -72,6 +72,8 @@ class Decision:
     outcome: Outcome | None = None
     has_run: bool = False
     last: Refusal | None = None
+    refusal: Refusal | None = None
+    """Why the request cannot be taken as it stands, whatever the stage."""
     report: Mapping[str, object] = field(default_factory=dict)
     acts: tuple[Act, ...] = ()
     """Carried out after the status stands; they follow from what the status said before."""

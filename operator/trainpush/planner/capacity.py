@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import Amounts, Node, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, Node, NodeTable
 from trainpush.model.workload import Gang
 
 Slots = NDArray[np.int64]
@@ -44,7 +44,8 @@ def may_ever_take(blocked: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 def slots(table: NodeTable, gang: Gang, used: Amounts) -> Slots:
     """Workers that fit into what is not `used`, hindrances aside."""
-    request = np.array([gang.request.get(name, 0) for name in table.resources], dtype=np.int64)
+    asked_for = (min(gang.request.get(name, 0), AMOUNT_MAX) for name in table.resources)
+    request = np.fromiter(asked_for, dtype=np.int64)
     if set(gang.request) - set(table.resources) or not len(table.nodes):
         return np.zeros(len(table.nodes), dtype=np.int64)
     asked = request > 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang, Job, Placement
 
 
@@ -28,7 +28,13 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
         amount = request.get(resource, 0)
         if amount:
             for node, workers in workers_by_node.items():
-                used[row, node] += amount * workers
+                used[row, node] = min(int(used[row, node]) + amount * workers, AMOUNT_MAX)
+
+
+def give_back(table: NodeTable, used: Amounts, gang: Gang, placement: Placement) -> None:
+    """Take a placed gang out of `used`, in place: it looks for another place."""
+    index = {name: i for i, name in enumerate(table.names)}
+    take(table, used, _counts(placement.nodes, index), {name: -amount for name, amount in gang.request.items()})
 
 
 def _held_place(job: Job) -> Placement | None:
@@ -49,9 +55,15 @@ def _take_leftovers(
     for worker in job.workers:
         if not worker.is_live or worker.node is None or worker.node not in index:
             continue
+        request = worker.request
         if placement and isinstance(job.request, Gang) and _covers(placement, worker.rank, worker.node):
-            continue
-        take(table, used, {index[worker.node]: 1}, worker.request)
+            request = _beyond(request, job.request.request)
+        take(table, used, {index[worker.node]: 1}, request)
+
+
+def _beyond(found: Mapping[str, int], asked: Mapping[str, int]) -> dict[str, int]:
+    """What a pod requests on top of what its job asked for: the defaults of a LimitRange, or of a webhook."""
+    return {name: amount - asked.get(name, 0) for name, amount in found.items() if amount > asked.get(name, 0)}
 
 
 def _covers(placement: Placement, rank: int, node: str) -> bool:

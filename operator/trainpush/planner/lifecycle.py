@@ -72,19 +72,25 @@ def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
-    if all_succeeded(mine, gang):
+    if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
         return replace(_standing(job, Stage.COMPLETE, verdict), outcome=Outcome.COMPLETE)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
+    if former := [worker for worker in _stale(job, job.recorded.attempt) if worker.is_live]:
+        return _after_former(job, former, placement, now)
     if _is_unbound(mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
         return _rolled_back(job, mine)
     return _on_its_way(job, gang, placement, mine, now)
 
 
-def all_succeeded(workers: list[Worker], gang: Gang) -> bool:
-    """Whether every rank ended with success."""
-    return {worker.rank for worker in workers if worker.phase is Phase.SUCCEEDED} == set(range(gang.workers))
+def has_succeeded(job: Job) -> bool:
+    """Whether every rank of the placed gang ended with success."""
+    if job.recorded.placement is None:
+        return False
+    mine = (worker for worker in job.workers if worker.attempt == job.recorded.attempt)
+    done = {worker.rank for worker in mine if worker.phase is Phase.SUCCEEDED}
+    return done == set(range(len(job.recorded.placement.nodes)))
 
 
 def _fault(job: Job, mine: list[Worker], gang: Gang) -> tuple[bool, str] | None:
@@ -136,18 +142,31 @@ def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
     return replace(decision, last=last)
 
 
+def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
+    """No pod of the new attempt before the last of the old is gone; the time for binding begins then."""
+    last = f"{job.recorded.last.message}; " if job.recorded.last else ""
+    names = ", ".join(worker.name for worker in former[:4])
+    verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
+    is_late = now - placement.since > BIND_TIMEOUT / 2
+    since = now if is_late else placement.since
+    return replace(
+        _standing(job, Stage.RESTARTING, verdict),
+        placement=replace(placement, since=since),
+        acts=_removals(_stale(job, job.recorded.attempt)),
+        wake_at=since + BIND_TIMEOUT / 2 + timedelta(seconds=1),
+    )
+
+
 def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
-    begun = [worker for worker in mine if worker.phase in {Phase.RUNNING, Phase.SUCCEEDED}]
+    # A pod of unknown phase has begun: its node is out of reach, its program may run on.
+    begun = [worker for worker in mine if worker.phase is not Phase.PENDING]
     decision = _standing(job, *_progress(job, gang, placement, mine, len(begun)))
-    stale = _stale(job, job.recorded.attempt)
     decision = replace(
         decision,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
         has_run=job.recorded.has_run or len(begun) == gang.workers,
-        acts=_removals(stale),
+        acts=_removals(_stale(job, job.recorded.attempt)),
     )
-    if any(worker.is_live for worker in stale):
-        return decision
     starts_at = placement.since + _delay(job.recorded)
     if now < starts_at:
         return replace(decision, wake_at=starts_at)

@@ -4,9 +4,7 @@ Same snapshot, same plan, whatever the order of its parts. Gangs are placed firs
 one that does not fit lets later ones pass.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -53,9 +51,14 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
 
 
 def _decide(job: Job, grounds: dict[str, _Ground], now: datetime) -> Decision:
+    refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
+    return replace(_stage(job, grounds, now), refusal=refusal)
+
+
+def _stage(job: Job, grounds: dict[str, _Ground], now: datetime) -> Decision:
     if job.recorded.outcome:
         return lifecycle.ended(job)
-    if job.suspend:
+    if job.suspend and not lifecycle.has_succeeded(job):
         return lifecycle.suspended(job)
     match job.request:
         case Refusal() as refusal:
@@ -87,6 +90,8 @@ def _lost_ground(job: Job, gang: Gang, placement: Placement, grounds: dict[str, 
 
 def _find_place(job: Job, gang: Gang, ground: _Ground, now: datetime) -> Decision:
     table = ground.pool.table
+    if job.recorded.placement:
+        ledger.give_back(table, ground.used, gang, job.recorded.placement)
     blocked = ground.hindrances(gang)
     slots = np.where(blocked == Hindrance.NONE, capacity.slots(table, gang, ground.used), 0)
     site = site_for(gang, table, slots)
@@ -95,8 +100,3 @@ def _find_place(job: Job, gang: Gang, ground: _Ground, now: datetime) -> Decisio
     ledger.take(table, ground.used, dict(enumerate(site.counts.tolist())), gang.request)
     placement = Placement(nodes=site.nodes(table), level=site.level, domain=site.domain, since=now)
     return lifecycle.placed(job, gang, placement)
-
-
-def waiting_by_reason(decisions: Sequence[Decision]) -> Counter[str]:
-    """How many jobs wait or were refused, per reason."""
-    return Counter(decision.verdict.reason for decision in decisions if decision.placement is None)

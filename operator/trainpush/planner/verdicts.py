@@ -55,6 +55,8 @@ def _reason(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> Reason:
 
 def _remedy(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> str:
     match _reason(gang, table, empty):
+        case Reason.NO_MATCHING_NODES if not table.nodes:
+            return f"; the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
         case Reason.NO_MATCHING_NODES:
             return "; ask for less per worker, other acceleratorProducts, or add a toleration"
         case Reason.EXCEEDS_POOL:

@@ -13,6 +13,9 @@ from trainpush.model.workload import Outcome, Placement
 MESSAGE_MAX = 1024
 """Longest message of a condition, in characters."""
 
+COUNT_MAX = 2**53
+"""Largest count that every reader of JSON understands."""
+
 Status = dict[str, Any]
 _Claim = tuple[str, bool, str, str]
 """A condition before it has a time: type, status, reason, message."""
@@ -46,6 +49,8 @@ def job_status(
         status["placement"] = _placement(decision.placement)
     if resolved is not None:
         status["resolved"] = resolved.model_dump(by_alias=True, exclude_none=True, mode="json")
+    elif decision.placement and "resolved" in old:
+        status["resolved"] = old["resolved"]
     if decision.last:
         status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
     if progress := _progress(decision.report) or old.get("progress"):
@@ -92,13 +97,13 @@ def _job_claims(decision: Decision) -> list[_Claim]:
     reason, message = verdict.reason, verdict.message
     is_complete = decision.outcome is Outcome.COMPLETE
     has_failed = decision.outcome is Outcome.FAILED
-    is_refused = stage is Stage.REFUSED
+    refusal = decision.refusal
     is_placed = decision.placement is not None
     runs = stage is Stage.RUNNING
     claims: list[_Claim] = [
-        (Condition.READY, not (is_refused or has_failed or reason == Reason.APPLY_FAILED), reason, message),
-        (Condition.ACCEPTED, False, reason, message)
-        if is_refused
+        (Condition.READY, not (refusal or has_failed or reason == Reason.APPLY_FAILED), reason, message),
+        (Condition.ACCEPTED, False, refusal.reason, refusal.message)
+        if refusal
         else (Condition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it"),
         (Condition.PLACED, True, Reason.PLACED, _where(decision.placement))
         if decision.placement
@@ -113,7 +118,7 @@ def _job_claims(decision: Decision) -> list[_Claim]:
     ]
     if is_placed and not runs and decision.outcome is None:
         claims.append((Condition.RECONCILING, True, reason, message))
-    if is_refused or has_failed:
+    if refusal or has_failed:
         claims.append((Condition.STALLED, True, reason, message))
     return claims
 
@@ -185,9 +190,13 @@ def _where(placement: Placement) -> str:
     return f"{len(placement.nodes)} workers on {len(set(placement.nodes))} nodes of {site}"
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX
+
+
 def _progress(report: Mapping[str, object]) -> Status:
     """The parts of a program's report that status shows; anything of another type is left out."""
-    progress: Status = {key: report[key] for key in ("step", "totalSteps") if isinstance(report.get(key), int)}
+    progress: Status = {key: report[key] for key in ("step", "totalSteps") if _is_count(report.get(key))}
     metrics = report.get("metrics")
     if isinstance(metrics, Mapping):
         progress["metrics"] = {str(key)[:64]: str(value)[:64] for key, value in list(metrics.items())[:32]}

@@ -23,7 +23,7 @@ def test_no_dangerous_right() -> None:
     assert not {verb for _, verb in granted} & {"*", "impersonate", "escalate", "bind", "deletecollection"}
     resources = {resource for resource, _ in granted}
     assert not resources & {"*", "secrets", "serviceaccounts", "pods/exec", "nodes/proxy", "pods/ephemeralcontainers"}
-    assert {verb for resource, verb in granted if resource == "nodes"} == {"get", "list", "watch"}
+    assert {verb for resource, verb in granted if resource == "nodes"} == {"list", "watch"}
 
 
 def test_manifests_bind_the_account_to_both_roles() -> None:

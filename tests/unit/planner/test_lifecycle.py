@@ -115,6 +115,34 @@ def test_the_next_attempt_waits_for_the_last_pod_of_the_old() -> None:
     assert len(made(decide(job))) == 2
 
 
+def test_a_slow_end_of_the_old_attempt_costs_no_place() -> None:
+    """The time for binding begins when the last old pod is gone, however long its grace period is."""
+    job = placed_job("r1-n0", "r1-n1", attempt=2, age=300)
+    decision = decide(job, workers=(a_worker(1, deleting=True),))
+    assert decision.placement
+    assert (decision.placement.nodes, decision.placement.since) == (("r1-n0", "r1-n1"), NOW)
+    assert "waits for 1 pods of an earlier attempt to end: job-worker-1-a1" in decision.verdict.message
+
+
+def test_success_is_kept_even_when_suspended_in_the_same_moment() -> None:
+    """What is done is done."""
+    done = (a_worker(0, Phase.SUCCEEDED), a_worker(1, Phase.SUCCEEDED))
+    assert decide(TWO, suspend=True, workers=done).outcome is Outcome.COMPLETE
+
+
+def test_a_pod_out_of_reach_still_counts_as_begun() -> None:
+    """Unknown is no reason to make it a second time."""
+    decision = decide(TWO, workers=(a_worker(0), a_worker(1, Phase.UNKNOWN)))
+    assert (decision.stage, made(decision)) == (Stage.RUNNING, [])
+
+
+def test_what_cannot_be_read_any_more_goes_on() -> None:
+    """An upgrade with stricter rules ends nothing that runs."""
+    refusal = Refusal(Reason.INVALID_SPEC, "spec.worker: why")
+    decision = decide(TWO, request=refusal, workers=(a_worker(0), a_worker(1)))
+    assert (decision.acts, decision.placement, decision.refusal) == ((), TWO.recorded.placement, refusal)
+
+
 def test_a_failed_pod_stays_for_its_logs_until_the_attempt_after_next() -> None:
     """`kubectl logs` of what just failed must work."""
     failed = a_worker(1, Phase.FAILED)

@@ -1,8 +1,10 @@
 """Gangs go whole into the tightest domain that holds them."""
 
+from dataclasses import replace
+
 import pytest
 
-from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, placed_job, three_racks
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, three_racks
 from trainpush.model.nodes import Node, Taint, Toleration
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
@@ -134,6 +136,21 @@ def test_a_gang_larger_than_the_pool_is_told_so() -> None:
     decision = decide(a_job(gang=a_gang(5)), a_pool(*three_racks(4)))
     assert decision.verdict.reason == Reason.EXCEEDS_POOL
     assert "lower spec.replicas" in decision.verdict.message
+
+
+def test_absurd_amounts_stop_nobody_else() -> None:
+    """A job or a foreign pod that asks for more than numbers hold waits; the others do not."""
+    pool = a_pool(*three_racks(4), used={"r1-n0": 10**18})
+    greedy = a_job("greedy", a_gang(1, request={"nvidia.com/gpu": 10**30, "pods": 1000}), age=10)
+    assert decide(greedy, pool).placement is None
+    assert nodes_of(decide(a_job(gang=a_gang(3)), pool, greedy)) == ["r1-n1", "r1-n2", "r1-n3"]
+
+
+def test_a_pod_counts_with_what_a_limit_range_added() -> None:
+    """The larger of what was asked and what the pod requests."""
+    fat = a_worker(0, node="r1-n0", request={"nvidia.com/gpu": 8000, "pods": 2000})
+    first = replace(placed_job("r1-n0", name="first", gpus=4), workers=(fat,))
+    assert decide(a_job("next", a_gang(1, gpus=4)), a_pool(*three_racks(1)), first).placement is None
 
 
 def test_an_empty_pool_fits_nobody() -> None:

@@ -1,0 +1,73 @@
+"""Decisions as status: what is written, and what is left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.build import NOW
+from trainpush.model.plan import Decision, Stage, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Key, Refusal
+from trainpush.render.status import job_status, merge_patch
+
+JSON = st.recursive(
+    st.integers() | st.text(max_size=3) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def merged(old: object, patch: object) -> object:
+    """RFC 7386, as the API server does it."""
+    if not isinstance(patch, dict):
+        return patch
+    base = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            base.pop(key, None)
+        else:
+            base[key] = merged(base.get(key), value)
+    return base
+
+
+@given(st.dictionaries(st.text(max_size=2), JSON, max_size=4), st.dictionaries(st.text(max_size=2), JSON, max_size=4))
+def test_a_patch_leads_from_old_to_new(old: dict[str, object], new: dict[str, object]) -> None:
+    """And there is none where nothing changed."""
+    assert merged(old, merge_patch(old, new)) == new
+    assert merge_patch(new, new) == {}
+
+
+def a_decision(**fields: object) -> Decision:
+    """A queued job."""
+    defaults = {"key": Key("default", "job"), "stage": Stage.QUEUED, "verdict": Verdict(Reason.SUSPENDED, "why")}
+    return Decision(**defaults | fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [{"step": -1}, {"step": True}, {"step": 2**60}, {"step": "3"}, {"step": 1.5}, {"metrics": [1]}, {"metrics": {}}],
+    ids=str,
+)
+def test_a_report_that_makes_no_sense_is_left_out(report: dict[str, object]) -> None:
+    """The API server would refuse the whole status."""
+    progress = job_status(a_decision(report=report), None, 1, 1, {}, NOW).get("progress", {})
+    assert progress in ({}, {"metrics": {}})
+
+
+def test_times_move_only_when_a_status_flips() -> None:
+    """A new message is no transition."""
+    first = job_status(a_decision(), None, 1, 1, {}, NOW)
+    again = job_status(
+        a_decision(verdict=Verdict(Reason.SUSPENDED, "other")), None, 1, 2, first, NOW.replace(year=2027)
+    )
+    assert [c["lastTransitionTime"] for c in again["conditions"]] == [
+        c["lastTransitionTime"] for c in first["conditions"]
+    ]
+
+
+def test_a_refused_spec_is_not_accepted_even_while_suspended() -> None:
+    """Accepted speaks of the spec, not of the stage."""
+    refusal = Refusal(Reason.POOL_NOT_FOUND, "spec.placement.pool: no")
+    conditions = job_status(a_decision(stage=Stage.SUSPENDED, refusal=refusal), None, 1, 1, {}, NOW)["conditions"]
+    accepted = next(c for c in conditions if c["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "PoolNotFound")
