@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import accounts, builds, control_plane, fake_nodes, processes, state
+from . import accounts, builds, control_plane, dns, fake_nodes, images, network, processes, real_nodes, state
 from .fake_nodes import FakeNode
 from .report import BedError
 
@@ -74,8 +74,6 @@ class Bed:
 
     def load_image(self, name: str) -> None:
         """Build an image of hack/images, unless the cache holds it, and import it into every real node."""
-        from . import images
-
         images.load(self, name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -176,6 +174,7 @@ class Bed:
     def _start_afresh(self) -> None:
         """Forget the objects, certificates and logs of the last time; keep the bed's number and, if free, its ports."""
         memory = state.read(self.folder) or state.create(self.folder)
+        self._clear_real_nodes(memory)
         processes.sweep(self.folder)
         for old in (self.control_plane, self.accounts, self.folder / "logs"):
             shutil.rmtree(old, ignore_errors=True)
@@ -197,20 +196,20 @@ class Bed:
             control_plane.start_controllers(self)
             fake_nodes.start(self)
         if layer >= Layer.NODES:
-            from . import dns, real_nodes
-
             dns.up(self)
             for index in range(self._state.real_nodes):
                 real_nodes.up(self, index)
 
-    def _stop(self) -> None:
-        memory = self._state
+    def _clear_real_nodes(self, memory: state.State) -> None:
+        """Remove what real nodes run, or left behind when they were killed."""
         if memory.layer >= Layer.NODES:
-            from . import real_nodes
-
             for index in reversed(range(memory.real_nodes)):
                 real_nodes.down(self, index)
-            processes.stop(self.folder, "coredns")
+            network.down(self)
+
+    def _stop(self) -> None:
+        self._clear_real_nodes(self._state)
+        processes.stop(self.folder, "coredns")
         processes.stop(self.folder, "kwok")
         control_plane.stop(self)
         processes.sweep(self.folder)

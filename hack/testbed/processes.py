@@ -150,6 +150,10 @@ def _pid(bed_dir: Path, name: str) -> int | None:
         pid = int(_pid_file(bed_dir, name).read_text())
     except (FileNotFoundError, ValueError):
         return None
+    # A process that is just starting a program, or just dying, shows no environment for a moment.
+    deadline = time.monotonic() + 2
+    while _environment(pid) in ([], [""]) and not _has_ended(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return pid if _is_ours(bed_dir, pid, name) else None
 
 

@@ -60,7 +60,7 @@ def test_a_worker_that_always_fails_ends_the_job(real: DigitsBed, operator: Oper
     """With what its program said last."""
     digits = real.namespace("failing")
     job = digits.manifest()
-    job["spec"] |= {"replicas": 1, "failurePolicy": {"maxRestarts": 1}}
+    job["spec"] |= {"replicas": 1, "strategy": {"type": "DDP"}, "failurePolicy": {"maxRestarts": 1}}
     job["spec"]["worker"] |= {"command": ["sh", "-c", "echo no such data set >&2; exit 7"], "args": []}
     digits.apply(job)
     digits.until_true("Failed", seconds=120)

@@ -117,7 +117,7 @@ def restarting(digits: Digits, job: Object) -> None:
     """Lost a worker a moment ago."""
     job["spec"]["worker"]["args"].append("--fail-at-step=5")
     digits.apply(job)
-    digits.until(lambda: digits.job()["status"].get("attempt") == 2, "a second attempt")
+    digits.until(lambda: digits.job().get("status", {}).get("attempt") == 2, "a second attempt")
 
 
 def complete(digits: Digits, job: Object) -> None:

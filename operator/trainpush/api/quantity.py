@@ -22,7 +22,8 @@ _UNITS: Final = {
     **{unit: Fraction(1024) ** (power + 1) for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
 }
 _QUANTITY: Final = re.compile(QUANTITY_PATTERN)
-_PARTS: Final = re.compile("([0-9.]+)(.*)")
+_STORED: Final = re.compile(r"([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?", re.ASCII)
+"""As the API server may hand a quantity back: 9Ei, which it cuts to what it can count, comes as 19 digits."""
 _SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
 _EXPECTED_QUANTITY: Final = "must be a quantity such as 8, 500m or 64Gi, not negative; write a fraction as a string"
 
@@ -33,9 +34,10 @@ def milli(quantity: str | int) -> int:
     Raises:
         ValueError: it is no quantity, or it is negative.
     """
-    if not is_quantity(quantity):
+    parts = _STORED.fullmatch(str(quantity))
+    if not parts:
         raise ValueError(f"{quantity!r} {_EXPECTED_QUANTITY}")
-    number, suffix = _PARTS.findall(str(quantity))[0]
+    number, suffix = parts[1], parts[2] or ""
     scale = _UNITS[suffix] if suffix in _UNITS else Fraction(10) ** int(suffix[1:])
     return math.ceil(Fraction(number) * scale * 1000)
 

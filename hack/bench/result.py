@@ -1,0 +1,45 @@
+"""What a benchmark found, and on which machine."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure, of which less is better, and what it is made of."""
+
+    value: float
+    unit: str
+    goal: float
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the goal is met."""
+        return self.value <= self.goal
+
+
+def circumstances() -> dict[str, str]:
+    """Commit and machine; the load tells how busy it was with other things."""
+    cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ": ").partition(": ")[2]
+    memory = int(next(line for line in _lines("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) >> 20
+    machine = (
+        f"{os.cpu_count()} x {cpu or platform.machine()}, {memory} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+    return {"commit": _commit(), "machine": machine}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _commit() -> str:
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    return described.stdout.strip() or "unknown"
