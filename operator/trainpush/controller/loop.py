@@ -19,8 +19,8 @@ from trainpush.telemetry.metrics import Metrics
 
 QUIET_SECONDS: Final = 0.02
 """A cycle begins when nothing has changed for so long …"""
-PATIENCE_SECONDS: Final = 0.1
-"""… or after this time at most."""
+PATIENCE_SECONDS: Final = (0.04, 0.5)
+"""… or after as long as the last cycle took, but at least and at most this: half of the time is left for reading."""
 IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""
 FAILURES_MAX: Final = 5
@@ -41,6 +41,7 @@ class Loop:
         self._leads = leads
         self._metrics = metrics
         self._wake_after: float = IDLE_SECONDS
+        self._took = 0.0
         self.failures = 0
 
     @property
@@ -64,7 +65,7 @@ class Loop:
         if not self._leads():
             self._wake_after = IDLE_SECONDS
             return
-        now = datetime.now(UTC)
+        begun, now = time.monotonic(), datetime.now(UTC)
         with self._timed("observe"):
             seen = observe(self._store, self._applier.trouble_of)
         started = time.perf_counter()
@@ -73,6 +74,7 @@ class Loop:
         self._measure(seen, decided, time.perf_counter() - started, now)
         with self._timed("apply"):
             wait = await self._applier.carry_out(_job_tasks(seen, decided), _pool_tasks(seen, decided), now, later)
+        self._took = time.monotonic() - begun
         due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
 
@@ -93,8 +95,9 @@ class Loop:
             await asyncio.wait_for(dirty.wait(), self._wake_after)
         except TimeoutError:
             return
-        patience = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-        while dirty.is_set() and asyncio.get_running_loop().time() < patience:
+        least, most = PATIENCE_SECONDS
+        deadline = time.monotonic() + min(max(least, self._took), most)
+        while dirty.is_set() and time.monotonic() < deadline:
             dirty.clear()
             await asyncio.sleep(QUIET_SECONDS)
         dirty.clear()
