@@ -191,7 +191,7 @@ class Replicas(ApiModel):
 
 
 class PlacementStatus(ApiModel):
-    """Where the gang is. It is there from the decision on, before the pods exist, until the last of them is gone."""
+    """Where the gang is: from the decision on, before its pods exist; kept as a record when the job has ended."""
 
     level: Annotated[str, Field(max_length=63)]
     """Innermost level of which one domain holds the gang; pool when none does."""
