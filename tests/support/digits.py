@@ -149,4 +149,5 @@ def _plain(value: Any) -> Any:
         return {key: _plain(entry) for key, entry in value.items() if key not in _FLEETING}
     if isinstance(value, list):
         return [_plain(entry) for entry in value]
-    return value
+    # What a program says when it fails holds process ids.
+    return re.sub(r"(exit code \d+ \(\w+\)): .*", r"\1", value) if isinstance(value, str) else value
