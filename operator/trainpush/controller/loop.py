@@ -92,7 +92,9 @@ class Loop:
     async def _until_due(self) -> None:
         dirty = self._store.dirty
         try:
-            await asyncio.wait_for(dirty.wait(), self._wake_after)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
+            async with asyncio.timeout(self._wake_after):
+                await dirty.wait()
         except TimeoutError:
             return
         least, most = PATIENCE_SECONDS

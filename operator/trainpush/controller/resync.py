@@ -43,7 +43,8 @@ class Resync:
             except ApiError as error:
                 _log.warning("own kinds not listed", error=str(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), INTERVAL_SECONDS if self.fresh.is_set() else RETRY_SECONDS)
+                async with asyncio.timeout(INTERVAL_SECONDS if self.fresh.is_set() else RETRY_SECONDS):
+                    await self._due.wait()
 
     async def _list(self) -> None:
         for resource, replace in ((GPUPOOLS, self._store.replace_pools), (TRAINPUSHJOBS, self._store.replace_jobs)):
