@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -25,10 +26,12 @@ def main() -> int:
     are_held = []
     try:
         for name in [chosen.name] if chosen.name else sorted(BENCHES):
-            before = circumstances()
+            load = [os.getloadavg()[0]]
             with TemporaryDirectory() as folder:
                 result = asyncio.run(BENCHES[name](chosen.seed, Path(folder)))
-            print(json.dumps({"name": name, **asdict(result), "holds": result.holds, "seed": chosen.seed, **before}))
+            load.append(os.getloadavg()[0])
+            found = {"name": name, **asdict(result), "holds": result.holds, "seed": chosen.seed, **circumstances()}
+            print(json.dumps({**found, "load before and after": load}))
             are_held.append(result.holds)
     except BedError as error:
         print(f"bench: {error}", file=sys.stderr)

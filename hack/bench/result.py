@@ -24,12 +24,12 @@ class Result:
 
 
 def circumstances() -> dict[str, str]:
-    """Commit and machine; the load tells how busy it was with other things."""
+    """Commit and machine."""
     cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ": ").partition(": ")[2]
     memory = int(next(line for line in _lines("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) >> 20
     machine = (
         f"{os.cpu_count()} x {cpu or platform.machine()}, {memory} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+        f"Python {platform.python_version()}"
     )
     return {"commit": _commit(), "machine": machine}
 

@@ -60,7 +60,11 @@ class OperatorProcess:
         """Send a signal and wait for the end; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        try:
+            return self.process.wait(timeout=20)
+        finally:
+            # One that hangs must not trouble the tests that follow.
+            self.process.kill()
 
 
 def free_port() -> int:

@@ -23,7 +23,7 @@ REREAD_SECONDS: Final = 10.0
 """How long a token is used before its source is asked again; the kubelet renews tokens minutes before they expire."""
 
 DEFAULT_KUBECONFIG: Final = "~/.kube/config"
-REMEDY: Final = "pass the right file with --kubeconfig or KUBECONFIG"
+REMEDY: Final = "name the right file in TRAINPUSH_KUBECONFIG or KUBECONFIG"
 
 _log = logger(__name__)
 
@@ -153,7 +153,7 @@ def _context_name(source: str, config: "ConfigNode", wanted: str | None) -> str:
     known = [entry["name"] for entry in config["contexts"]]
     name = wanted or config.safe_get("current-context")  # type: ignore[no-untyped-call]
     if not name:
-        msg = f"{source}: no current-context; name one of {', '.join(known) or 'none at all'} with --context"
+        msg = f"{source}: no current-context; name one of {', '.join(known) or 'none at all'} in TRAINPUSH_CONTEXT"
         raise CredentialsError(msg)
     if name not in known:
         msg = f"{source}: no context {name!r}; it has {', '.join(known) or 'none'}"

@@ -180,7 +180,7 @@ def empty_token(folder: Path) -> Path:
 
 
 BROKEN = {
-    "no such file": (lambda folder: folder / "absent", "absent: no such file; pass the right file"),
+    "no such file": (lambda folder: folder / "absent", "absent: no such file; name the right file"),
     "a folder": (lambda folder: folder, "Is a directory"),
     "broken YAML": (with_text("clusters: []\nusers: [\n"), r"not valid YAML \(line 3\)"),
     "a list": (with_text("- a\n"), "not a kubeconfig"),
@@ -194,7 +194,7 @@ BROKEN = {
     ),
     "absent CA": (
         lambda folder: a_kubeconfig(folder, cluster={"certificate-authority": "ca.crt"}),
-        r"ca\.crt; pass the right file",
+        r"ca\.crt; name the right file",
     ),
     "CA that is no certificate": (
         lambda folder: a_kubeconfig(folder, cluster={"certificate-authority-data": "Z2FyYmFnZQ=="}),
