@@ -59,6 +59,7 @@ class _Converter:
         self._definitions = definitions
 
     def convert(self, schema: Mapping[str, Any], path: str, inside: tuple[str, ...]) -> Schema:
+        """The structural schema of one field; `inside` are the models around it, so that a recursion is found."""
         flat, inside = self._flat(dict(schema), path, inside)
         _refuse_unknown(flat, path)
         result = {key: value for key, value in flat.items() if key in _KEPT}

@@ -34,7 +34,6 @@ class Meta(_Part):
     labels: dict[str, str] = {}
     owner_references: list[Owner] = []
     deletion_timestamp: datetime | None = None
-    deletion_grace_period_seconds: int | None = None
 
 
 class Condition(_Part):
@@ -163,7 +162,6 @@ class ContainerStatus(_Part):
     name: str
     state: ContainerState = msgspec.field(default_factory=ContainerState)
     ready: bool = False
-    started: bool | None = None
 
 
 class PodStatus(_Part):

@@ -94,20 +94,16 @@ class Store:
 
 def _row(raw: Mapping[str, Any], parse: Callable[[Metadata, Mapping[str, Any]], Seen]) -> Row[Seen]:
     metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
-    return Row(metadata.uid, int(metadata.resource_version), parse(metadata, raw))
+    try:
+        seen = parse(metadata, raw)
+    except InvalidObject as error:
+        seen = Seen(metadata, raw.get("status") or {}, fault=str(error))
+    return Row(metadata.uid, int(metadata.resource_version), seen)
 
 
 def _seen_job(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
-    status = raw.get("status") or {}
-    try:
-        return Seen(metadata, status, job=TrainPushJob.parse(raw))
-    except InvalidObject as error:
-        return Seen(metadata, status, fault=str(error))
+    return Seen(metadata, raw.get("status") or {}, job=TrainPushJob.parse(raw))
 
 
 def _seen_pool(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
-    status = raw.get("status") or {}
-    try:
-        return Seen(metadata, status, pool=GPUPool.parse(raw))
-    except InvalidObject as error:
-        return Seen(metadata, status, fault=str(error))
+    return Seen(metadata, raw.get("status") or {}, pool=GPUPool.parse(raw))
