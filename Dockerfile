@@ -2,14 +2,18 @@
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
-WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
-COPY operator operator
-RUN ["python3", "-m", "pip", "wheel", "--no-cache-dir", "--wheel-dir", "/wheels", "."]
 # A virtual environment without pip: what the operator needs at run time and nothing else.
 RUN ["python3", "-m", "venv", "--without-pip", "/opt/trainpush"]
+WORKDIR /source
+# What changes seldom comes first, so that a build after a change of the operator does not fetch it again.
+COPY pyproject.toml ./
+RUN ["python3", "-c", "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], \
+     sep='\\n', file=open('requirements.txt', 'w'))"]
 RUN ["python3", "-m", "pip", "--python", "/opt/trainpush/bin/python3", "install", "--no-cache-dir", \
-     "--no-index", "--find-links", "/wheels", "trainpush"]
+     "-r", "requirements.txt"]
+COPY README.md LICENSE ./
+COPY operator operator
+RUN ["python3", "-m", "pip", "--python", "/opt/trainpush/bin/python3", "install", "--no-cache-dir", "--no-deps", "."]
 
 FROM ${BASE}
 COPY --from=build /opt/trainpush /opt/trainpush

@@ -62,14 +62,16 @@ def client_certificate(bed: Bed, user: str, groups: list[str]) -> tuple[Path, Pa
     return _certificate(bed, _file_name(user), subject, "client")
 
 
-def client_kubeconfig(bed: Bed, user: str, groups: list[str]) -> Path:
-    """Return a kubeconfig with a client certificate for this user, made at the first call."""
+def client_kubeconfig(bed: Bed, user: str, groups: list[str], server: str | None = None) -> Path:
+    """Return a kubeconfig with a client certificate for this user, made at the first call.
+
+    It names the API server as this machine sees it, unless a `server` is given.
+    """
     path = bed.accounts / f"{_file_name(user)}.kubeconfig"
     if not path.exists():
         certificate, key = client_certificate(bed, user, groups)
-        _write_kubeconfig(
-            bed, path, user, {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
-        )
+        credentials = {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
+        _write_kubeconfig(bed, path, user, credentials, server)
     return path
 
 
@@ -126,9 +128,9 @@ def _openssl(*arguments: str) -> None:
         raise BedError(f"openssl {arguments[0]} failed: {error.stderr.strip().splitlines()[-1]}") from None
 
 
-def _write_kubeconfig(bed: Bed, path: Path, user: str, credentials: dict[str, str]) -> None:
+def _write_kubeconfig(bed: Bed, path: Path, user: str, credentials: dict[str, str], server: str | None = None) -> None:
     """Write a kubeconfig in JSON, which every reader of YAML reads."""
-    cluster = {"server": bed.server, "certificate-authority-data": _encoded(certificate_authority(bed))}
+    cluster = {"server": server or bed.server, "certificate-authority-data": _encoded(certificate_authority(bed))}
     document = {
         "apiVersion": "v1",
         "kind": "Config",

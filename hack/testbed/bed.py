@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import os
 import re
 import shutil
@@ -11,7 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import accounts, builds, control_plane, dns, fake_nodes, images, network, processes, real_nodes, state
+from . import (
+    accounts,
+    builds,
+    control_plane,
+    dns,
+    fake_nodes,
+    images,
+    machine,
+    network,
+    processes,
+    real_nodes,
+    services,
+    state,
+)
 from .fake_nodes import FakeNode
 from .report import BedError
 
@@ -24,7 +38,7 @@ class Layer(enum.IntEnum):
     SCALE = 2
     """Also controllers, scheduler and kwok: fake nodes, on which pods run nothing."""
     NODES = 3
-    """Also CoreDNS and real nodes: containers run. Needs root."""
+    """Also CoreDNS, kube-proxy and real nodes: containers run, names and addresses of Services work. Needs root."""
 
 
 class Bed:
@@ -78,14 +92,11 @@ class Bed:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the administrator and return its output; what it says on failure becomes a BedError."""
-        if not self.kubeconfig.exists():
-            raise BedError(f"bed {self.name} is not up: bring it up first")
-        where = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.accounts}/kubectl-cache"]
-        command = [str(builds.binary("kubectl")), *where, *arguments]
-        answer = subprocess.run(command, input=stdin, capture_output=True, text=True)
-        if answer.returncode:
-            raise BedError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")
-        return answer.stdout
+        return self._ask("kubectl", arguments, stdin)
+
+    def helm(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run helm as the administrator and return its output; what it says on failure becomes a BedError."""
+        return self._ask("helm", arguments, stdin)
 
     def kubeconfig_for(self, namespace: str, service_account: str) -> Path:
         """Return a kubeconfig of this ServiceAccount (24 h token), creating namespace and account if absent."""
@@ -108,8 +119,13 @@ class Bed:
 
     @property
     def server(self) -> str:
-        """The API server's URL on this machine; pods reach the same port on `bridge_address`."""
+        """The API server's URL on this machine."""
         return f"https://127.0.0.1:{self.port('kube-apiserver')}"
+
+    @property
+    def inner_server(self) -> str:
+        """The API server's URL as real nodes see it."""
+        return f"https://{self.host_address}:{self.port('kube-apiserver')}"
 
     @property
     def certificate_authority(self) -> Path:
@@ -118,8 +134,13 @@ class Bed:
 
     @property
     def index(self) -> int:
-        """The bed's number (0 to 39), unique on this machine: good for names that must be short."""
+        """The bed's number (0 to 39), from which its addresses are made."""
         return self._state.index
+
+    @property
+    def mark(self) -> str:
+        """Eight hexadecimal digits, the bed's own on this machine: for names of what lives outside its folder."""
+        return hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
 
     @property
     def subnet(self) -> str:
@@ -128,8 +149,13 @@ class Bed:
 
     @property
     def bridge_address(self) -> str:
-        """The host's own address on the bridge."""
+        """The bridge's own address: gateway and name server of pods."""
         return self._state.bridge_address
+
+    @property
+    def host_address(self) -> str:
+        """Address of this machine on the bridge."""
+        return self._state.host_address
 
     @property
     def service_range(self) -> str:
@@ -159,6 +185,17 @@ class Bed:
             state.write(self.folder, memory)
         return memory.ports[part]
 
+    def _ask(self, program: str, arguments: Sequence[str], stdin: str | None) -> str:
+        if not self.kubeconfig.exists():
+            raise BedError(f"bed {self.name} is not up: bring it up first")
+        own = {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.accounts / "kubectl-cache")}
+        own |= {f"HELM_{part}_HOME": str(self.accounts / "helm" / part.lower()) for part in ("CACHE", "CONFIG", "DATA")}
+        command = [str(builds.binary(program)), *arguments]
+        answer = subprocess.run(command, input=stdin, capture_output=True, text=True, env=os.environ | own)
+        if answer.returncode:
+            raise BedError(f"{program} {' '.join(arguments)}: {answer.stderr.strip()}")
+        return answer.stdout
+
     @property
     def _state(self) -> state.State:
         memory = state.read(self.folder)
@@ -172,16 +209,14 @@ class Bed:
             yield
 
     def _start_afresh(self) -> None:
-        """Forget the objects, certificates and logs of the last time; keep the bed's number and, if free, its ports."""
-        memory = state.read(self.folder) or state.create(self.folder)
-        self._clear_real_nodes(memory)
+        """Forget the objects, certificates and logs of the last time."""
+        if memory := state.read(self.folder):
+            self._clear_real_nodes(memory)
         processes.sweep(self.folder)
         for old in (self.control_plane, self.accounts, self.folder / "logs"):
             shutil.rmtree(old, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
-        memory.layer, memory.real_nodes = 0, 0
-        memory.ports = {part: port for part, port in memory.ports.items() if state.is_free(port)}
-        state.write(self.folder, memory)
+        state.begin(self.folder)
 
     def _remember(self, layer: Layer, real_nodes: int) -> None:
         memory = self._state
@@ -196,20 +231,25 @@ class Bed:
             control_plane.start_controllers(self)
             fake_nodes.start(self)
         if layer >= Layer.NODES:
+            machine.install_packages()
+            network.up(self)
             dns.up(self)
             for index in range(self._state.real_nodes):
                 real_nodes.up(self, index)
+            if self._state.real_nodes:
+                services.up(self)
 
     def _clear_real_nodes(self, memory: state.State) -> None:
         """Remove what real nodes run, or left behind when they were killed."""
         if memory.layer >= Layer.NODES:
             for index in reversed(range(memory.real_nodes)):
                 real_nodes.down(self, index)
+            for part in ("kube-proxy", "coredns"):
+                processes.stop(self.folder, part)
             network.down(self)
 
     def _stop(self) -> None:
         self._clear_real_nodes(self._state)
-        processes.stop(self.folder, "coredns")
         processes.stop(self.folder, "kwok")
         control_plane.stop(self)
         processes.sweep(self.folder)

@@ -28,18 +28,24 @@ PROGRAMS = {
     "kube-apiserver": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", 230),
     "kube-controller-manager": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", 60),
     "kube-scheduler": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", 10),
+    "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", 10),
     "kubelet": Program("kubernetes", "k8s.io/kubernetes/cmd/kubelet", 20),
     "kubectl": Program("kubernetes", "k8s.io/kubernetes/cmd/kubectl", 60),
     "etcd": Program("etcd", "go.etcd.io/etcd/server/v3", 40),
     "kwok": Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", 90),
     "coredns": Program("coredns", "github.com/coredns/coredns", 120),
+    "helm": Program("helm", "helm.sh/helm/v3/cmd/helm", 100),
     "deviceplugin": Program("deviceplugin", ".", 30),
 }
 
-# Kubernetes learns its version at link time; without it the API server calls itself v0.0.0 and clients misbehave.
+# These learn versions at link time. Without it the API server calls itself v0.0.0 and clients misbehave, and helm takes
+# a cluster that it does not see for Kubernetes 1.20.
 VERSION_FLAGS = {
     "kubernetes": " -X k8s.io/component-base/version.gitVersion=v1.36.3"
-    " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
+    " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
+    "helm": " -X helm.sh/helm/v3/internal/version.version=v3.22.0"
+    " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
+    " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36",
 }
 
 

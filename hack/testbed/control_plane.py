@@ -94,7 +94,7 @@ def _etcd_socket(bed: Bed) -> Path:
 
 def _apiserver_command(bed: Bed) -> list[str | Path]:
     inside = [f"kubernetes.default.svc{tail}" for tail in ("", ".cluster.local")] + ["kubernetes.default", "kubernetes"]
-    hosts = ["127.0.0.1", "localhost", bed.bridge_address, bed.first_service_address, *inside]
+    hosts = ["127.0.0.1", "localhost", bed.host_address, bed.first_service_address, *inside]
     serving = accounts.server_certificate(bed, "kube-apiserver", hosts)
     to_kubelets = accounts.client_certificate(bed, "kube-apiserver-kubelet-client", ["system:masters"])
     to_extensions = accounts.client_certificate(bed, "front-proxy", [])
@@ -105,7 +105,7 @@ def _apiserver_command(bed: Bed) -> list[str | Path]:
         f"--etcd-servers=unix://{_etcd_socket(bed)}",
         # Pods of real nodes come in by the bridge; a bed without them stays on the loopback interface.
         f"--bind-address={'0.0.0.0' if bed.has_real_nodes else '127.0.0.1'}",  # noqa: S104
-        f"--advertise-address={bed.bridge_address}",
+        f"--advertise-address={bed.host_address}",
         f"--secure-port={bed.port('kube-apiserver')}",
         f"--service-cluster-ip-range={bed.service_range}",
         f"--tls-cert-file={serving[0]}",
@@ -124,7 +124,7 @@ def _apiserver_command(bed: Bed) -> list[str | Path]:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={to_extensions[0]}",
         f"--proxy-client-key-file={to_extensions[1]}",
-        # No kube-proxy runs: Services of webhooks and extensions are resolved to their endpoints.
+        # Services of webhooks and extensions are resolved to their endpoints, so that no kube-proxy need run.
         "--enable-aggregator-routing=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http
-import http.client
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from .bed import Bed
 
 USER = "testbed:coredns"
+HEALTH_PORT = 8181
 READS = [
     {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
@@ -22,15 +21,17 @@ READS = [
 
 
 def up(bed: Bed) -> None:
-    """Start CoreDNS and wait until it knows the Services; makes the bridge on which it listens."""
-    network.up(bed)
-    command: list[str | Path] = [builds.binary("coredns"), f"-conf={_write_configuration(bed)}"]
+    """Start CoreDNS and wait until it knows the Services."""
+    configuration = f"-conf={_write_configuration(bed)}"
+    command: list[str | Path] = [*network.command_inside(bed), builds.binary("coredns"), configuration]
     if processes.is_running(bed.folder, "coredns", command):
         return
     step("starting CoreDNS")
     _allow_reading(bed)
     processes.start(bed.folder, "coredns", command)
-    processes.wait_until("CoreDNS's start", lambda: _is_ready(bed), 60, bed.folder, "coredns")
+    processes.wait_until(
+        "CoreDNS's start", lambda: network.answers(bed, HEALTH_PORT, "/ready"), 60, bed.folder, "coredns"
+    )
 
 
 def _write_configuration(bed: Bed) -> str:
@@ -40,9 +41,9 @@ def _write_configuration(bed: Bed) -> str:
 cluster.local:53 in-addr.arpa:53 {{
     bind {bed.bridge_address}
     errors
-    ready 127.0.0.1:{bed.port("coredns")}
+    ready {bed.bridge_address}:{HEALTH_PORT}
     kubernetes cluster.local in-addr.arpa {{
-        kubeconfig {accounts.client_kubeconfig(bed, USER, [])}
+        kubeconfig {accounts.client_kubeconfig(bed, USER, [], bed.inner_server)}
     }}
 }}
 .:53 {{
@@ -65,14 +66,3 @@ def _allow_reading(bed: Bed) -> None:
     for kind, content in {"ClusterRole": role, "ClusterRoleBinding": binding}.items():
         document = json.dumps({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, **content})
         bed.kubectl("apply", "--server-side", "--field-manager=testbed", "-f", "-", stdin=document)
-
-
-def _is_ready(bed: Bed) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", bed.port("coredns"), timeout=5)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()

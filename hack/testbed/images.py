@@ -25,34 +25,54 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 KEY_LABEL = "trainpush.recipe"
+TRUST = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What goes into an image: a Debian base of a suite and mmdebstrap variant, files of this repository, the time.
 
-    `seconds` is what a first build takes on 2 cores.
+    `files` are patterns; the first one is the Dockerfile. `seconds` is what a first build takes on 2 cores.
     """
 
+    suite: str
     variant: str
     packages: tuple[str, ...]
     files: tuple[str, ...]
     seconds: int
-    suite: str = "forky"
+
+    @property
+    def context(self) -> list[Path]:
+        """All files, from the repository's root, sorted behind the Dockerfile."""
+        found = [sorted(REPOSITORY.glob(pattern)) for pattern in self.files]
+        return [file.relative_to(REPOSITORY) for files in found for file in files]
 
 
 RECIPES = {
     # The pause container of every pod, and a shell for tests.
-    "busybox": Recipe("extract", ("busybox-static",), ("hack/images/busybox/Dockerfile",), 5),
+    "busybox": Recipe("forky", "extract", ("busybox-static",), ("hack/images/busybox/Dockerfile",), 5),
     "training": Recipe(
+        "forky",
         "minbase",
         (),
-        (
-            "hack/images/training/Dockerfile",
-            "hack/images/training/install-torch.sh",
-            "examples/digits/digits.py",
-        ),
+        ("hack/images/training/Dockerfile", "hack/images/training/install-torch.sh", "examples/digits/*.py"),
         120,
+    ),
+    # The wheel of Triton brings Python backends up to 3.13, and Debian's 3.11 is the one it was tried with.
+    "triton": Recipe(
+        "bookworm",
+        "essential",
+        ("libpython3.11", "libstdc++6", "python3-pip"),
+        ("hack/images/triton/Dockerfile", "hack/images/triton/install-triton.sh"),
+        60,
+    ),
+    "proxy": Recipe("trixie", "essential", ("haproxy",), ("hack/images/proxy/Dockerfile",), 30),
+    "operator": Recipe(
+        "trixie",
+        "essential",
+        ("libstdc++6", "python3-pip", "python3-venv"),
+        ("Dockerfile", "pyproject.toml", "README.md", "LICENSE", "operator/**/*.py"),
+        90,
     ),
 }
 
@@ -79,7 +99,7 @@ def put(node: Node, name: str) -> None:
 
 
 def archive(name: str) -> Path:
-    """Return an image as OCI archive, building it if the cache does not hold it."""
+    """Return an image as an archive, building it if the cache does not hold it."""
     if name not in RECIPES:
         raise BedError(f"there is no image {name!r}: the images are {', '.join(sorted(RECIPES))}")
     target = _folder() / f"{name}-{_key(RECIPES[name])}.tar"
@@ -105,16 +125,36 @@ def _build(name: str, target: Path) -> None:
     step(f"building image {name} (first time about {recipe.seconds} s) ...")
     base = _base(recipe)
     with tempfile.TemporaryDirectory(dir=_folder()) as place:
-        for file in recipe.files:
+        for file in recipe.context:
             (Path(place) / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / file, Path(place) / file)
-        dockerfile = f"--file={place}/hack/images/{name}/Dockerfile"
-        _buildah("bud", "--layers", f"--build-arg=BASE={base}", f"--tag={reference(name)}", dockerfile, place)
+        before = _built(name)
+        dockerfile = f"--file={place}/{recipe.context[0]}"
+        options = [f"--build-arg=BASE={base}", f"--tag={reference(name)}", *_trust(Path(place)), dockerfile]
+        _buildah("bud", *options, place)
         partial = target.with_suffix(".part")
-        _buildah("push", reference(name), f"oci-archive:{partial}:{reference(name)}")
+        partial.unlink(missing_ok=True)
+        # Docker's form is not compressed: it takes less time, on both sides, than it takes room.
+        _buildah("push", reference(name), f"docker-archive:{partial}:{reference(name)}")
+    for image in before - _built(name):
+        _buildah("rmi", image)
     for old in _folder().glob(f"{name}-*.tar"):
         old.unlink()
     partial.replace(target)
+
+
+def _trust(place: Path) -> list[str]:
+    """Options by which pip in build steps trusts whom this machine trusts: it may be told to go by a proxy."""
+    if not TRUST.exists():
+        return []
+    settings = place / "pip.conf"
+    settings.write_text("[global]\ncert = /run/certificates\n")
+    return [f"--volume={TRUST}:/run/certificates:ro", f"--volume={settings}:/etc/pip.conf:ro"]
+
+
+def _built(name: str) -> set[str]:
+    """The image in buildah's store that bears the name, if there is one."""
+    return set(_buildah("images", "--quiet", f"--filter=reference={reference(name)}").split())
 
 
 def _base(recipe: Recipe) -> str:
@@ -125,29 +165,30 @@ def _base(recipe: Recipe) -> str:
         partial = tar.with_name(f"{key}.part.tar")
         # Release files expire; a mirror that lags or a machine whose clock is wrong must not stop a build.
         options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"']
+        options += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "info", "locale", "man")]
         packages = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
         run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
         partial.replace(tar)
     with tempfile.TemporaryDirectory(dir=_folder()) as place:
         (Path(place) / "base.tar").hardlink_to(tar)
         (Path(place) / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
-        _buildah("bud", "--layers", f"--tag={name}", place)
+        _buildah("bud", f"--tag={name}", place)
     return name
 
 
-def _buildah(command: str, *arguments: str) -> None:
+def _buildah(command: str, *arguments: str) -> str:
     folder = _folder() / "buildah"
     driver = "overlay" if machine.overlay_works(folder) else "vfs"
     store = [f"--root={folder}/store", f"--runroot={folder}/run", f"--storage-driver={driver}"]
     # Without a container engine's services a build step can only run in a chroot.
-    isolation = ["--isolation=chroot"] if command == "bud" else []
-    run("buildah", *store, command, *isolation, *arguments)
+    options = ["--layers", "--isolation=chroot"] if command == "bud" else []
+    return run("buildah", *store, command, *options, *arguments)
 
 
 def _key(recipe: Recipe) -> str:
     """Changes with anything that could change the image, except what Debian publishes."""
-    files = [(REPOSITORY / file).read_text() for file in recipe.files]
-    return _hash(recipe.suite, recipe.variant, *recipe.packages, *recipe.files, *files)
+    files = [part for file in recipe.context for part in (str(file), (REPOSITORY / file).read_text())]
+    return _hash(recipe.suite, recipe.variant, *recipe.packages, *files)
 
 
 def _hash(*parts: str) -> str:

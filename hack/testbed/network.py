@@ -1,47 +1,81 @@
-"""The network of a bed's real nodes: one bridge, on which all pods of all nodes reach each other.
+"""The network of a bed's real nodes: a network namespace with one bridge, on which all pods reach each other.
 
-Nothing is forwarded beyond the bridge. kube-proxy would take over the machine's iptables, so that no two beds could
-live side by side; only the Service `kubernetes`, by which pods find the API server, is translated here.
+kube-proxy takes over the chains of netfilter, of which each namespace has its own: so beds live side by side.
+This machine is one more host on the bridge, by a pair of virtual interfaces. It talks to pods and nodes directly, and
+to Services by way of the bridge. Nothing is forwarded beyond the bridge.
 """
 
 from __future__ import annotations
 
+import http
+import http.client
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .machine import run, succeeds
+from . import state
+from .machine import run
+from .report import BedError
 
 if TYPE_CHECKING:
     from .bed import Bed
     from .node import Node
 
+BRIDGE = "pods"
+# Its own, else it changes with the pods that come and go, and who remembers the old one gets no answer for a while.
+BRIDGE_HARDWARE_ADDRESS = "02:00:00:00:00:01"
+
 
 def up(bed: Bed) -> None:
-    """Make the bridge with the host's address on it, and the rules for packets; what stands is left alone."""
-    name = bridge(bed)
-    if not _exists(name):
-        run("ip", "link", "add", name, "type", "bridge")
-    run("ip", "address", "replace", f"{bed.bridge_address}/16", "dev", name)
-    run("ip", "link", "set", name, "up")
-    rules = _rules(bed)
-    if not all(succeeds("iptables", "--wait", "-t", table, "-C", chain, *rule) for table, chain, *rule in rules):
-        _remove_rules(bed)
-        for table, chain, *rule in rules:
-            # First in the chain, before a rule that drops.
-            run("iptables", "--wait", "-t", table, "-I", chain, *rule)
+    """Make namespace and bridge, and tie this machine to it; what stands is left alone."""
+    if _is_up(bed):
+        return
+    down(bed)
+    if bed.index in state.routed():
+        raise BedError(f"the addresses {bed.subnet} are in use: bring bed {bed.name} down and up, which takes others")
+    name, inside = _name(bed), ("ip", "-netns", _name(bed))
+    run("ip", "netns", "add", name)
+    run(*inside, "link", "add", BRIDGE, "address", BRIDGE_HARDWARE_ADDRESS, "type", "bridge")
+    run(*inside, "address", "add", f"{bed.bridge_address}/16", "dev", BRIDGE)
+    run("ip", "link", "add", _tie(bed), "type", "veth", "peer", "host", "netns", name)
+    run(*inside, "link", "set", "host", "master", BRIDGE)
+    for interface in ("lo", BRIDGE, "host"):
+        run(*inside, "link", "set", interface, "up")
+    run(*command_inside(bed), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+    run("ip", "address", "add", f"{bed.host_address}/16", "dev", _tie(bed))
+    run("ip", "link", "set", _tie(bed), "up")
+    run("ip", "route", "add", bed.service_range, "via", bed.bridge_address, "dev", _tie(bed))
 
 
 def down(bed: Bed) -> None:
-    """Remove bridge and rules."""
-    _remove_rules(bed)
-    if _exists(bridge(bed)):
-        run("ip", "link", "delete", bridge(bed))
+    """Remove the namespace with all that is in it, and this machine's way to it."""
+    if _has_tie(bed):
+        run("ip", "link", "delete", _tie(bed))
+    if _file(bed).exists():
+        run("ip", "netns", "delete", _name(bed))
+
+
+def command_inside(bed: Bed) -> list[str]:
+    """What to put before a command that shall run in the namespace; everything but the network stays this machine's."""
+    return ["nsenter", f"--net={_file(bed)}"]
 
 
 def add_address(node: Node) -> None:
-    """Give the host the node's address, at which its kubelet listens."""
-    run("ip", "address", "replace", f"{node.address}/16", "dev", bridge(node.bed))
+    """Give the namespace the node's address, at which its kubelet listens."""
+    address = f"{node.address}/16"
+    run("ip", "-netns", _name(node.bed), "address", "replace", address, "dev", BRIDGE)
+
+
+def answers(bed: Bed, port: int, path: str) -> bool:
+    """Tell whether a part that listens on the bridge answers 200 under this path."""
+    connection = http.client.HTTPConnection(bed.bridge_address, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def write_cni_configuration(node: Node) -> None:
@@ -50,7 +84,7 @@ def write_cni_configuration(node: Node) -> None:
     addresses |= {"rangeStart": node.first_pod_address, "rangeEnd": node.last_pod_address}
     plugin = {
         "type": "bridge",
-        "bridge": bridge(node.bed),
+        "bridge": BRIDGE,
         "hairpinMode": True,
         "ipam": {
             "type": "host-local",
@@ -64,35 +98,24 @@ def write_cni_configuration(node: Node) -> None:
     (node.cni_folder / "pods.conflist").write_text(json.dumps(document, indent=2) + "\n")
 
 
-def bridge(bed: Bed) -> str:
-    """The bridge's name, short enough for an interface."""
-    return f"trainpush{bed.index}"
+def _is_up(bed: Bed) -> bool:
+    """Tell whether the last thing that `up` makes is there."""
+    return _has_tie(bed) and bed.service_range in run("ip", "route", "show", "dev", _tie(bed))
 
 
-def _exists(name: str) -> bool:
-    return Path("/sys/class/net", name).exists()
+def _has_tie(bed: Bed) -> bool:
+    return Path("/sys/class/net", _tie(bed)).exists()
 
 
-def _rules(bed: Bed) -> list[list[str]]:
-    """The bed's rules: table, chain, and the words of iptables."""
-    name, comment = bridge(bed), ["-m", "comment", "--comment", _comment(bed)]
-    service = ["-i", name, "-d", f"{bed.first_service_address}/32", "-p", "tcp", "--dport", "443", *comment]
-    target = f"{bed.bridge_address}:{bed.port('kube-apiserver')}"
-    return [
-        ["nat", "PREROUTING", *service, "-j", "DNAT", "--to-destination", target],
-        # A machine with Docker drops what it does not know, even between two ports of one bridge.
-        ["filter", "FORWARD", "-i", name, "-o", name, *comment, "-j", "ACCEPT"],
-    ]
+def _tie(bed: Bed) -> str:
+    """Name of this machine's end of the pair of interfaces; such a name has at most 15 characters."""
+    return f"tp{bed.mark}"
 
 
-def _remove_rules(bed: Bed) -> None:
-    """Remove the rules that bear the bed's comment, also those of an earlier run with other ports."""
-    for table, chain in (("nat", "PREROUTING"), ("filter", "FORWARD")):
-        for line in run("iptables", "--wait", "-t", table, "-S", chain).splitlines():
-            words = line.replace('"', "").split()
-            if _comment(bed) in words:
-                run("iptables", "--wait", "-t", table, "-D", *words[1:])
+def _name(bed: Bed) -> str:
+    return f"trainpush-{bed.mark}"
 
 
-def _comment(bed: Bed) -> str:
-    return f"testbed:{bridge(bed)}"
+def _file(bed: Bed) -> Path:
+    """Where iproute2 keeps the namespace."""
+    return Path("/run/netns") / _name(bed)

@@ -75,7 +75,7 @@ class Node:
     @property
     def run_folder(self) -> Path:
         """Sockets and mounts of what runs now; its path is short since a socket's may have 107 characters."""
-        return Path(f"/run/trainpush/{self.bed.index}-{self.name}")
+        return Path(f"/run/trainpush/{self.bed.mark}-{self.name}")
 
     @property
     def containerd_socket(self) -> Path:
@@ -85,7 +85,7 @@ class Node:
     @property
     def cgroup(self) -> str:
         """The control group of the node's containers."""
-        return f"trainpush-{self.bed.index}-{self.name}"
+        return f"trainpush-{self.bed.mark}-{self.name}"
 
     def part(self, program: str) -> str:
         """The name under which one of the node's programs runs in the bed, for instance `real-0-kubelet`."""

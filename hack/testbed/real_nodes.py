@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import accounts, builds, cgroups, images, machine, network, processes
-from .node import Node, running
+from .node import Node
 from .report import step
 
 if TYPE_CHECKING:
@@ -42,11 +42,9 @@ LOG_LINKS = Path("/var/log/containers")
 
 def up(bed: Bed, index: int) -> None:
     """Start real node `index` (from 0), or what died of it, and wait until it is Ready with its GPUs."""
-    machine.install_packages()
     node = Node(bed, index)
     if not node.is_running("containerd") and not node.is_running("kubelet"):
         _clear(node)
-    network.up(bed)
     network.add_address(node)
     _start_containerd(node)
     images.put(node, "busybox")
@@ -61,8 +59,6 @@ def down(bed: Bed, index: int) -> None:
     for program in ("kubelet", "deviceplugin", "containerd"):
         processes.stop(bed.folder, node.part(program))
     _clear(node)
-    if not running(bed):
-        network.down(bed)
 
 
 def _clear(node: Node) -> None:
@@ -102,7 +98,8 @@ def _shims(node: Node) -> list[int]:
 
 def _start_containerd(node: Node) -> None:
     network.write_cni_configuration(node)
-    _start(node, "containerd", ["containerd", f"--config={_write_containerd_configuration(node)}"])
+    configuration = f"--config={_write_containerd_configuration(node)}"
+    _start(node, "containerd", [*network.command_inside(node.bed), "containerd", configuration])
     question = ("ctr", f"--address={node.containerd_socket}", "version")
     part = node.part("containerd")
     processes.wait_until(f"{part}'s start", lambda: machine.succeeds(*question), 30, node.bed.folder, part)
@@ -141,12 +138,14 @@ def _start_kubelet(node: Node) -> None:
     cgroups.create(node.cgroup)
     _share_volumes(node)
     labels = ",".join(f"{key}={value}" for key, value in LABELS.items())
+    user = f"system:node:{node.name}"
     command: list[str | Path] = [
+        *network.command_inside(node.bed),
         *("unshare", "--mount", "--propagation=unchanged"),
         *("sh", "-euc", WITH_OWN_DEVICE_PLUGINS, "kubelet", _device_plugins(node), DEVICE_PLUGINS),
         builds.binary("kubelet"),
         f"--config={_write_kubelet_configuration(node)}",
-        f"--kubeconfig={accounts.client_kubeconfig(node.bed, f'system:node:{node.name}', ['system:nodes'])}",
+        f"--kubeconfig={accounts.client_kubeconfig(node.bed, user, ['system:nodes'], node.bed.inner_server)}",
         f"--root-dir={node.kubelet_folder}",
         f"--hostname-override={node.name}",
         f"--node-ip={node.address}",

@@ -60,8 +60,13 @@ class State:
 
     @property
     def bridge_address(self) -> str:
-        """The host's own address on the bridge, under which pods reach the API server."""
+        """The bridge's own address: gateway and name server of pods."""
         return f"10.{200 + self.index}.0.1"
+
+    @property
+    def host_address(self) -> str:
+        """Address of this machine on the bridge, under which nodes and pods reach the API server."""
+        return f"10.{200 + self.index}.0.2"
 
     @property
     def service_range(self) -> str:
@@ -95,21 +100,21 @@ def write(folder: Path, state: State) -> None:
     partial.replace(folder / "state.json")
 
 
-def create(folder: Path) -> State:
-    """Give a new bed a number that no other bed has, and its folder."""
+def begin(folder: Path) -> None:
+    """Let a bed start anew; it keeps its number and its ports where nobody else has taken them."""
     with locked(beds_folder() / ".lock"):
-        others = [read(file.parent) for file in beds_folder().glob("*/state.json")]
-        taken = {other.index for other in others if other} | _routed()
+        others = [read(file.parent) for file in beds_folder().glob("*/state.json") if file.parent != folder]
+        taken = {other.index for other in others if other} | routed()
         free = [index for index in range(BEDS) if index not in taken]
         if not free:
             raise BedError(f"all {BEDS} bed numbers are taken: remove beds with `down --purge` ({beds_folder()})")
         folder.mkdir(parents=True, exist_ok=True)
-        state = State(index=free[0])
-        write(folder, state)
-    return state
+        old = read(folder) or State(index=free[0])
+        ports = {part: port for part, port in old.ports.items() if is_free(port)}
+        write(folder, State(index=old.index if old.index in free else free[0], ports=ports))
 
 
-def _routed() -> set[int]:
+def routed() -> set[int]:
     """Bed numbers whose subnet this machine already routes somewhere, for instance a bed of another user."""
     lines = Path("/proc/net/route").read_text().splitlines()[1:]
     # The kernel prints addresses as little-endian numbers in hexadecimal.

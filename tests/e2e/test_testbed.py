@@ -1,0 +1,106 @@
+"""What the test bed promises of Services on real nodes: other tests believe it."""
+
+import json
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from support.digits import DigitsBed
+from support.wait import until
+from testbed import Bed
+
+
+@dataclass
+class Web:
+    """Pods web-0 and on, each of which answers its own name, and the Service `web` in front of them."""
+
+    bed: Bed
+    namespace: str
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl in the namespace."""
+        return self.bed.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
+
+    def put(self, nodes: list[str]) -> None:
+        """Make Service and pods, one per node, and wait until they are ready."""
+        self.bed.kubectl("create", "namespace", self.namespace)
+        service = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+        items = [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service}]
+        items += [_pod(f"web-{index}", node) for index, node in enumerate(nodes)]
+        self.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        self.kubectl("wait", "--for=condition=Ready", "pods", "--all", "--timeout=60s")
+
+    def address(self, what: str, path: str) -> str:
+        """An address in the Service or a pod."""
+        return self.kubectl("get", what, f"--output=jsonpath={path}")
+
+    def answers(self) -> set[str]:
+        """Who answers this machine on the Service's address, each time on a new connection."""
+        address = self.address("service/web", "{.spec.clusterIP}")
+        return {ask(f"{address}:80") for _ in range(30)}
+
+
+def ask(address: str) -> str:
+    """What a web server says."""
+    with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
+        said: str = answer.read().decode().strip()
+        return said
+
+
+@pytest.fixture
+def web(real: DigitsBed) -> Web:
+    """One pod on each of two nodes."""
+    made = Web(real.bed, f"web-{uuid.uuid4().hex[:6]}")
+    made.put(["real-0", "real-1"])
+    return made
+
+
+async def test_a_service_answers_this_machine_and_pods(web: Web) -> None:
+    """On the same address, by all of its pods; pods also know its name."""
+    await until(lambda: web.answers() == {"web-0", "web-1"}, "both pods answer")
+    address = web.address("service/web", "{.spec.clusterIP}")
+    for name in (address, f"web.{web.namespace}.svc.cluster.local"):
+        asked = f"for i in $(seq 30); do wget -q -T 5 -O - http://{name}/; done"
+        assert set(web.kubectl("exec", "web-0", "--", "sh", "-c", asked).split()) == {"web-0", "web-1"}
+
+
+async def test_a_pod_that_goes_gets_no_new_connections(web: Web) -> None:
+    """Long before it ends: it still answers under its own address."""
+    await until(lambda: web.answers() == {"web-0", "web-1"}, "both pods answer")
+    leaving = web.address("pod/web-1", "{.status.podIP}")
+    web.kubectl("delete", "pod/web-1", "--wait=false")
+    deleted_at = time.monotonic()
+    await until(lambda: web.answers() == {"web-0"}, "the Service leaves it out", seconds=5)
+    assert time.monotonic() - deleted_at < 3
+    assert ask(f"{leaving}:8080") == "web-1"
+
+
+def test_two_beds_live_side_by_side(web: Web, required: Callable[[Callable[[], None]], None]) -> None:
+    """What one does is nothing to the other, not even its end."""
+    other = Web(Bed("test-beside"), "web")
+    try:
+        required(lambda: other.bed.up(real_nodes=1))
+        other.put(["real-0"])
+        assert other.answers() == {"web-0"}
+        assert web.answers() == {"web-0", "web-1"}
+    finally:
+        other.bed.down(purge=True)
+    assert web.answers() == {"web-0", "web-1"}
+
+
+def _pod(name: str, node: str) -> dict[str, Any]:
+    # The first process of a container gets no SIGTERM that it did not ask for: so it serves until it is killed.
+    serve = "mkdir /web && hostname > /web/index.html && exec httpd -f -h /web -p 8080"
+    container = {
+        "name": "main",
+        "image": "trainpush.local/busybox:dev",
+        "command": ["sh", "-c", serve],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+    }
+    spec = {"nodeName": node, "terminationGracePeriodSeconds": 15, "containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec}
