@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from trainpush.api import names
-from trainpush.api.conditions import Condition, PoolCondition
+from trainpush.api.conditions import Condition, PoolCondition, ServiceCondition
 from trainpush.controller.settings import PREFIX, Settings
 from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
 from trainpush.model.plan import Stage
@@ -57,6 +57,8 @@ def _conditions() -> str:
         "`kubectl wait --for=condition=TYPE` works for each of them.",
         "## Conditions of a TrainPushJob",
         _members(Condition, "type"),
+        "## Conditions of an InferenceService",
+        _members(ServiceCondition, "type"),
         "## Conditions of a GPUPool",
         _members(PoolCondition, "type"),
         "## Reasons",
@@ -68,13 +70,14 @@ def _conditions() -> str:
 
 
 def _labels() -> str:
-    found = {name: text for name, text in _sentences(names).items() if name.startswith(("LABEL_", "ANNOTATION_"))}
+    kinds = ("LABEL_", "ANNOTATION_", "GATE_")
+    found = {name: text for name, text in _sentences(names).items() if name.startswith(kinds)}
     usual = _listed(getattr(names, name) for name, text in found.items() if not text)
     return page(
-        "Labels and annotations",
+        "Labels, annotations and readiness gates",
         table(("name", "meaning"), [(code(getattr(names, name)), text) for name, text in found.items() if text]),
         f"Used with the meaning that they have everywhere: {usual}." if usual else "",
-        "## What a worker may not set",
+        "## What users may not set on workers, exports and model servers",
         f"Labels and annotations in these domains and their subdomains: {_listed(names.RESERVED_PREFIXES)}.",
         f"Environment variables that begin with {_listed(names.RESERVED_ENV_PREFIXES)}; "
         f"and these: {_listed(names.RESERVED_ENV)}.",

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import pytest
-
-from support.api import a_namespace, admin
+from support.api import admin
 from support.fault_proxy import FaultProxy, answering, is_write, losing_the_answer
+from support.given_cluster import Cluster
 from support.wait import until
-from testbed import Bed
 from trainpush.kube.client import Client, Exactly, Object
 from trainpush.kube.lease import Elector, Timing
 from trainpush.kube.resources import LEASES
@@ -35,29 +33,15 @@ class Candidate:
 
 
 @asynccontextmanager
-async def a_candidate(bed: Bed, namespace: str, identity: str) -> AsyncIterator[Candidate]:
+async def a_candidate(cluster: Cluster, namespace: str, identity: str) -> AsyncIterator[Candidate]:
     """A replica that takes part in the election."""
-    async with FaultProxy(admin(bed)) as proxy, Client(proxy.credentials) as client:
+    async with FaultProxy(admin(cluster)) as proxy, Client(proxy.credentials) as client:
         elector = Elector(client, namespace, NAME, identity, timing=FAST)
         candidate = Candidate(elector, proxy, asyncio.create_task(elector.run()))
         try:
             yield candidate
         finally:
             await candidate.stop()
-
-
-@pytest.fixture
-async def client(bed: Bed) -> AsyncIterator[Client]:
-    """What the tests look and tamper with."""
-    async with Client(admin(bed)) as client:
-        yield client
-
-
-@pytest.fixture
-async def namespace(client: Client) -> AsyncIterator[str]:
-    """A namespace for one test."""
-    async with a_namespace(client) as name:
-        yield name
 
 
 async def spec_of(client: Client, namespace: str) -> Object:
@@ -72,9 +56,9 @@ async def became_leader(candidate: Candidate, seconds: float = 10.0) -> None:
         await candidate.elector.became_leader()
 
 
-async def test_one_leads_and_goes_on_leading(bed: Bed, client: Client, namespace: str) -> None:
+async def test_one_leads_and_goes_on_leading(cluster: Cluster, client: Client, namespace: str) -> None:
     """The Lease is renewed: same holder, same acquireTime, no transition."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         first = await spec_of(client, namespace)
         assert first["holderIdentity"] == "one"
@@ -87,9 +71,9 @@ async def test_one_leads_and_goes_on_leading(bed: Bed, client: Client, namespace
         assert one.elector.is_leader
 
 
-async def test_an_orderly_end_hands_over_at_once(bed: Bed, client: Client, namespace: str) -> None:
+async def test_an_orderly_end_hands_over_at_once(cluster: Cluster, client: Client, namespace: str) -> None:
     """The Lease is let go, so that the other need not wait until it runs out."""
-    async with a_candidate(bed, namespace, "one") as one, a_candidate(bed, namespace, "two") as two:
+    async with a_candidate(cluster, namespace, "one") as one, a_candidate(cluster, namespace, "two") as two:
         await until(lambda: one.elector.is_leader or two.elector.is_leader, "somebody leads")
         leader, other = (one, two) if one.elector.is_leader else (two, one)
         started = time.monotonic()
@@ -100,11 +84,11 @@ async def test_an_orderly_end_hands_over_at_once(bed: Bed, client: Client, names
         assert (await spec_of(client, namespace))["leaseTransitions"] == 1
 
 
-async def test_never_two_leaders(bed: Bed, client: Client, namespace: str) -> None:
+async def test_never_two_leaders(cluster: Cluster, client: Client, namespace: str) -> None:
     """The holder is cut off: it stops by itself before the other may start, and follows when it is back."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
-        async with a_candidate(bed, namespace, "two") as two:
+        async with a_candidate(cluster, namespace, "two") as two:
             await until(lambda: two.proxy.count(lambda request: True) >= 2, "two takes part")
             await one.proxy.close()
             both = 0
@@ -125,7 +109,7 @@ async def test_never_two_leaders(bed: Bed, client: Client, namespace: str) -> No
             assert not one.elector.is_leader
 
 
-async def test_a_lease_of_a_dead_holder_with_a_wrong_clock(bed: Bed, client: Client, namespace: str) -> None:
+async def test_a_lease_of_a_dead_holder_with_a_wrong_clock(cluster: Cluster, client: Client, namespace: str) -> None:
     """Its renewTime lies in the future; only the time in which nothing changed counts."""
     spec = {
         "holderIdentity": "dead",
@@ -136,31 +120,31 @@ async def test_a_lease_of_a_dead_holder_with_a_wrong_clock(bed: Bed, client: Cli
     }
     await client.create(LEASES, a_lease(namespace, spec))
     started = time.monotonic()
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         assert time.monotonic() - started >= 2
         taken = await spec_of(client, namespace)
         assert (taken["holderIdentity"], taken["leaseTransitions"]) == ("one", 8)
 
 
-async def test_a_lease_without_a_spec(bed: Bed, client: Client, namespace: str) -> None:
+async def test_a_lease_without_a_spec(cluster: Cluster, client: Client, namespace: str) -> None:
     """Somebody made it by hand: it is free."""
     await client.create(LEASES, a_lease(namespace, {}))
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one, FAST.lease)
 
 
-async def test_the_same_replica_after_a_crash(bed: Bed, client: Client, namespace: str) -> None:
+async def test_the_same_replica_after_a_crash(cluster: Cluster, client: Client, namespace: str) -> None:
     """Needs not wait for its own Lease to run out."""
     spec = {"holderIdentity": "one", "leaseDurationSeconds": 3600, "renewTime": "2026-01-01T00:00:00.000000Z"}
     await client.create(LEASES, a_lease(namespace, spec))
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one, FAST.lease)
 
 
-async def test_a_lease_that_somebody_takes_away(bed: Bed, client: Client, namespace: str) -> None:
+async def test_a_lease_that_somebody_takes_away(cluster: Cluster, client: Client, namespace: str) -> None:
     """A foreign holder ends the leadership at the next renewal."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         await client.patch(LEASES, namespace, NAME, {"spec": {"holderIdentity": "other"}})
         async with asyncio.timeout(FAST.renew):
@@ -168,9 +152,9 @@ async def test_a_lease_that_somebody_takes_away(bed: Bed, client: Client, namesp
         assert not one.elector.is_leader
 
 
-async def test_a_lease_that_is_edited_or_deleted(bed: Bed, client: Client, namespace: str) -> None:
+async def test_a_lease_that_is_edited_or_deleted(cluster: Cluster, client: Client, namespace: str) -> None:
     """Costs nothing but a look."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         await client.patch(LEASES, namespace, NAME, {"metadata": {"annotations": {"a": "b"}}})
         await until_renewed(one)
@@ -181,9 +165,9 @@ async def test_a_lease_that_is_edited_or_deleted(bed: Bed, client: Client, names
         assert (await spec_of(client, namespace))["holderIdentity"] == "one"
 
 
-async def test_renewals_that_fail_for_a_moment(bed: Bed, client: Client, namespace: str) -> None:
+async def test_renewals_that_fail_for_a_moment(cluster: Cluster, client: Client, namespace: str) -> None:
     """Leadership is kept through errors and lost answers that are shorter than the deadline."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         one.proxy.fail(is_write, answering(500), losing_the_answer)
         writes = one.proxy.count(is_write)
@@ -197,9 +181,9 @@ async def test_renewals_that_fail_for_a_moment(bed: Bed, client: Client, namespa
         assert led == {True}
 
 
-async def test_a_process_that_slept(bed: Bed, namespace: str) -> None:
+async def test_a_process_that_slept(cluster: Cluster, namespace: str) -> None:
     """A blocked event loop cannot renew: the answer is no before the loop has noticed anything."""
-    async with a_candidate(bed, namespace, "one") as one:
+    async with a_candidate(cluster, namespace, "one") as one:
         await became_leader(one)
         assert one.elector.is_leader
         time.sleep(FAST.renew)  # noqa: ASYNC251  that is the fault

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.api import SERVICE_ACCOUNTS, a_namespace, admin
-from testbed import Bed
+from support.api import SERVICE_ACCOUNTS, a_job
+from support.given_cluster import Cluster
 from trainpush.kube import rights
 from trainpush.kube.client import Client, Exactly, Object
 from trainpush.kube.credentials import load
@@ -37,25 +37,11 @@ KINDS = {
 
 
 @pytest.fixture
-async def client(bed: Bed) -> AsyncIterator[Client]:
-    """The administrator."""
-    async with Client(admin(bed)) as client:
-        yield client
-
-
-@pytest.fixture
-async def namespace(client: Client) -> AsyncIterator[str]:
-    """The operator's home in one test."""
-    async with a_namespace(client) as name:
-        yield name
-
-
-@pytest.fixture
-async def operator(bed: Bed, client: Client, namespace: str) -> AsyncIterator[Client]:
+async def operator(cluster: Cluster, client: Client, namespace: str) -> AsyncIterator[Client]:
     """The operator's identity with the rights of its manifests."""
     for body in rights.manifests(namespace, "operator"):
         await client.apply(KINDS[body["kind"]], body)
-    async with Client(load(str(bed.kubeconfig_for(namespace, "operator")))) as operator:
+    async with Client(load(str(cluster.kubeconfig_for(namespace, "operator")))) as operator:
         await missing_becomes(operator, namespace, 0)
         yield operator
 
@@ -70,11 +56,11 @@ async def missing_becomes(operator: Client, namespace: str, count: int) -> list[
 
 
 async def test_the_manifests_grant_what_is_missing_without_them(
-    bed: Bed, client: Client, operator: Client, namespace: str
+    cluster: Cluster, client: Client, operator: Client, namespace: str
 ) -> None:
     """Nothing is missing with them; without, every verb is named with its reason."""
     assert await rights.missing(operator, namespace) == []
-    async with Client(load(str(bed.kubeconfig_for(namespace, "nobody")))) as nobody:
+    async with Client(load(str(cluster.kubeconfig_for(namespace, "nobody")))) as nobody:
         lines = await rights.missing(nobody, namespace)
     assert len(lines) == sum(len(right.verbs) for right in (*rights.EVERYWHERE, *rights.AT_HOME))
     assert "may not create pods in all namespaces. To count what every pod takes" in "\n".join(lines)
@@ -117,11 +103,7 @@ def a_pod(namespace: str, owner: Object) -> Object:
 
 async def test_every_right_does_what_it_is_for(client: Client, operator: Client, namespace: str) -> None:
     """Each kind of request that the operator makes goes through under its own identity."""
-    spec = {"replicas": 1, "resources": {"limits": {"nvidia.com/gpu": 1}}, "strategy": {"type": "DDP"}}
-    meta = {"namespace": namespace, "name": "j"}
-    job = await client.create(
-        TRAINPUSHJOBS, {"apiVersion": "training.ai/v1", "kind": "TrainPushJob", "metadata": meta, "spec": spec}
-    )
+    job = await client.create(TRAINPUSHJOBS, a_job(namespace, "j"))
     for resource in (TRAINPUSHJOBS, GPUPOOLS, NODES, PODS):
         _, version = await operator.list(resource)
         assert version
@@ -139,7 +121,12 @@ async def test_every_right_does_what_it_is_for(client: Client, operator: Client,
     await operator.apply(SERVICES, service)
     assert (await operator.get(SERVICES, "s", namespace))["spec"]["clusterIP"] == "None"
     await operator.create(EVENTS, an_event(namespace))
-    lease: Object = {"apiVersion": LEASES.api_version, "kind": "Lease", "metadata": {**meta, "name": "l"}, "spec": {}}
+    lease: Object = {
+        "apiVersion": LEASES.api_version,
+        "kind": "Lease",
+        "metadata": {"namespace": namespace, "name": "l"},
+        "spec": {},
+    }
     await operator.create(LEASES, lease)
     await operator.patch(LEASES, namespace, "l", {"spec": {"holderIdentity": "me"}})
 

@@ -8,9 +8,15 @@ import pytest
 from support import operator_process
 from support.api import admin
 from support.cluster import Space, a_space
+from support.given_cluster import refuse_given
 from support.operator_process import OperatorProcess
 from testbed import Bed, Layer
 from trainpush.kube.client import Client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_bed(required: Callable[[Callable[[], None]], None]) -> None:
+    required(lambda: refuse_given("these tests make nodes, kill an API server and read its audit log"))
 
 
 @pytest.fixture(scope="session")

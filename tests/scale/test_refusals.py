@@ -263,14 +263,14 @@ WAITING: Final = (
         "no-such-product",
         job("job", 1, placement={"acceleratorProducts": ["NVIDIA-H100-80GB-HBM3"]}),
         "NoMatchingNodes",
-        "0/6 nodes fit: 6 with another accelerator product; 1 workers need 8 nvidia.com/gpu, 0 free, "
+        "0/6 nodes fit: 6 with another accelerator product; 1 worker needs 8 nvidia.com/gpu, 0 free, "
         "room for 0 in the largest pool; ask for less per worker, other acceleratorProducts, or add a toleration",
     ),
     Waiting(
         "worker-too-large",
         job("job", 1, 16),
         "NoMatchingNodes",
-        "0/6 nodes fit: 6 too small for a worker even when empty; 1 workers need 16 nvidia.com/gpu, 0 free, "
+        "0/6 nodes fit: 6 too small for a worker even when empty; 1 worker needs 16 nvidia.com/gpu, 0 free, "
         "room for 0 in the largest pool; ask for less per worker, other acceleratorProducts, or add a toleration",
     ),
     Waiting(

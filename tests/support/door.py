@@ -45,7 +45,7 @@ class Door:
 
     def _path(self, manifest: Manifest) -> str:
         version = manifest["apiVersion"]
-        scope = f"namespaces/{self.namespace}/" if manifest["kind"] == "TrainPushJob" else ""
+        scope = f"namespaces/{self.namespace}/" if manifest["kind"] in {"TrainPushJob", "InferenceService"} else ""
         return f"/{'apis' if '/' in version else 'api'}/{version}/{scope}{manifest['kind'].lower()}s"
 
     def _send(self, method: str, path: str, body: Manifest) -> Manifest:

@@ -34,7 +34,10 @@ def pool(name: str, group: str, **spec: Any) -> Object:
         "nodeSelector": {SET: group},
         "tolerations": [TOLERATION],
         "topology": {"levels": [{"name": "block", "label": BLOCK}, {"name": "rack", "label": RACK}]},
-        "defaults": {"training": {"image": "example.com/train:1", "preferred": "rack"}},
+        "defaults": {
+            "training": {"image": "example.com/train:1", "preferred": "rack"},
+            "inference": {"image": "example.com/triton:1"},
+        },
     }
     return {
         "apiVersion": "training.ai/v1",
@@ -52,6 +55,21 @@ def job(name: str, replicas: int = 1, gpus: int = 8, **spec: Any) -> Object:
         "kind": "TrainPushJob",
         "metadata": {"name": name},
         "spec": {"replicas": replicas, "resources": resources, **spec},
+    }
+
+
+def service(name: str, replicas: int = 1, gpus: int = 1, **spec: Any) -> Object:
+    """An InferenceService of `replicas` replicas with `gpus` GPUs each, of a given model; for a namespace."""
+    return {
+        "apiVersion": "training.ai/v1",
+        "kind": "InferenceService",
+        "metadata": {"name": name},
+        "spec": {
+            "model": {"name": name, "uri": f"pvc://models/{name}"},
+            "replicas": replicas,
+            "resources": {"limits": {GPU: gpus}},
+            **spec,
+        },
     }
 
 

@@ -9,14 +9,23 @@ import yaml
 
 from trainpush.api.base import Resource
 from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
 
 Manifest = dict[str, Any]
 
-KINDS: Final[dict[str, type[Resource]]] = {"TrainPushJob": TrainPushJob, "GPUPool": GPUPool}
+KINDS: Final[dict[str, type[Resource]]] = {
+    "TrainPushJob": TrainPushJob,
+    "InferenceService": InferenceService,
+    "GPUPool": GPUPool,
+}
 FOLDER: Final = Path(__file__).parents[1] / "apiserver"
 _SOUND: Final = {
     "TrainPushJob": {"metadata": {"name": "wrong"}, "spec": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
+    "InferenceService": {
+        "metadata": {"name": "wrong"},
+        "spec": {"model": {"name": "a", "uri": "pvc://models/a"}, "resources": {"limits": {"nvidia.com/gpu": 1}}},
+    },
     "GPUPool": {"metadata": {"name": "wrong"}, "spec": {"nodeSelector": {"pool": "a100"}}},
 }
 
@@ -29,6 +38,7 @@ class Wrong:
     path: str
     says: str
     only_by_server: bool
+    only_by_python: bool
 
 
 def good() -> dict[str, Manifest]:
@@ -44,7 +54,7 @@ def full_status(kind: str) -> Manifest:
 
 def wrong() -> dict[str, Wrong]:
     """Manifests that must be refused, by what is wrong with them."""
-    return _wrong("TrainPushJob") | _wrong("GPUPool")
+    return {mistake: case for kind in KINDS for mistake, case in _wrong(kind).items()}
 
 
 def merged(target: Any, change: Any) -> Any:
@@ -70,6 +80,12 @@ def _wrong(kind: str) -> dict[str, Wrong]:
     table = yaml.safe_load((FOLDER / "wrong" / f"{kind.lower()}.yaml").read_text())
     sound = {"apiVersion": "training.ai/v1", "kind": kind, **_SOUND[kind]}
     return {
-        mistake: Wrong(merged(sound, entry["but"]), entry["path"], entry["says"], entry.get("by") == "server")
+        mistake: Wrong(
+            manifest=merged(sound, entry["but"]),
+            path=entry["path"],
+            says=entry["says"],
+            only_by_server=entry.get("by") == "server",
+            only_by_python=entry.get("by") == "python",
+        )
         for mistake, entry in table.items()
     }

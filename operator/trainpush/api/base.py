@@ -171,6 +171,11 @@ def _complaint(error: ErrorDetails) -> str:
     return f"{path}: {text}"
 
 
+def complaints(error: ValidationError) -> str:
+    """The first few errors in one line, each as `path: what is accepted`."""
+    return "; ".join(_complaint(entry) for entry in error.errors()[:8])
+
+
 class Status(ApiModel):
     """A status subresource, written by the operator alone."""
 
@@ -195,6 +200,7 @@ class Metadata(ApiModel):
     resource_version: str = ""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
+    annotations: dict[str, str] = {}
 
     @property
     def created_at(self) -> datetime:
@@ -222,7 +228,7 @@ class Resource(ApiModel):
         try:
             return cls.model_validate({**known, "status": cls._read_status(stored)}, extra="ignore")
         except ValidationError as error:
-            raise InvalidObject("; ".join(_complaint(entry) for entry in error.errors()[:8])) from None
+            raise InvalidObject(complaints(error)) from None
 
     @classmethod
     def _read_status(cls, stored: Mapping[str, Any]) -> Status:

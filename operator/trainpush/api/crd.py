@@ -9,6 +9,7 @@ import yaml
 from trainpush.api import names
 from trainpush.api.base import VALIDATIONS, Resource
 from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.schema import Schema, structural, without_defaults
 from trainpush.api.trainpushjob import TrainPushJob
 
@@ -41,6 +42,8 @@ class Kind:
     short_name: str
     is_namespaced: bool
     columns: tuple[Column, ...]
+    scale: Schema | None = None
+    """Paths of its scale subresource, where it has one."""
 
     @property
     def filename(self) -> str:
@@ -59,6 +62,7 @@ KINDS: Final = (
             Column("Phase", ".status.phase"),
             Column("Workers", ".spec.replicas", "integer"),
             Column("Running", ".status.replicas.running", "integer"),
+            Column("Push", '.status.conditions[?(@.type=="Pushed")].reason'),
             Column("Reason", ".status.verdict.reason"),
             _AGE,
             Column("Pool", ".status.resolved.pool", wide=True),
@@ -66,6 +70,29 @@ KINDS: Final = (
             Column("Attempt", ".status.attempt", "integer", wide=True),
             Column("Message", ".status.verdict.message", wide=True),
         ),
+    ),
+    Kind(
+        model=InferenceService,
+        plural="inferenceservices",
+        short_name="infsvc",
+        is_namespaced=True,
+        columns=(
+            Column("URL", ".status.url"),
+            Column("Replicas", ".spec.replicas", "integer"),
+            Column("Ready", ".status.readyReplicas", "integer"),
+            Column("Stable", ".status.stable"),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+            _AGE,
+            Column("Model", ".spec.model.name", wide=True),
+            Column("Wanted", ".status.wanted", wide=True),
+            Column("Pool", ".spec.placement.pool", wide=True),
+            Column("Message", ".status.verdict.message", wide=True),
+        ),
+        scale={
+            "specReplicasPath": ".spec.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        },
     ),
     Kind(
         model=GPUPool,
@@ -118,7 +145,7 @@ def _definition(kind: Kind) -> Schema:
                     "name": names.VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    "subresources": {"status": {}, **({"scale": kind.scale} if kind.scale else {})},
                     "additionalPrinterColumns": [column.entry() for column in kind.columns],
                     "schema": {"openAPIV3Schema": _root(kind)},
                 }

@@ -1,4 +1,4 @@
-"""GPUPool: the nodes that take training, and what they give to every job."""
+"""GPUPool: the nodes that take work, and what they give to it."""
 
 from typing import Annotated
 
@@ -35,11 +35,20 @@ class TrainingDefaults(ApiModel):
     """Level of which one domain should hold all workers."""
 
 
+class InferenceDefaults(ApiModel):
+    """What an InferenceService gets where it says nothing itself."""
+
+    image: Image | None = None
+    """Container image of the model server."""
+
+
 class Defaults(ApiModel):
     """What work gets where it says nothing itself."""
 
     training: TrainingDefaults = TrainingDefaults()
     """For TrainPushJobs."""
+    inference: InferenceDefaults = InferenceDefaults()
+    """For InferenceServices."""
 
 
 def _default_level_rule(field: str) -> Rule:

@@ -25,13 +25,25 @@ LABEL_ATTEMPT: Final = f"{GROUP}/attempt"
 LABEL_RANK: Final = f"{GROUP}/worker-rank"
 """On a worker pod: its rank among the workers, counted from 0 along the topology."""
 LABEL_POOL: Final = f"{GROUP}/pool"
-"""On a worker pod: the GPUPool it was placed in."""
+"""On a worker pod or a replica: the GPUPool it was placed in."""
+LABEL_PUSH_OF: Final = f"{GROUP}/push-of"
+"""On an export Job and its pods: uid of the TrainPushJob whose model is exported."""
+LABEL_SERVICE: Final = f"{GROUP}/inference-service"
+"""On everything that is made for an InferenceService: its name; the service's Service selects by it."""
+LABEL_REVISION: Final = f"{GROUP}/revision"
+"""On the replicas of an InferenceService: name of the ControllerRevision that they were made from."""
+LABEL_SERIAL: Final = f"{GROUP}/replica"
+"""On a replica of an InferenceService: its serial number, counted from 1."""
+ANNOTATION_STABLE: Final = f"{GROUP}/stable-revision"
+"""On an InferenceService: name of the ControllerRevision that all its replicas last served."""
+GATE_ANSWERED: Final = f"{GROUP}/answered"
+"""Readiness gate and condition of a replica: whether its model answered the probe request."""
 LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 """On every child: always `trainpush`."""
 LABEL_APP: Final = "app.kubernetes.io/name"
-"""On every child: `trainpush-job`."""
+"""On every child: `trainpush-job` or `trainpush-service`."""
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
-"""On every child of a job: `worker`."""
+"""On every child: `worker`, `export` or `replica`."""
 LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
 """On every child: name of its owner."""
 
@@ -66,5 +78,11 @@ RESERVED_ENV: Final = (
 
 JOB_NAME_MAX: Final = 44
 """Longest TrainPushJob name, so that `<job>-worker-1023-a9999` stays a DNS label of 63."""
+SERVICE_NAME_MAX: Final = 44
+"""Longest InferenceService name, so that `<service>-<8 hex digits>-<serial>` stays a DNS label of 63."""
+REPLICAS_MAX: Final = 256
+"""Most replicas of one InferenceService; while revisions change, twice as many may stand in its status."""
+REVISIONS_MAX: Final = 16
+"""Most revisions that the status of an InferenceService lists."""
 GANG_MAX: Final = 1024
 """Most workers of one job: the bound of the node list in its status."""

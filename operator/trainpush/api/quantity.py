@@ -14,6 +14,8 @@ QUANTITY_PATTERN: Final = r"^([0-9]{1,18}([.][0-9]{0,9})?|[.][0-9]{1,9})([numkMG
 """A quantity that is not negative. RE2 and Python read it alike, as they do every pattern here."""
 DURATION_PATTERN: Final = r"^([0-9]{1,6}[hms]){1,3}$"
 """A duration in whole hours, minutes and seconds, as Go and CEL write it."""
+SHORT_DURATION_PATTERN: Final = r"^[0-9]{1,9}(us|ms|s)$"
+"""A short duration in one unit, as Go and CEL write it."""
 
 _UNITS: Final = {
     "": Fraction(1),
@@ -25,6 +27,7 @@ _QUANTITY: Final = re.compile(QUANTITY_PATTERN)
 _STORED: Final = re.compile(r"([0-9]+[.]?[0-9]*|[.][0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?", re.ASCII)
 """As the API server may hand a quantity back: 9Ei, which it cuts to what it can count, comes as 19 digits."""
 _SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+_MICROSECONDS: Final = {"us": 1, "ms": 1_000, "s": 1_000_000}
 _EXPECTED_QUANTITY: Final = "must be a quantity such as 8, 500m or 64Gi, not negative; write a fraction as a string"
 
 
@@ -55,6 +58,18 @@ def seconds(duration: str) -> int:
     return sum(int(count) * _SECONDS[unit] for count, unit in re.findall(r"([0-9]+)([hms])", duration))
 
 
+def microseconds(duration: str) -> int:
+    """Microseconds of a short duration such as `500us`, `2ms` or `1s`.
+
+    Raises:
+        ValueError: it is no such duration.
+    """
+    if not re.fullmatch(SHORT_DURATION_PATTERN, duration):
+        raise ValueError(f"{duration!r} must be a short duration in one unit, such as 500us, 2ms or 1s")
+    number = duration.rstrip("mus")
+    return int(number) * _MICROSECONDS[duration.removeprefix(number)]
+
+
 def is_quantity(value: object) -> bool:
     """Whether `value` is an amount that is not negative."""
     return isinstance(value, int | str) and not isinstance(value, bool) and bool(_QUANTITY.fullmatch(str(value)))
@@ -75,17 +90,25 @@ Quantity = Annotated[
 """An amount of a resource: a whole number or a string with a unit."""
 
 
-def _lasts_up_to_an_hour(duration: str) -> bool:
-    return bool(re.fullmatch(DURATION_PATTERN, duration)) and 1 <= seconds(duration) <= _SECONDS["h"]
+def lasts(longest: str, example: str) -> Rule:
+    """From one second up to `longest`, in whole hours, minutes and seconds."""
+    return Rule(
+        f"self.matches(r'{DURATION_PATTERN}') && "
+        f"duration(self) >= duration('1s') && duration(self) <= duration('{longest}')",
+        f"must be a duration from 1s to {longest}, such as {example}",
+        lambda it: bool(re.fullmatch(DURATION_PATTERN, it)) and 1 <= seconds(it) <= seconds(longest),
+    )
 
 
-GracePeriod = Annotated[
+GracePeriod = Annotated[str, Field(max_length=16), lasts("1h", "30s or 2m")]
+"""A duration from one second to one hour."""
+ShortDuration = Annotated[
     str,
     Field(max_length=16),
     Rule(
-        f"self.matches(r'{DURATION_PATTERN}') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",
-        "must be a duration from 1s to 1h, such as 30s or 2m",
-        _lasts_up_to_an_hour,
+        f"self.matches(r'{SHORT_DURATION_PATTERN}') && duration(self) <= duration('10s')",
+        "must be a duration up to 10s, such as 2ms or 500us",
+        lambda it: bool(re.fullmatch(SHORT_DURATION_PATTERN, it)) and microseconds(it) <= microseconds("10s"),
     ),
 ]
-"""A duration from one second to one hour."""
+"""A duration of at most ten seconds, to the microsecond."""

@@ -54,3 +54,43 @@ Message = Annotated[str, Field(max_length=4096)]
 """A sentence for people."""
 Words = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)]
 """A command or its arguments."""
+
+CLAIM_URI_PATTERN: Final = r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*$"
+_IS_CLAIM_URI: Final = Rule(
+    f"self.matches(r'{CLAIM_URI_PATTERN}') && !self.contains('..')",
+    "must be pvc://CLAIM or pvc://CLAIM/PATH, with a PersistentVolumeClaim of the same namespace",
+    lambda uri: matches(CLAIM_URI_PATTERN)(uri) and ".." not in uri,
+)
+ClaimUri = Annotated[str, Field(max_length=512), _IS_CLAIM_URI]
+"""A directory on a PersistentVolumeClaim of the same namespace."""
+ModelUri = Annotated[str, Field(max_length=640), _IS_CLAIM_URI]
+"""A model directory: room for a `ClaimUri`, a slash and a digest."""
+DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
+Digest = Annotated[
+    str,
+    Field(max_length=71),
+    Rule(
+        f"self.matches(r'{DIGEST_PATTERN}')",
+        "must be sha256: and 64 hexadecimal digits in lower case",
+        matches(DIGEST_PATTERN),
+    ),
+]
+"""Digest of the files of a directory."""
+
+
+def claim_and_path(uri: str) -> tuple[str, str]:
+    """Claim and path inside it, of a `ClaimUri`; the path is empty for the claim's root."""
+    claim, _, path = uri.removeprefix("pvc://").partition("/")
+    return claim, path
+
+
+def short_name(longest: int) -> Rule:
+    """For kinds whose names begin the names of pods and Services: DNS labels of at most `longest` characters."""
+    return Rule(
+        f"self.metadata.name.size() <= {longest} && "
+        f"self.metadata.name.matches(r'{DNS_LABEL_PATTERN}') && self.metadata.name.matches('^[a-z]')",
+        f"must be at most {longest} lower case letters, digits and -, starting with a letter: "
+        "choose another metadata.name",
+        lambda it: len(it.name) <= longest and matches(DNS_LABEL_PATTERN)(it.name) and it.name[0].isalpha(),
+        field=".metadata.name",
+    )

@@ -6,72 +6,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainpush.api import names
-from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
+from trainpush.api.base import ApiModel, Condition, Count, MapBy, Resource, Rule, Status
+from trainpush.api.demand import Placement, Resources
 from trainpush.api.pod import Toleration, WorkerTemplate
-from trainpush.api.quantity import GracePeriod, Quantity, milli
-from trainpush.api.text import DNS_LABEL_PATTERN, KEY_MAX, RESOURCE_PATTERN, Message, Name, Words, matches
+from trainpush.api.push import Push, PushStatus
+from trainpush.api.quantity import GracePeriod
+from trainpush.api.text import KEY_MAX, ClaimUri, Words, short_name
 from trainpush.api.topology import Alias
+from trainpush.api.verdict import Cause, VerdictStatus
 
 __all__ = ["Condition", "JobStatus", "Resolved", "Strategy", "Toleration", "TrainPushJob", "TrainPushJobSpec"]
-
-_is_resource = matches(RESOURCE_PATTERN)
-_is_whole = matches("^[1-9][0-9]{0,5}$")
-
-Amounts = Annotated[
-    dict[str, Quantity],
-    Field(max_length=16),
-    Rule(
-        f"self.all(k, k.size() <= {KEY_MAX} && k.matches(r'{RESOURCE_PATTERN}'))",
-        "must have names of resources as keys: cpu, memory, ephemeral-storage, hugepages-2Mi, nvidia.com/gpu, …",
-        lambda amounts: all(len(name) <= KEY_MAX and _is_resource(name) for name in amounts),
-    ),
-    Rule(
-        "self.all(k, !k.contains('/') || string(self[k]).matches('^[1-9][0-9]{0,5}$'))",
-        "must give a whole number from 1 for an accelerator, as in nvidia.com/gpu: 8",
-        lambda amounts: all(_is_whole(str(amount)) for name, amount in amounts.items() if "/" in name),
-    ),
-]
-"""Amounts by name of the resource."""
-
-
-class Resources(ApiModel):
-    """What one worker needs."""
-
-    requests: Amounts = {}
-    """What is set aside for a worker; what is missing here counts as its limit."""
-    limits: Amounts = {}
-    """What a worker may use at most."""
-
-    rules = (
-        Rule(
-            "has(self.limits) && self.limits.exists(k, k.contains('/'))",
-            "must ask for an accelerator: add one, such as nvidia.com/gpu: 8",
-            lambda resources: any("/" in name for name in resources.limits),
-            field=".limits",
-        ),
-        Rule(
-            "!has(self.requests) || self.requests.all(k, !k.contains('/') || (has(self.limits) && "
-            "k in self.limits && string(self.requests[k]) == string(self.limits[k])))",
-            "must equal limits for an accelerator, which cannot be overcommitted: set both to the same number",
-            lambda resources: all(
-                str(amount) == str(resources.limits.get(name))
-                for name, amount in resources.requests.items()
-                if "/" in name
-            ),
-            field=".requests",
-        ),
-        Rule(
-            "!has(self.requests) || !has(self.limits) || "
-            "self.requests.all(k, k.contains('/') || !(k in self.limits) || "
-            "quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",
-            "must not exceed limits: lower the request or raise the limit",
-            lambda resources: all(
-                milli(amount) <= milli(resources.limits.get(name, amount))
-                for name, amount in resources.requests.items()
-            ),
-            field=".requests",
-        ),
-    )
 
 
 class Sharding(ApiModel):
@@ -99,38 +43,19 @@ class Strategy(ApiModel):
     )
 
 
-class JobPlacement(ApiModel):
+class JobPlacement(Placement):
     """Where the workers may go."""
 
-    pool: Name | None = None
-    """Name of a GPUPool; none means the default pool, or the only one."""
     required: Alias | None = None
     """Level of topology, such as rack: one domain of it must hold all workers, else the job waits."""
     preferred: Alias | None = None
     """Level at which one domain should hold all workers; where none can, wider levels are tried in turn."""
-    accelerator_products: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=63)]], Distinct(), Field(max_length=16)
-    ] = []
-    """Accelerator products that will do, as the node label nvidia.com/gpu.product names them; none means any."""
 
 
 class Checkpoint(ApiModel):
     """Where checkpoints go, and how long a worker may take to write one."""
 
-    uri: (
-        Annotated[
-            str,
-            Field(max_length=512),
-            Rule(
-                "self.matches(r'^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*$') && !self.contains('..')",
-                "must be pvc://CLAIM or pvc://CLAIM/PATH, with a PersistentVolumeClaim of the same namespace",
-                lambda uri: (
-                    matches("^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*$")(uri) and ".." not in uri
-                ),
-            ),
-        ]
-        | None
-    ) = None
+    uri: ClaimUri | None = None
     """Claim of the same namespace and path in it, as pvc://CLAIM/PATH; none means checkpoints are the program's own."""
     grace_period: GracePeriod = "30s"
     """Time between SIGTERM and SIGKILL, from 1s to 1h; without a checkpoint section it is 30s too."""
@@ -175,8 +100,21 @@ class TrainPushJobSpec(ApiModel):
     """Checkpoints and the time to write one."""
     failure_policy: FailurePolicy = FailurePolicy()
     """What follows when a worker fails."""
+    push: Push | None = None
+    """What becomes of the trained model; none means that it stays where the program wrote it."""
     suspend: bool = False
     """Whether the job gives its accelerators back and waits; it resumes from its last checkpoint."""
+
+    rules = (
+        Rule(
+            "!has(self.push) || (has(self.push.export.command) && self.push.export.command.size() > 0) || "
+            "(has(self.push.export.args) && self.push.export.args.size() > 0) || "
+            "(has(self.checkpoint) && has(self.checkpoint.uri))",
+            "must have a command, or spec.checkpoint.uri must be set: without a command, its folder final is copied",
+            lambda spec: spec.push is None or spec.push.export.is_own or bool(spec.checkpoint and spec.checkpoint.uri),
+            field=".push.export",
+        ),
+    )
 
 
 class Replicas(ApiModel):
@@ -250,30 +188,6 @@ class Restarts(ApiModel):
     """The cluster's doing: lost nodes, evictions, deleted pods."""
 
 
-class VerdictStatus(ApiModel):
-    """Why the job is where it is; counts are accelerators."""
-
-    reason: Annotated[str, Field(max_length=64)]
-    """One word of a closed list."""
-    message: Message
-    """The same for people, with numbers."""
-    needed: Count = 0
-    """Accelerators of the whole gang."""
-    free: Count = 0
-    """Free accelerators on nodes that would do."""
-    largest_free: Count = 0
-    """Of these, the accelerators in the domain that has most."""
-
-
-class Cause(ApiModel):
-    """Why something happened."""
-
-    reason: Annotated[str, Field(max_length=64)]
-    """One word of a closed list."""
-    message: Message
-    """The same for people."""
-
-
 class JobStatus(Status):
     """What the operator decided and what it saw."""
 
@@ -282,7 +196,8 @@ class JobStatus(Status):
     phase: Annotated[str, Field(max_length=32)] | None = None
     """Summary for people; programs read the conditions."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
-    """Ready, Accepted, Placed, Running, TrainingComplete, Failed; Reconciling and Stalled only while true."""
+    """Ready, Accepted, Placed, Running, TrainingComplete, Failed; with spec.push also Pushed; Reconciling and Stalled
+    only while true."""
     attempt: Count = 0
     """Number of the latest attempt, from 1; 0 before the first placement."""
     replicas: Replicas = Replicas()
@@ -297,6 +212,8 @@ class JobStatus(Status):
     """How often the gang started anew."""
     verdict: VerdictStatus | None = None
     """Why the job is where it is."""
+    push: PushStatus | None = None
+    """How far the trained model came; absent without spec.push."""
     last_failure: Cause | None = None
     """What ended the latest attempt that did not succeed."""
 
@@ -310,14 +227,7 @@ class TrainPushJob(Resource):
     """What the operator decided and what it saw."""
 
     rules = (
-        Rule(
-            f"self.metadata.name.size() <= {names.JOB_NAME_MAX} && "
-            f"self.metadata.name.matches(r'{DNS_LABEL_PATTERN}') && self.metadata.name.matches('^[a-z]')",
-            f"must be at most {names.JOB_NAME_MAX} lower case letters, digits and -, starting with a letter: "
-            "choose another metadata.name",
-            lambda job: _is_job_name(job.name),
-            field=".metadata.name",
-        ),
+        short_name(names.JOB_NAME_MAX),
         *map(_frozen_while_placed, _FROZEN),
     )
 
@@ -325,7 +235,3 @@ class TrainPushJob(Resource):
     def grace_period(self) -> str:
         """Time between SIGTERM and SIGKILL of a worker."""
         return (self.spec.checkpoint or Checkpoint()).grace_period
-
-
-def _is_job_name(name: str) -> bool:
-    return len(name) <= names.JOB_NAME_MAX and matches(DNS_LABEL_PATTERN)(name) and name[0].isalpha()

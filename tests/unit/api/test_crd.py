@@ -78,6 +78,25 @@ def test_the_same_models_give_the_same_bytes() -> None:
         assert len(text.encode()) < SIZE_MAX
 
 
+def test_only_services_scale() -> None:
+    """`kubectl scale` and autoscalers find the paths, and each of them is a field."""
+    scales = {kind: subresources.get("scale") for kind, subresources in _subresources().items()}
+    paths = scales.pop("InferenceService")
+    assert paths
+    assert set(scales.values()) == {None}
+    fields = own(schemas()["InferenceService"])
+    assert {kind: path.removeprefix(".") in fields for kind, path in paths.items()} == {
+        "specReplicasPath": True,
+        "statusReplicasPath": True,
+        "labelSelectorPath": True,
+    }
+
+
+def _subresources() -> dict[str, Schema]:
+    definitions = [yaml.safe_load(text)["spec"] for text in crds().values()]
+    return {spec["names"]["kind"]: spec["versions"][0]["subresources"] for spec in definitions}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_described(kind: str) -> None:
     """`kubectl explain` has an answer to each, and it is a sentence."""

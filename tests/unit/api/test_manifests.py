@@ -7,6 +7,8 @@ import pytest
 
 from support.tables import KINDS, Manifest, Wrong, good, merged, wrong
 from trainpush.api.base import InvalidObject
+from trainpush.api.inferenceservice import InferenceService
+from trainpush.api.text import claim_and_path
 from trainpush.api.trainpushjob import JobStatus, TrainPushJob
 
 REFUSED = {mistake: case for mistake, case in wrong().items() if not case.only_by_server}
@@ -74,3 +76,18 @@ def test_a_part_of_a_status_that_cannot_be_read_counts_as_absent() -> None:
 def test_a_status_that_is_none_is_empty(stored: object) -> None:
     """A new object has none."""
     assert JobStatus.read(stored) == JobStatus()
+
+
+def test_a_probe_request_of_endless_depth_is_refused() -> None:
+    """Python's JSON reader gives up on it in its own way, which must not end the operator."""
+    deep = f'{{"inputs": {"[" * 30_000}{"]" * 30_000}}}'
+    with pytest.raises(InvalidObject, match=r"spec\.probe\.request: must be a JSON object"):
+        InferenceService.parse(merged(good()["service-minimal"], {"spec": {"probe": {"request": deep}}}))
+
+
+@pytest.mark.parametrize(
+    ("uri", "want"), {"pvc://models": ("models", ""), "pvc://models/a/b": ("models", "a/b")}.items()
+)
+def test_a_claim_and_the_path_in_it(uri: str, want: tuple[str, str]) -> None:
+    """As a volume and a mount need them."""
+    assert claim_and_path(uri) == want

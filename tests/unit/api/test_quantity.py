@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainpush.api.quantity import milli, seconds
+from trainpush.api.quantity import microseconds, milli, seconds
 
 AMOUNTS: dict[str | int, int] = {
     8: 8_000,
@@ -61,3 +61,18 @@ def test_no_duration(duration: str) -> None:
     """The remedy is in the message."""
     with pytest.raises(ValueError, match="such as 30s, 2m or 1h30m"):
         seconds(duration)
+
+
+@pytest.mark.parametrize(
+    ("duration", "want"), {"0s": 0, "500us": 500, "2ms": 2_000, "10s": 10_000_000, "100us": 100}.items()
+)
+def test_short_durations(duration: str, want: int) -> None:
+    """In microseconds, as model servers count."""
+    assert microseconds(duration) == want
+
+
+@pytest.mark.parametrize("duration", ["", "2", "1m", "1.5ms", "-1ms", "1s500ms", "2ns", "1s\n"])
+def test_no_short_duration(duration: str) -> None:
+    """The remedy is in the message."""
+    with pytest.raises(ValueError, match="such as 500us, 2ms or 1s"):
+        microseconds(duration)
