@@ -65,16 +65,22 @@ class Digits:
     volume: Path
 
     def manifest(self, *args: str, name: str = "digits") -> Object:
-        """The example's job with more arguments for the program."""
+        """The example's job with more arguments for the program, and without its push."""
         job: Object = copy.deepcopy(yaml.safe_load((ROOT / "examples" / "digits" / "job.yaml").read_text()))
         job["metadata"] = {"name": name, "namespace": self.namespace}
         job["spec"]["worker"]["args"] += args
+        del job["spec"]["push"]
         job["spec"]["checkpoint"] = {"uri": f"pvc://digits/{name}", "gracePeriod": "10s"}
         return job
 
     def apply(self, job: Object) -> None:
         """Create or change a job."""
         self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(job))
+
+    def suspend(self, job: Object) -> None:
+        """Suspend a job, and wait until its pods are gone."""
+        self.apply({**job, "spec": {**job["spec"], "suspend": True}})
+        self.until(lambda: not [c for c in self.children() if c["kind"] == "Pod"], "every pod gone", seconds=60)
 
     def job(self, name: str = "digits") -> Object:
         """The job as it stands."""
@@ -124,7 +130,10 @@ _FLEETING: Final = {
     "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "observedGeneration",
     "lastTransitionTime", "lastProbeTime", "since", "startTime", "startedAt", "finishedAt", "containerID", "imageID",
     "hostIP", "hostIPs", "podIP", "podIPs", "kubectl.kubernetes.io/last-applied-configuration", "training.ai/job-uid",
-    "deletionTimestamp", "namespace", "nodeName", "allocatedResourcesStatus",
+    "deletionTimestamp", "namespace", "nodeName", "allocatedResourcesStatus", "clusterIP", "clusterIPs",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "job-name", "completionTime",
+    "uncountedTerminatedPods", "jobUid", "training.ai/push-of", "generateName",
 }  # fmt: skip
 """What differs between two runs that did the same."""
 

@@ -1,7 +1,8 @@
 """`python -m support.killed_operator run`: the operator, which ends itself by SIGKILL right after chosen writes.
 
 Nothing of the operator is replaced: a hook that it offers is told of each successful write, before anything else
-happens. Each point strikes once; those that struck stand in the folder $STRUCK, one file each, across all lives.
+happens. $POINTS names the set of points. Each strikes once; those that struck stand in the folder $STRUCK, one file
+each, across all lives.
 """
 
 import asyncio
@@ -29,36 +30,70 @@ def _attempt(job: Object) -> int:
     return int(job.get("status", {}).get("attempt", 0))
 
 
-def _pod(rank: int, attempt: int) -> Callable[[str, str, Object], bool]:
-    return lambda kind, verb, made: (
-        (kind, verb) == ("Pod", "create") and made["metadata"]["name"].endswith(f"-worker-{rank}-a{attempt}")
-    )
+def _pod(verb: str, end: str) -> Callable[[str, str, Object], bool]:
+    return lambda kind, was, made: (kind, was) == ("Pod", verb) and made["metadata"]["name"].endswith(end)
 
 
 def _job(condition: Callable[[Object], bool]) -> Callable[[str, str, Object], bool]:
     return lambda kind, verb, made: (kind, verb) == ("TrainPushJob", "patch_status") and condition(made)
 
 
-POINTS: Final[dict[str, Callable[[str, str, Object], bool]]] = {
+Points = dict[str, Callable[[str, str, Object], bool]]
+
+TRAINING: Final[Points] = {
     "the Lease was taken": lambda kind, verb, _: kind == "Lease",
     "the pool's status was written": lambda kind, verb, _: (kind, verb) == ("GPUPool", "patch_status"),
     "the placement stood in status": _job(lambda job: _attempt(job) == 1 and _condition(job, "Running") == "False"),
     "the Service was made": lambda kind, verb, _: (kind, verb) == ("Service", "apply"),
-    "one pod of the gang was made": _pod(0, 1),
+    "one pod of the gang was made": _pod("create", "-worker-0-a1"),
     "Running was written": _job(lambda job: _attempt(job) == 1 and _condition(job, "Running") == "True"),
     "the restart was written": _job(lambda job: _attempt(job) > 1 and _condition(job, "Running") == "False"),
-    "a pod of the new attempt was made": _pod(1, 2),
+    "a pod of the new attempt was made": _pod("create", "-worker-1-a2"),
+    "a pod was deleted": _pod("delete", "-a2"),
     "an Event was written": lambda kind, verb, _: (kind, verb) == ("Event", "create"),
     "the end was written": _job(lambda job: _condition(job, "TrainingComplete") == "True"),
 }
-"""Ten points, one after each kind of write and each step of a gang's life."""
+"""One point after each kind of write and each step of a gang's life; the second attempt is ended by suspending it."""
+
+
+def _write(*expected: str) -> Callable[[str, str, Object], bool]:
+    return lambda kind, verb, _: (kind, verb) == expected
+
+
+def _service(condition: Callable[[Object], bool]) -> Callable[[str, str, Object], bool]:
+    return lambda kind, verb, made: (kind, verb) == ("InferenceService", "patch_status") and condition(made)
+
+
+def _push_of(job: Object) -> Object:
+    push: Object = job.get("status", {}).get("push", {})
+    return push
+
+
+PUSHING: Final[Points] = {
+    "the export stood in status": _job(lambda job: "exportJob" in _push_of(job)),
+    "the export Job was made": _write("Job", "create"),
+    "the digest stood in status": _job(lambda job: "digest" in _push_of(job)),
+    "the release was recorded": _write("ControllerRevision", "create"),
+    "the service's Service was made": _write("Service", "apply"),
+    "the budget was made": _write("PodDisruptionBudget", "apply"),
+    "a place stood in status": _service(lambda service: bool(service.get("status", {}).get("placements"))),
+    "the revision's ConfigMap was made": _write("ConfigMap", "create"),
+    "the revision's Service was made": _write("Service", "create"),
+    "a replica was made": _pod("create", "-2"),
+    "the readiness gate was set": _write("Pod", "apply"),
+    "the stable revision was noted": _write("InferenceService", "patch"),
+    "the end was written": _job(lambda job: _condition(job, "Pushed") == "True"),
+    "an old replica was deleted": _pod("delete", "-1"),
+}
+"""One point after each kind of write of a push, and of the roll to the next release."""
+POINTS: Final = {"training": TRAINING, "pushing": PUSHING}
 
 
 def strike(written: Written) -> None:
     """End this process if the write is a point that has not struck yet."""
     made: Object = json.loads(written.answer)
     folder = Path(os.environ["STRUCK"])
-    for name, holds in POINTS.items():
+    for name, holds in POINTS[os.environ["POINTS"]].items():
         mark = folder / name
         if not mark.exists() and holds(written.kind, written.verb, made):
             mark.touch()

@@ -87,6 +87,7 @@ def start(
         "TRAINPUSH_LISTEN": "127.0.0.1",
         "TRAINPUSH_PORT": str(port),
         "TRAINPUSH_NAMESPACE": NAMESPACE,
+        "TRAINPUSH_PROXY_IMAGE": "trainpush.local/proxy:dev",
         "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'tests'}:{ROOT / 'hack'}",
         **(environment or {}),
     }

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool
 from trainpush.model.nodes import Node, Taint
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Job, Phase, Recorded, Worker
+from trainpush.model.workload import Job, Key, Phase, Recorded, Refusal, Worker
 
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
@@ -92,6 +94,82 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     names = list(pool.table.names)
     made = [draw(jobs(i, names)) for i in range(draw(st.integers(0, 5)))]
     return Snapshot(pools=(pool,), jobs=tuple(made))
+
+
+@st.composite
+def revisions(draw: st.DrawFn, service: str) -> tuple[Revision, ...]:
+    """Up to three releases, replicas of which may differ in size."""
+    gpus = [draw(st.sampled_from([1, 2, 4])) for _ in range(draw(st.sampled_from([2, 1, 3, 0])))]
+    return tuple(
+        Revision(f"{service}-{n}", f"uid-{service}-{n}", number=n, gang=a_gang(workers=1, gpus=size))
+        for n, size in enumerate(gpus, 1)
+    )
+
+
+@st.composite
+def replicas(draw: st.DrawFn, place: Place, revision: Revision) -> Replica:
+    """The pod of a place on its way from pending to ready, mostly at its end, or beyond."""
+    phase = draw(st.sampled_from([Phase.RUNNING] * 6 + list(Phase)))
+    steps = draw(st.sampled_from([2, 2, 2, 1, 0])) if phase is Phase.RUNNING else 0
+    return Replica(
+        name=f"{place.revision}-{place.serial}",
+        uid=f"uid-{place.revision}-{place.serial}",
+        serial=place.serial,
+        revision=place.revision,
+        node=place.node if phase is Phase.RUNNING else draw(st.sampled_from([place.node, None])),
+        phase=phase,
+        loaded=steps > 0,
+        answered=steps > 1,
+        ready=steps > 1,
+        deleting=draw(st.integers(0, 9)) == 0,
+        message=draw(st.sampled_from(["", "the model directory has another digest"])),
+        request=revision.gang.request,
+    )
+
+
+@st.composite
+def services(draw: st.DrawFn, index: int, names: list[str]) -> Service:
+    """A service somewhere between its first release and its last, with replicas on some of `names`."""
+    name = f"service{index}"
+    known = draw(revisions(name))
+    by_name = {revision.name: revision for revision in known}
+    titles = list(by_name)
+    count = draw(st.sampled_from([2, 1, 3, 4, 0])) if names and known else 0
+    places = [
+        Place(
+            serial=serial,
+            revision=draw(st.sampled_from(titles)),
+            node=draw(st.sampled_from(names)),
+            since=NOW - timedelta(seconds=draw(st.sampled_from([0, 200]))),
+        )
+        for serial in range(1, count + 1)
+    ]
+    is_new: bool = draw(st.integers(0, 9)) == 0
+    kept = [place for place in places if draw(st.integers(0, 7)) < 7]
+    return Service(
+        key=Key("default", name),
+        uid=f"uid-{name}",
+        created_at=NOW - timedelta(seconds=draw(st.integers(0, 3))),
+        request=draw(st.sampled_from([*titles, f"{name}-9", None, Refusal(Reason.IMAGE_REQUIRED, "no image")])),
+        replicas=draw(st.sampled_from([2, 1, 3, 0])),
+        min_available=draw(st.integers(0, 3)),
+        deleting=draw(st.integers(0, 9)) == 0,
+        stable=draw(st.sampled_from(["", *titles])),
+        is_new=is_new,
+        places=() if is_new else tuple(kept),
+        revisions=known,
+        pods=tuple(draw(replicas(it, by_name[it.revision])) for it in places if draw(st.integers(0, 7)) < 7),
+    )
+
+
+@st.composite
+def mixed_snapshots(draw: st.DrawFn) -> Snapshot:
+    """One pool, up to two jobs and three services."""
+    pool = draw(pools())
+    names = list(pool.table.names)
+    made = [draw(jobs(i, names)) for i in range(draw(st.integers(0, 2)))]
+    serving = [draw(services(i, names)) for i in range(draw(st.integers(0, 3)))]
+    return Snapshot(pools=(pool,), jobs=tuple(made), services=tuple(serving))
 
 
 LATER = NOW + timedelta(hours=1)

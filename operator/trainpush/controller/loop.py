@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from trainpush.controller.observe import Observation, observe
 from trainpush.intake.admission import Admission
-from trainpush.kube.apply import Applier, JobTask, Later, PoolTask
+from trainpush.intake.serving import Asked
+from trainpush.kube.apply import Applier, Later
 from trainpush.kube.store import Store
+from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import Decision, Plan
 from trainpush.model.workload import Refusal
 from trainpush.planner.plan import plan
@@ -34,8 +36,11 @@ _log = logger(__name__)
 class Loop:
     """Decides and acts as long as it leads; otherwise it only keeps up."""
 
-    def __init__(self, store: Store, applier: Applier, leads: Callable[[], bool], metrics: Metrics) -> None:
-        """Read from `store`, write through `applier` while `leads()`."""
+    def __init__(
+        self, store: Store, applier: Applier, leads: Callable[[], bool], metrics: Metrics, proxy_image: str
+    ) -> None:
+        """Read from `store`, write through `applier` while `leads()`; `proxy_image` goes into new revisions."""
+        self._proxy_image = proxy_image
         self._store = store
         self._applier = applier
         self._leads = leads
@@ -67,13 +72,13 @@ class Loop:
             return
         begun, now = time.monotonic(), datetime.now(UTC)
         with self._timed("observe"):
-            seen = observe(self._store, self._applier.trouble_of)
+            seen = observe(self._store, self._applier.trouble_of, self._proxy_image)
         started = time.perf_counter()
         with self._timed("plan"):
             decided = plan(seen.snapshot, now)
         self._measure(seen, decided, time.perf_counter() - started, now)
         with self._timed("apply"):
-            wait = await self._applier.carry_out(_job_tasks(seen, decided), _pool_tasks(seen, decided), now, later)
+            wait = await self._applier.carry_out(_tasks(seen, decided), now, later)
         self._took = time.monotonic() - begun
         due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
@@ -135,14 +140,14 @@ def _pool_of(seen: Observation, decision: Decision) -> str:
     return "" if isinstance(admission, Refusal) else admission.gang.pool
 
 
-def _job_tasks(seen: Observation, decided: Plan) -> list[JobTask]:
-    tasks = []
+def _tasks(seen: Observation, decided: Plan) -> list[Task]:
+    tasks: list[Task] = [PoolTask(seen.pools[summary.name], summary) for summary in decided.pools]
     for decision in decided.decisions:
         admission = seen.admissions[decision.key]
         resolved = admission.resolved if isinstance(admission, Admission) else None
         tasks.append(JobTask(seen.jobs[decision.key], decision, resolved))
+    for served in decided.services:
+        asked = seen.asked[served.key]
+        data = asked.data if isinstance(asked, Asked) else None
+        tasks.append(ServiceTask(seen.services[served.key], served, data))
     return tasks
-
-
-def _pool_tasks(seen: Observation, decided: Plan) -> list[PoolTask]:
-    return [PoolTask(seen.pools[summary.name], summary) for summary in decided.pools]

@@ -3,17 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from trainpush.api import names
 from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService, ServiceStatus
 from trainpush.api.topology import levels_of
-from trainpush.api.trainpushjob import JobStatus
-from trainpush.intake.admission import Admission, admit, age
-from trainpush.intake.convert import recorded
-from trainpush.kube.records import JobId
-from trainpush.kube.store import Seen, Store
+from trainpush.api.trainpushjob import JobStatus, TrainPushJob
+from trainpush.intake.admission import Admission, admit
+from trainpush.intake.convert import places, recorded
+from trainpush.intake.pools import age
+from trainpush.intake.serving import Asked, asked, replica_gang
+from trainpush.kube.children import OwnedRow, RevisionRow
+from trainpush.kube.records import OwnerId
+from trainpush.kube.store import Index, Seen, Store
+from trainpush.kube.table import Table
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.reasons import Reason
+from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Job, Key, Refusal
+from trainpush.model.workload import Export, Job, Key, Push, Refusal, Worker
+from trainpush.render.export import export_name
+
+TroubleOf = Callable[[str], str]
+"""Tells by uid what the API server last refused."""
+Releases = Mapping[OwnerId, Sequence[RevisionRow]]
+"""The revisions of each service, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,43 +34,150 @@ class Observation:
     """A snapshot, and the objects that it was made from."""
 
     snapshot: Snapshot
-    jobs: Mapping[Key, Seen]
-    pools: Mapping[str, Seen]
+    jobs: Mapping[Key, Seen[TrainPushJob]]
+    services: Mapping[Key, Seen[InferenceService]]
+    pools: Mapping[str, Seen[GPUPool]]
     admissions: Mapping[Key, Admission | Refusal]
+    asked: Mapping[Key, Asked | Refusal | None]
 
 
-def observe(store: Store, trouble_of: Callable[[str], str]) -> Observation:
-    """What is known now; `trouble_of` tells by uid what the API server last refused."""
+def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observation:
+    """What is known now; `proxy_image` goes into revisions that are made now."""
     pools = {seen.metadata.name: seen for seen in store.pools}
-    offers = [seen.pool for _, seen in sorted(pools.items()) if seen.pool]
-    jobs = {Key(seen.metadata.namespace, seen.metadata.name): seen for seen in store.jobs}
+    offers = [seen.found for _, seen in sorted(pools.items()) if seen.found]
+    jobs = {_key(seen): seen for seen in store.jobs}
+    services = {_key(seen): seen for seen in store.services}
     admissions = {key: _admission(seen, offers) for key, seen in jobs.items()}
+    releases = _releases(store)
+    wanted = {key: _asked(seen, offers, jobs, releases, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
         pools=tuple(_pools(store, offers)),
         jobs=tuple(_job(key, jobs[key], admissions[key], store, trouble_of) for key in sorted(jobs)),
+        services=tuple(
+            _service(key, services[key], wanted[key], store, releases, trouble_of) for key in sorted(services)
+        ),
     )
-    return Observation(snapshot, jobs, pools, admissions)
+    return Observation(snapshot, jobs, services, pools, admissions, wanted)
 
 
-def _admission(seen: Seen, offers: Sequence[GPUPool]) -> Admission | Refusal:
-    return admit(seen.job, offers) if seen.job else Refusal(Reason.INVALID_SPEC, seen.fault)
+def _key(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> Key:
+    return Key(seen.metadata.namespace, seen.metadata.name)
 
 
-def _job(key: Key, seen: Seen, admission: Admission | Refusal, store: Store, trouble_of: Callable[[str], str]) -> Job:
-    metadata = seen.metadata
-    workers = store.workers.get(JobId(metadata.uid, metadata.namespace), {}).values()
+def _owner(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> OwnerId:
+    return OwnerId(seen.metadata.uid, seen.metadata.namespace)
+
+
+def _admission(seen: Seen[TrainPushJob], offers: Sequence[GPUPool]) -> Admission | Refusal:
+    return admit(seen.found, offers) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
+
+
+def _releases(store: Store) -> Releases:
+    found: dict[OwnerId, list[RevisionRow]] = {}
+    for row in sorted(store.revisions, key=lambda row: (row.number, row.name)):
+        found.setdefault(row.owner, []).append(row)
+    return found
+
+
+def _asked(
+    seen: Seen[InferenceService],
+    offers: Sequence[GPUPool],
+    jobs: Mapping[Key, Seen[TrainPushJob]],
+    releases: Releases,
+    proxy_image: str,
+) -> Asked | Refusal | None:
+    if seen.found is None:
+        return Refusal(Reason.INVALID_SPEC, seen.fault)
+    source = jobs.get(Key(seen.metadata.namespace, _follows(seen.found)))
+    released = [row.data for row in releases.get(_owner(seen), [])]
+    return asked(seen.found, offers, source.found if source else None, released, proxy_image)
+
+
+def _follows(service: InferenceService | None) -> str:
+    source = service.spec.model.source if service else None
+    return source.train_push_job if source else ""
+
+
+def _job(
+    key: Key, seen: Seen[TrainPushJob], admission: Admission | Refusal, store: Store, trouble_of: TroubleOf
+) -> Job:
+    metadata, job = seen.metadata, seen.found
     return Job(
         key=key,
         uid=metadata.uid,
         created_at=metadata.created_at,
         request=admission if isinstance(admission, Refusal) else admission.gang,
-        suspend=bool(seen.job and seen.job.spec.suspend),
+        suspend=bool(job and job.spec.suspend),
         deleting=metadata.deletion_timestamp is not None,
-        max_restarts=seen.job.spec.failure_policy.max_restarts if seen.job else 0,
-        recorded=recorded(seen.job.status if seen.job else JobStatus.read(seen.status)),
-        workers=tuple(sorted(workers, key=lambda worker: (worker.attempt, worker.rank, worker.uid))),
+        max_restarts=job.spec.failure_policy.max_restarts if job else 0,
+        recorded=recorded(job.status if job else JobStatus.read(seen.status)),
+        workers=tuple(sorted(store.workers.of(_owner(seen)), key=lambda w: (w.attempt, w.rank, w.uid))),
+        trouble=trouble_of(metadata.uid),
+        push=_push(job, admission) if job else None,
+        exports=_exports(store, _owner(seen)),
+    )
+
+
+def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
+    push = job.spec.push
+    if push is None or isinstance(admission, Refusal):
+        return None
+    name = export_name(job, admission.resolved)
+    done = job.status.push
+    digest = done.digest if done and done.export_job == name else None
+    return Push(push.target.inference_service, name, push.export.uri.rstrip("/"), digest or "")
+
+
+def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
+    made = []
+    for row in store.exports:
+        if row.owner == owner:
+            pods = store.exporters.of(row.identity)
+            digest = next((pod.digest for pod in pods if pod.digest), "")
+            said = next((pod.message for pod in pods if pod.message), "")
+            made.append(Export(row.name, row.state, said or row.message, digest))
+    return tuple(sorted(made, key=lambda export: export.name))
+
+
+def _service(
+    key: Key,
+    seen: Seen[InferenceService],
+    wanted: Asked | Refusal | None,
+    store: Store,
+    releases: Releases,
+    trouble_of: TroubleOf,
+) -> Service:
+    metadata, owner, found = seen.metadata, _owner(seen), seen.found
+    status = found.status if found else ServiceStatus.read(seen.status)
+    budget = _of(store.budgets, owner, key.name)
+    kept = budget.min_available if budget else None
+    return Service(
+        key=key,
+        uid=metadata.uid,
+        created_at=metadata.created_at,
+        request=wanted.name if isinstance(wanted, Asked) else wanted,
+        replicas=found.spec.replicas if found else len(status.placements),
+        min_available=found.spec.min_available if found else kept or 0,
+        follows=_follows(found),
+        deleting=metadata.deletion_timestamp is not None,
+        stable=metadata.annotations.get(names.ANNOTATION_STABLE, ""),
+        is_new=status.observed_generation is None,
+        places=places(status),
+        revisions=tuple(_revision(row) for row in releases.get(owner, [])),
+        pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
+        has_endpoint=_of(store.endpoints, owner, key.name) is not None,
+        budget=kept,
         trouble=trouble_of(metadata.uid),
     )
+
+
+def _of(table: Table[OwnedRow], owner: OwnerId, name: str) -> OwnedRow | None:
+    return next((row for row in table if row.owner == owner and row.name == name), None)
+
+
+def _revision(row: RevisionRow) -> Revision:
+    made_by = row.data.provenance.job_uid if row.data.provenance else ""
+    return Revision(row.name, row.uid, row.number, replica_gang(row.data), row.data.model.digest or "", made_by)
 
 
 def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:
@@ -85,16 +205,17 @@ def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:
 
 
 def _usage(store: Store) -> Mapping[str, Mapping[str, int]]:
-    """What pods take that no known job answers for: foreign ones, and workers whose job is gone."""
-    known = {JobId(seen.metadata.uid, seen.metadata.namespace) for seen in store.jobs}
-    orphans = [worker for job, mine in store.workers.items() if job not in known for worker in mine.values()]
+    """What pods take that no known job or service answers for: foreign ones, and those of ours whose owner is gone."""
+    known = {_owner(seen) for seen in [*store.jobs, *store.services]}
+    indexes: tuple[Index[Worker] | Index[Replica], ...] = (store.workers, store.replicas)
+    orphans = [pod for index in indexes for owner, pods in index.items() if owner not in known for pod in pods]
     if not orphans:
         return store.usage
     usage = {node: dict(amounts) for node, amounts in store.usage.items()}
-    for worker in orphans:
-        if worker.node and worker.is_live:
-            amounts = usage.setdefault(worker.node, {})
-            for resource, amount in worker.request.items():
+    for pod in orphans:
+        if pod.node and pod.is_live:
+            amounts = usage.setdefault(pod.node, {})
+            for resource, amount in pod.request.items():
                 amounts[resource] = amounts.get(resource, 0) + amount
     return usage
 

@@ -5,7 +5,7 @@ from typing import Final
 from trainpush.kube import rights
 from trainpush.kube.client import Client
 from trainpush.kube.errors import ApiError, Forbidden, NotFound, Unauthorized
-from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS, Resource
+from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
 
 _SHOWN: Final = 4
 """Most missing rights in one line."""
@@ -21,7 +21,7 @@ async def check(client: Client, source: str, namespace: str) -> None:
     Raises:
         StartError: the first thing that is missing.
     """
-    for resource in (TRAINPUSHJOBS, GPUPOOLS):
+    for resource in (TRAINPUSHJOBS, INFERENCESERVICES, GPUPOOLS):
         await _check_kind(client, resource, source)
     if lacking := await rights.missing(client, namespace):
         more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""

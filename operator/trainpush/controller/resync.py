@@ -6,7 +6,7 @@ from typing import Final
 
 from trainpush.kube.client import Client
 from trainpush.kube.errors import ApiError
-from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS
+from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.kube.store import Store
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -47,7 +47,12 @@ class Resync:
                     await self._due.wait()
 
     async def _list(self) -> None:
-        for resource, replace in ((GPUPOOLS, self._store.replace_pools), (TRAINPUSHJOBS, self._store.replace_jobs)):
+        store = self._store
+        for resource, replace in (
+            (GPUPOOLS, store.pools.take_all),
+            (TRAINPUSHJOBS, store.jobs.take_all),
+            (INFERENCESERVICES, store.services.take_all),
+        ):
             objects, version = await self._client.list(resource)
             found = replace(objects, int(version))
             if self.fresh.is_set():

@@ -14,17 +14,20 @@ import trainpush
 from trainpush.api import names
 from trainpush.controller.http import Probe, serving
 from trainpush.controller.loop import Loop
+from trainpush.controller.model_servers import ModelServers
 from trainpush.controller.preflight import StartError, check
 from trainpush.controller.resync import Resync
 from trainpush.controller.settings import Settings
 from trainpush.controller.shell import watch_own_kinds
 from trainpush.kube import credentials
+from trainpush.kube.acts import Acts
 from trainpush.kube.apply import Applier
+from trainpush.kube.children import read_export, read_owned, read_revision
 from trainpush.kube.client import Client, Written
 from trainpush.kube.lease import Elector
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
-from trainpush.kube.resources import NODES, PODS
+from trainpush.kube.resources import BUDGETS, JOBS, NODES, PODS, REVISIONS, SERVICES
 from trainpush.kube.store import Store
 from trainpush.telemetry import logs
 from trainpush.telemetry.metrics import Metrics
@@ -57,30 +60,48 @@ async def operate(settings: Settings, on_write: Callable[[Written], None] | None
         access = credentials.load(settings.kubeconfig, settings.context)
     except credentials.CredentialsError as error:
         raise StartError(str(error)) from None
-    async with Client(access, on_write=count) as client:
+    async with Client(access, on_write=count) as client, ModelServers() as model_servers:
         await check(client, access.endpoint.source, settings.namespace)
-        await _operate(settings, client, access, metrics)
+        await _operate(settings, client, access, metrics, model_servers)
 
 
-async def _operate(settings: Settings, client: Client, access: credentials.Credentials, metrics: Metrics) -> None:
+def _reflectors(client: Client, store: Store) -> list[Reflector[Any]]:
+    """The views of everything that is not one of our own kinds; of what we make, only what bears our label."""
+    ours = f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
+    return [
+        Reflector(client, NODES, read_node, store.nodes),
+        Reflector(client, PODS, read_pod, store.pods),
+        Reflector(client, JOBS, read_export, store.exports, labels=ours),
+        Reflector(client, REVISIONS, read_revision, store.revisions, labels=ours),
+        Reflector(client, SERVICES, read_owned, store.endpoints, labels=ours),
+        Reflector(client, BUDGETS, read_owned, store.budgets, labels=ours),
+    ]
+
+
+async def _operate(
+    settings: Settings,
+    client: Client,
+    access: credentials.Credentials,
+    metrics: Metrics,
+    model_servers: ModelServers,
+) -> None:
     store = Store()
     elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
-    nodes = Reflector(client, NODES, read_node, store.nodes)
-    pods = Reflector(client, PODS, read_pod, store.pods)
+    reflectors = _reflectors(client, store)
     resync = Resync(client, store, metrics)
 
     def leads() -> bool:
-        return elector.is_leader and nodes.synced.is_set() and pods.synced.is_set() and resync.fresh.is_set()
+        return elector.is_leader and resync.fresh.is_set() and all(r.synced.is_set() for r in reflectors)
 
-    applier = Applier(client, store, lambda: elector.is_leader, metrics)
-    loop = Loop(store, applier, leads, metrics)
-    lags: dict[str, Reflector[Any]] = {"Node": nodes, "Pod": pods}
-    metrics.watch_lags(lambda: {kind: time.monotonic() - reflector.last_heard for kind, reflector in lags.items()})
+    acts = Acts(client, store, model_servers.ask)
+    applier = Applier(client, store, acts, lambda: elector.is_leader, metrics)
+    loop = Loop(store, applier, leads, metrics, settings.proxy_image)
+    metrics.watch_lags(lambda: {r.resource.kind: time.monotonic() - r.last_heard for r in reflectors})
 
     def unready() -> list[str]:
-        waits = {"nodes": nodes.synced, "pods": pods.synced, "own kinds": resync.fresh}
+        waits = {r.resource.plural: r.synced for r in reflectors} | {"own kinds": resync.fresh}
         unlisted = [f"{what} not listed yet" for what, event in waits.items() if not event.is_set()]
-        return unlisted + [f"no word of {kind} for long" for kind, reflector in lags.items() if _is_silent(reflector)]
+        return unlisted + [f"no word of {r.resource.kind} for long" for r in reflectors if _is_silent(r)]
 
     def unhealthy() -> list[str]:
         return [] if loop.is_healthy else [f"the last {loop.failures} cycles failed"]
@@ -88,11 +109,10 @@ async def _operate(settings: Settings, client: Client, access: credentials.Crede
     async with _listening(settings, metrics, unhealthy, unready) as port:
         _log.info("started", port=port, identity=settings.identity, server=access.endpoint.server)
         await _until_stopped(
-            nodes.run(),
-            pods.run(),
+            *(reflector.run() for reflector in reflectors),
             elector.run(),
             _follow_leadership(elector, resync, metrics),
-            _begin(store, nodes, pods),
+            _begin(store, *reflectors),
             resync.run(),
             watch_own_kinds(access, store, metrics),
             loop.run(),

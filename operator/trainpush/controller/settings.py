@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TRAINPUSH_"
-OF_OTHERS = frozenset({"TRAINPUSH_CACHE", "TRAINPUSH_REQUIRE", "TRAINPUSH_TESTBED"})
+OF_OTHERS = frozenset({"TRAINPUSH_CACHE", "TRAINPUSH_REQUIRE", "TRAINPUSH_TESTBED", "TRAINPUSH_TEST_KUBECONFIG"})
 """Variables of the test bed and the tests, which a developer's shell may hold."""
 
 
@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """Least level of a line that is written."""
     log_format: Literal["json", "text"] = "json"
     """json for machines, text for people."""
+    proxy_image: str = Field(default="docker.io/library/haproxy:3.2", min_length=1)
+    """Image of the proxy that stands before every model server and lets it go without dropping a request."""
 
     @classmethod
     def variables(cls) -> list[str]:

@@ -15,7 +15,7 @@ import kopf
 
 from trainpush.api import names
 from trainpush.kube.credentials import Credentials
-from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS
+from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.kube.store import Store
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -82,7 +82,13 @@ class _Operator:
     async def run(self) -> None:
         self._own = asyncio.get_running_loop()
         await kopf.operator(
-            registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, stop_flag=self._stop
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=self._stop,
+            # Only peers would ask for it. Without it kopf wants the user's name, which a number in an image has not.
+            identity="trainpush",  # type: ignore[arg-type]
         )
 
     def stop(self) -> None:
@@ -94,8 +100,9 @@ class _Operator:
         kopf.on.login(registry=registry)(self._login)
         store = self._store
         for resource, put, drop in (
-            (TRAINPUSHJOBS, store.put_job, store.jobs.forget),
-            (GPUPOOLS, store.put_pool, store.pools.forget),
+            (TRAINPUSHJOBS, store.jobs.take, store.jobs.forget),
+            (INFERENCESERVICES, store.services.take, store.services.forget),
+            (GPUPOOLS, store.pools.take, store.pools.forget),
         ):
             kopf.on.event(names.GROUP, names.VERSION, resource.plural, registry=registry)(self._teller(put, drop))
         return registry

@@ -6,13 +6,12 @@ accelerators and world size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from trainpush.api.gpupool import GPUPool
-from trainpush.api.quantity import milli
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
 from trainpush.intake.convert import toleration
+from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.model.nodes import HOST, PODS
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Refusal
@@ -30,43 +29,13 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool]) -> Admission | Refusal:
     """The gang that `job` asks for. A job that holds a place keeps what was resolved when it got it."""
     if job.status.placement is not None and job.status.resolved is not None:
         return Admission(_gang(job, job.status.resolved), job.status.resolved)
-    pool = _pool_for(job, pools)
+    pool = pool_for(job.spec.placement.pool, pools)
     if isinstance(pool, Refusal):
         return pool
     resolved = _resolve(job, pool)
     if isinstance(resolved, Refusal):
         return resolved
     return _level_fault(job, pool) or Admission(_gang(job, resolved), resolved)
-
-
-def age(pool: GPUPool) -> tuple[datetime, str]:
-    """Orders pools from the oldest: of two that want the same, it has the older right."""
-    return (pool.metadata.created_at, pool.name)
-
-
-def requests_of(job: TrainPushJob) -> dict[str, int]:
-    """Thousandths per worker; a limit without a request counts as one, as in Kubernetes."""
-    asked = {**job.spec.resources.limits, **job.spec.resources.requests}
-    return {name: milli(quantity) for name, quantity in asked.items()}
-
-
-def _pool_for(job: TrainPushJob, pools: Sequence[GPUPool]) -> GPUPool | Refusal:
-    known = ", ".join(sorted(pool.name for pool in pools)) or "none"
-    wanted = job.spec.placement.pool
-    if wanted is not None:
-        named = next((pool for pool in pools if pool.name == wanted), None)
-        return named or Refusal(
-            Reason.POOL_NOT_FOUND, f'spec.placement.pool: there is no GPUPool "{wanted}"; there are: {known}'
-        )
-    defaults = sorted((pool for pool in pools if pool.spec.default), key=age)
-    if defaults:
-        return defaults[0]
-    if len(pools) == 1:
-        return pools[0]
-    return Refusal(
-        Reason.POOL_REQUIRED,
-        f"spec.placement.pool: name a GPUPool (there are: {known}), or mark one with spec.default: true",
-    )
 
 
 def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
@@ -78,7 +47,7 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
             Reason.IMAGE_REQUIRED,
             f"spec.worker.image: name an image; GPUPool {pool.name} has no spec.defaults.training.image",
         )
-    accelerator = _accelerator(job, pool)
+    accelerator = accelerator_of(job.spec.resources, pool)
     if isinstance(accelerator, Refusal):
         return accelerator
     name, per_worker = accelerator
@@ -99,19 +68,6 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
         sharding_degree=degree,
         required=job.spec.placement.required or defaults.required,
         preferred=job.spec.placement.preferred or defaults.preferred,
-    )
-
-
-def _accelerator(job: TrainPushJob, pool: GPUPool) -> tuple[str, int] | Refusal:
-    asked = requests_of(job)
-    known = [name for name in pool.spec.accelerator_resources if asked.get(name)]
-    if len(known) == 1:
-        return known[0], asked[known[0]] // 1000
-    listed = ", ".join(pool.spec.accelerator_resources)
-    if known:
-        return Refusal(Reason.INVALID_SPEC, f"spec.resources: ask for one of {', '.join(known)}, not for several")
-    return Refusal(
-        Reason.INVALID_SPEC, f"spec.resources.requests: ask for at least 1 of what GPUPool {pool.name} holds: {listed}"
     )
 
 
@@ -152,7 +108,7 @@ def _gang(job: TrainPushJob, resolved: Resolved) -> Gang:
     return Gang(
         pool=resolved.pool,
         workers=job.spec.replicas,
-        request={**requests_of(job), PODS: 1000},
+        request={**requests_of(job.spec.resources), PODS: 1000},
         accelerator=resolved.accelerator_resource,
         accelerators_per_worker=resolved.processes_per_worker,
         required=resolved.required,

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from trainpush.api.conditions import Condition
+from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.api.trainpushjob import Toleration as TolerationSpec
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place
 from trainpush.model.workload import Outcome, Placement, Recorded, Refusal
 
 HOLD = timedelta(seconds=30)
@@ -39,6 +41,11 @@ def recorded(status: JobStatus) -> Recorded:
         hold_until=placed.last_transition_time + HOLD if placed and unbound else None,
         last=_last(status),
     )
+
+
+def places(status: ServiceStatus) -> tuple[Place, ...]:
+    """The replicas that the status names, by serial."""
+    return tuple(sorted(Place(p.serial, p.revision, p.node, p.since) for p in status.placements))
 
 
 def _placement(status: JobStatus) -> Placement | None:

@@ -191,10 +191,10 @@ class Client:
         path = resource.path(body["metadata"].get("namespace"))
         return await self._write(resource, "create", "POST", path, body)
 
-    async def apply(self, resource: Resource, body: Object) -> Object:
+    async def apply(self, resource: Resource, body: Object, subresource: str | None = None) -> Object:
         """Create or change an object by server-side apply, taking over fields that others own."""
         metadata = body["metadata"]
-        path = resource.path(metadata.get("namespace"), metadata["name"])
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
         return await self._write(resource, "apply", "PATCH", path, body)
 
     async def patch(self, resource: Resource, namespace: str | None, name: str, body: Object) -> Object:
@@ -238,19 +238,27 @@ class Client:
         return bool(_decoded(answer)["status"]["allowed"])
 
     async def watch(
-        self, resource: Resource, resource_version: str, namespace: str | None = None
+        self,
+        resource: Resource,
+        resource_version: str,
+        namespace: str | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
         """Yield the lines of a watch from `resource_version` until the server ends it; a cut line is dropped.
 
+        `query` may hold a labelSelector.
+
         Close the iterator (`contextlib.aclosing`) when leaving it early.
         """
-        query = {
+        parameters = {
+            **(query or {}),
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(WATCH_SECONDS + random.randint(0, 20)),  # noqa: S311  not a secret
         }
-        request = _Request(resource, "watch", "GET", resource.path(namespace), query)
+        request = _Request(resource, "watch", "GET", resource.path(namespace), parameters)
         try:
             async with await self._respond(request) as response:
                 await self._check(response)

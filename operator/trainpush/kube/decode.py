@@ -69,6 +69,16 @@ class _Object(msgspec.Struct, rename="camel", gc=False):
         return self.metadata.labels
 
     @property
+    def namespace(self) -> str:
+        """Its namespace."""
+        return self.metadata.namespace
+
+    @property
+    def controller(self) -> Owner | None:
+        """The object that manages it."""
+        return next((owner for owner in self.metadata.owner_references if owner.controller), None)
+
+    @property
     def is_deleting(self) -> bool:
         """Whether its deletion has begun."""
         return self.metadata.deletion_timestamp is not None
@@ -161,6 +171,8 @@ class ContainerStatus(_Part):
 
     name: str
     state: ContainerState = msgspec.field(default_factory=ContainerState)
+    last_state: ContainerState = msgspec.field(default_factory=ContainerState)
+    """How it ended the last time, if it was started again."""
     ready: bool = False
 
 
@@ -171,7 +183,9 @@ class PodStatus(_Part):
     reason: str = ""
     message: str = ""
     conditions: list[Condition] = []
+    init_container_statuses: list[ContainerStatus] = []
     container_statuses: list[ContainerStatus] = []
+    pod_ip: str = msgspec.field(default="", name="podIP")
 
 
 class PodObject(_Object):
@@ -188,11 +202,6 @@ class PodObject(_Object):
         self.spec.containers = self.spec.init_containers = []
 
     @property
-    def namespace(self) -> str:
-        """Its namespace."""
-        return self.metadata.namespace
-
-    @property
     def node(self) -> str | None:
         """The node that it is bound to."""
         return self.spec.node_name or None
@@ -202,18 +211,77 @@ class PodObject(_Object):
         """Whether it has ended and so holds nothing any more."""
         return self.status.phase in {"Succeeded", "Failed"}
 
-    @property
-    def controller(self) -> Owner | None:
-        """The object that manages it."""
-        return next((owner for owner in self.metadata.owner_references if owner.controller), None)
-
     def condition(self, kind: str) -> Condition | None:
         """Its condition of type `kind`, such as `PodScheduled` or `DisruptionTarget`."""
         return next((c for c in self.status.conditions if c.type == kind), None)
 
+    def holds(self, kind: str) -> bool:
+        """Whether its condition of type `kind` is True."""
+        found = self.condition(kind)
+        return found is not None and found.status == "True"
+
+
+class JobStatus(_Part):
+    """The observed state of a Job."""
+
+    conditions: list[Condition] = []
+
+
+class JobObject(_Object):
+    """A Job of batch/v1 as the API server sends it."""
+
+    status: JobStatus = msgspec.field(default_factory=JobStatus)
+
+
+class RevisionObject(_Object):
+    """A ControllerRevision as the API server sends it."""
+
+    revision: int = 0
+    data: dict[str, object] = {}
+
+
+class _BudgetSpec(_Part):
+    min_available: int | str | None = None
+
+
+class OwnedObject(_Object):
+    """A Service or a PodDisruptionBudget, of which little more than the owner counts."""
+
+    spec: _BudgetSpec = msgspec.field(default_factory=_BudgetSpec)
+
 
 _node_decoder = msgspec.json.Decoder(NodeObject)
 _pod_decoder = msgspec.json.Decoder(PodObject)
+_job_decoder = msgspec.json.Decoder(JobObject)
+_revision_decoder = msgspec.json.Decoder(RevisionObject)
+_owned_decoder = msgspec.json.Decoder(OwnedObject)
+
+
+def job(body: bytes | msgspec.Raw) -> JobObject:
+    """Decode a Job.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _job_decoder.decode(body)
+
+
+def revision(body: bytes | msgspec.Raw) -> RevisionObject:
+    """Decode a ControllerRevision.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _revision_decoder.decode(body)
+
+
+def owned(body: bytes | msgspec.Raw) -> OwnedObject:
+    """Decode a Service or a PodDisruptionBudget.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _owned_decoder.decode(body)
 
 
 def node(body: bytes | msgspec.Raw) -> NodeObject:

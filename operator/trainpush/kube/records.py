@@ -7,13 +7,17 @@ import msgspec
 
 from trainpush.api import names
 from trainpush.api.quantity import milli
+from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
 from trainpush.kube.table import Row
 from trainpush.model.nodes import PODS, Node, Taint
+from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
 from trainpush.render.children import worker_name
+from trainpush.render.serving import replica_name
 
+_is_digest = matches(DIGEST_PATTERN)
 _REPELLING: Final = ("NoSchedule", "NoExecute")
 _CLUSTER_REASONS: Final = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting")
 """Reasons of failed pods that the kubelet or the node controller caused."""
@@ -21,25 +25,38 @@ _ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf"
 """Beginnings of reasons by which a kubelet turns away a pod that it cannot run after all."""
 _REPORT_MAX: Final = 4096
 """Longest termination message, in bytes, as Kubernetes bounds it."""
+_UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
+"""Reasons of containers that wait as they should."""
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 
 
-class JobId(NamedTuple):
-    """Which job a worker belongs to. A pod of another namespace is never one of its workers, whatever it claims."""
+class OwnerId(NamedTuple):
+    """What something belongs to. A thing of another namespace never does, whatever it claims."""
 
     uid: str
     namespace: str
 
 
 @dataclass(frozen=True, slots=True)
+class Exporter:
+    """A pod of a Job that exports a model: what it said at its end."""
+
+    uid: str
+    digest: str = ""
+    message: str = ""
+    """Why it failed, or waits."""
+
+
+@dataclass(frozen=True, slots=True)
 class PodRow:
-    """What is kept of a pod: where it takes what, and for a worker of ours its record."""
+    """What is kept of a pod: where it takes what, and for one of ours its record."""
 
     node: str | None
     is_live: bool
     requests: dict[str, int]
-    job: JobId | None = None
-    worker: Worker | None = None
+    owner: OwnerId | None = None
+    """The TrainPushJob, InferenceService or Job that it belongs to, if it is one of ours."""
+    ours: Worker | Replica | Exporter | None = None
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
@@ -85,10 +102,15 @@ def pod_row(pod: PodObject) -> PodRow:
     """A pod reduced to what counts."""
     requests = {**pod.requests, PODS: 1000}
     owner = pod.controller
+    ours: Worker | Replica | Exporter | None = None
     if owner and owner.kind == "TrainPushJob" and _is_worker_of(owner, pod):
-        worker = _worker(pod, requests)
-        return PodRow(pod.node, worker.is_live, requests, JobId(owner.uid, pod.namespace), worker)
-    return PodRow(pod.node, not pod.is_over, requests)
+        ours = _worker(pod, requests)
+    elif owner and owner.kind == "InferenceService" and _is_replica(pod):
+        ours = _replica(pod, requests)
+    elif owner and owner.kind == "Job" and names.LABEL_PUSH_OF in pod.labels:
+        ours = _exporter(pod)
+    identity = OwnerId(owner.uid, pod.namespace) if owner and ours else None
+    return PodRow(pod.node, not pod.is_over, requests, identity, ours)
 
 
 def _is_worker_of(owner: Owner, pod: PodObject) -> bool:
@@ -111,7 +133,7 @@ def _worker(pod: PodObject, requests: dict[str, int]) -> Worker:
         uid=pod.uid,
         attempt=_number(pod.labels.get(names.LABEL_ATTEMPT)),
         rank=_number(pod.labels.get(names.LABEL_RANK)),
-        phase=Phase(pod.status.phase) if pod.status.phase in set(Phase) else Phase.UNKNOWN,
+        phase=_phase(pod),
         node=pod.node,
         deleting=pod.is_deleting,
         disrupted=disrupted,
@@ -119,6 +141,62 @@ def _worker(pod: PodObject, requests: dict[str, int]) -> Worker:
         report=_report(ended),
         request=requests,
     )
+
+
+def _is_replica(pod: PodObject) -> bool:
+    """Whether a pod bears the name that we give to a replica; anybody may claim an owner."""
+    serial = _number(pod.labels.get(names.LABEL_SERIAL))
+    return pod.name == replica_name(pod.labels.get(names.LABEL_REVISION, ""), serial)
+
+
+def _replica(pod: PodObject, requests: dict[str, int]) -> Replica:
+    return Replica(
+        name=pod.name,
+        uid=pod.uid,
+        serial=_number(pod.labels.get(names.LABEL_SERIAL)),
+        revision=pod.labels.get(names.LABEL_REVISION, ""),
+        node=pod.node,
+        phase=_phase(pod),
+        loaded=pod.holds("ContainersReady"),
+        answered=pod.holds(names.GATE_ANSWERED),
+        ready=pod.holds("Ready"),
+        deleting=pod.is_deleting,
+        address=pod.status.pod_ip,
+        message=_trouble(pod),
+        request=requests,
+    )
+
+
+def _trouble(pod: PodObject) -> str:
+    """What keeps a replica from serving; also what ended a container that is being started again."""
+    for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
+        ended = status.state.terminated or status.last_state.terminated
+        if not status.ready and ended and ended.exit_code:
+            return f"{status.name}: {_how(ended)}"
+        if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
+            return f"{status.name}: {status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:300]
+    asked = pod.condition(names.GATE_ANSWERED)
+    if asked and asked.status == "False" and asked.message:
+        return asked.message[:300]
+    return _message(pod, None)
+
+
+def _how(ended: Terminated) -> str:
+    said = " ".join(ended.message.split())[-200:]
+    return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
+
+
+def _exporter(pod: PodObject) -> Exporter:
+    statuses = [*pod.status.init_container_statuses, *pod.status.container_statuses]
+    ends = [status.state.terminated for status in statuses if status.state.terminated]
+    if failed := next((ended for ended in ends if ended.exit_code), None):
+        return Exporter(pod.uid, message=_how(failed))
+    found = next((report["digest"] for ended in ends if "digest" in (report := _report(ended))), "")
+    return Exporter(pod.uid, digest=str(found) if _is_digest(str(found)) else "", message=_message(pod, None))
+
+
+def _phase(pod: PodObject) -> Phase:
+    return Phase(pod.status.phase) if pod.status.phase in set(Phase) else Phase.UNKNOWN
 
 
 def _number(label: str | None) -> int:
@@ -132,12 +210,11 @@ def _ended(pod: PodObject) -> Terminated | None:
 def _message(pod: PodObject, ended: Terminated | None) -> str:
     """The one thing worth saying about this pod: how it ended, why it waits, or why it is not bound."""
     if ended and (ended.exit_code or pod.status.phase == "Failed"):
-        said = " ".join(ended.message.split())[-200:] if not _report(ended) else ""
-        return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
+        return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
     if pod.status.phase == "Failed":
         return f"{pod.status.reason}: {pod.status.message}".strip(": ")[:300]
     for status in pod.status.container_statuses:
-        if status.state.waiting and status.state.waiting.reason != "ContainerCreating":
+        if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
             return f"{status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:300]
     scheduled = pod.condition("PodScheduled")
     if scheduled and scheduled.status == "False":

@@ -67,11 +67,12 @@ class Reflector(Generic[T]):
         decode: Callable[[bytes | msgspec.Raw], T],
         sink: Sink[T],
         *,
+        labels: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep the parts; `decode` may reduce an object at once, and an object that it refuses is skipped.
 
-        `decode` refuses by `msgspec.MsgspecError` or `ValueError`.
+        `decode` refuses by `msgspec.MsgspecError` or `ValueError`. `labels` is a selector; empty takes everything.
         """
         self.resource = resource
         self.synced = asyncio.Event()
@@ -86,6 +87,7 @@ class Reflector(Generic[T]):
         self._decode = decode
         self._sink = sink
         self._clock = clock
+        self._query = {"labelSelector": labels} if labels else {}
         self._resource_version: str | None = None
         self._faults = 0
         self._is_paged = True
@@ -143,7 +145,7 @@ class Reflector(Generic[T]):
         return version
 
     def _pages(self) -> AsyncIterator[Page]:
-        return self._client.pages(self.resource, query=None if self._is_paged else {"limit": "0"})
+        return self._client.pages(self.resource, query=self._query if self._is_paged else {**self._query, "limit": "0"})
 
     def _readable(self, bodies: list[msgspec.Raw]) -> list[T]:
         return [item for body in bodies if (item := self._decoded(body)) is not None]
@@ -151,7 +153,7 @@ class Reflector(Generic[T]):
     async def _watch(self, version: str) -> bool:
         """Pass events on until the stream ends; whether there were any."""
         was_heard = False
-        async with aclosing(self._client.watch(self.resource, version)) as lines:
+        async with aclosing(self._client.watch(self.resource, version, query=self._query)) as lines:
             async for line in lines:
                 self._take(line)
                 was_heard = True

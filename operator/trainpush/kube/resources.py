@@ -38,6 +38,10 @@ SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True)
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+CONFIGMAPS: Final = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
+JOBS: Final = Resource("batch", "v1", "jobs", "Job", namespaced=True)
+REVISIONS: Final = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", namespaced=True)
+BUDGETS: Final = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced=True)
 CRDS: Final = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
 )
@@ -45,4 +49,7 @@ ACCESS_REVIEWS: Final = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
 TRAINPUSHJOBS: Final = Resource(names.GROUP, names.VERSION, "trainpushjobs", "TrainPushJob", namespaced=True)
+INFERENCESERVICES: Final = Resource(
+    names.GROUP, names.VERSION, "inferenceservices", "InferenceService", namespaced=True
+)
 GPUPOOLS: Final = Resource(names.GROUP, names.VERSION, "gpupools", "GPUPool", namespaced=False)

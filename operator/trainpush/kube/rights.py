@@ -6,8 +6,22 @@ from typing import Final
 
 from trainpush.api import names
 from trainpush.kube.client import Client, Object
-from trainpush.kube.resources import EVENTS, GPUPOOLS, LEASES, NODES, PODS, SERVICES, TRAINPUSHJOBS, Resource
-from trainpush.render.children import PRIORITY_CLASS
+from trainpush.kube.resources import (
+    BUDGETS,
+    CONFIGMAPS,
+    EVENTS,
+    GPUPOOLS,
+    INFERENCESERVICES,
+    JOBS,
+    LEASES,
+    NODES,
+    PODS,
+    REVISIONS,
+    SERVICES,
+    TRAINPUSHJOBS,
+    Resource,
+)
+from trainpush.render.pods import PRIORITY_CLASS
 
 RBAC: Final = "rbac.authorization.k8s.io"
 NAME: Final = "trainpush-operator"
@@ -38,15 +52,41 @@ EVERYWHERE: Final = (
         "To own pods that block the deletion of their job, where OwnerReferencesPermissionEnforcement is on.",
         "finalizers",
     ),
+    Right(
+        INFERENCESERVICES,
+        ("get", "list", "watch", "patch"),
+        "To see what is to be served, and to note the stable revision in an annotation; a spec is never written.",
+    ),
+    Right(INFERENCESERVICES, ("patch",), "To write decisions down before they are carried out.", "status"),
+    Right(INFERENCESERVICES, ("update",), "To own children that block the deletion of their service.", "finalizers"),
     Right(GPUPOOLS, ("list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
     Right(GPUPOOLS, ("patch",), "To report nodes and accelerators.", "status"),
     Right(NODES, ("list", "watch"), "To know what is allocatable where; nodes are never written."),
     Right(
         PODS,
         ("get", "list", "watch", "create", "delete"),
-        "To count what every pod takes, and to start and stop workers; pods are never changed.",
+        "To count what every pod takes, and to start and stop workers and replicas; their specs are never changed.",
     ),
-    Right(SERVICES, ("get", "create", "patch"), "To give each gang its headless Service, by server-side apply."),
+    Right(PODS, ("patch",), "To set the readiness gate of a replica that answered its probe.", "status"),
+    Right(
+        SERVICES,
+        ("get", "list", "watch", "create", "patch"),
+        "To give each gang, each service and each revision its Service.",
+    ),
+    Right(BUDGETS, ("get", "list", "watch", "create", "patch"), "To keep minAvailable replicas through evictions."),
+    Right(CONFIGMAPS, ("get", "create"), "To give the replicas of a revision their configuration."),
+    Right(
+        REVISIONS,
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "To record each release, and to drop those beyond the history.",
+    ),
+    Right(
+        REVISIONS,
+        ("update",),
+        "To own what belongs to a revision, where OwnerReferencesPermissionEnforcement is on.",
+        "finalizers",
+    ),
+    Right(JOBS, ("get", "list", "watch", "create"), "To export trained models."),
     Right(EVENTS, ("create",), "To tell users what happened to their job."),
 )
 """Rights in all namespaces."""

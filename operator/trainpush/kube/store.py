@@ -4,39 +4,93 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from trainpush.api.base import InvalidObject, Metadata
+from trainpush.api.base import InvalidObject, Metadata, Resource
 from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.kube.records import JobId, PodRow
+from trainpush.kube.children import ExportRow, OwnedRow, RevisionRow
+from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.table import Row, Table
 from trainpush.model.nodes import Node
+from trainpush.model.serving import Replica
 from trainpush.model.workload import Worker
 
 Amounts = dict[str, int]
+R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Generic[R]):
     """One of our own objects: parsed for deciding, raw status for writing the difference."""
 
     metadata: Metadata
     status: Mapping[str, Any]
-    job: TrainPushJob | None = None
-    pool: GPUPool | None = None
+    found: R | None = None
     fault: str = ""
-    """Why the spec cannot be read by this version; then neither `job` nor `pool` is there."""
+    """Why this version cannot read it; then `found` is None."""
+
+
+class Kind(Table[Seen[R]]):
+    """All objects of one of our own kinds."""
+
+    def __init__(self, model: type[R], on_change: Callable[[object, object], None]) -> None:
+        """An empty table of `model`s."""
+        super().__init__(on_change)
+        self._model = model
+
+    def take(self, raw: Mapping[str, Any]) -> bool:
+        """Take an object as the API server sent it."""
+        return self.put(self._row(raw))
+
+    def take_all(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
+        """Take the list of all objects; how many were not as known."""
+        return self.replace([self._row(raw) for raw in raws], as_of)
+
+    def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R]]:
+        metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
+        status = raw.get("status") or {}
+        try:
+            seen = Seen(metadata, status, found=self._model.parse(raw))
+        except InvalidObject as error:
+            seen = Seen(metadata, status, fault=str(error))
+        return Row(metadata.uid, int(metadata.resource_version), seen)
+
+
+class Index(Generic[T]):
+    """Things by their owner and by their own uid."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._by_owner: dict[OwnerId, dict[str, T]] = defaultdict(dict)
+
+    def of(self, owner: OwnerId) -> list[T]:
+        """What belongs to `owner`, in no particular order."""
+        return list(self._by_owner[owner].values()) if owner in self._by_owner else []
+
+    def items(self) -> Iterable[tuple[OwnerId, list[T]]]:
+        """Every owner with what belongs to it."""
+        return ((owner, list(things.values())) for owner, things in self._by_owner.items())
+
+    def put(self, owner: OwnerId, uid: str, thing: T) -> None:
+        """Take one."""
+        self._by_owner[owner][uid] = thing
+
+    def drop(self, owner: OwnerId, uid: str) -> None:
+        """Forget one."""
+        self._by_owner[owner].pop(uid, None)
+        if not self._by_owner[owner]:
+            del self._by_owner[owner]
 
 
 @dataclass
 class Store:
-    """All tables, the usage of foreign pods per node, and the workers of each job."""
+    """All tables, what pods take per node that are none of ours, and our pods by owner."""
 
     usage: dict[str, Amounts] = field(default_factory=lambda: defaultdict(dict))
-    """Thousandths that pods other than our workers take, per node and resource."""
-    workers: dict[JobId, dict[str, Worker]] = field(default_factory=lambda: defaultdict(dict))
-    """Our worker pods, per job and own uid."""
+    """Thousandths that pods other than workers and replicas take, per node and resource."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something changed that a decision may depend on."""
 
@@ -44,8 +98,18 @@ class Store:
         """Make the tables."""
         self.nodes: Table[Node] = Table(self._changed)
         self.pods: Table[PodRow] = Table(self._pod_changed)
-        self.jobs: Table[Seen] = Table(self._changed)
-        self.pools: Table[Seen] = Table(self._changed)
+        self.jobs = Kind(TrainPushJob, self._changed)
+        self.services = Kind(InferenceService, self._changed)
+        self.pools = Kind(GPUPool, self._changed)
+        self.exports: Table[ExportRow] = Table(self._changed)
+        self.revisions: Table[RevisionRow] = Table(self._changed)
+        self.endpoints: Table[OwnedRow] = Table(self._changed)
+        """Services that were made for ours."""
+        self.budgets: Table[OwnedRow] = Table(self._changed)
+        """PodDisruptionBudgets that were made for our services."""
+        self.workers: Index[Worker] = Index()
+        self.replicas: Index[Replica] = Index()
+        self.exporters: Index[Exporter] = Index()
 
     def _changed(self, before: object, after: object) -> None:
         self.dirty.set()
@@ -58,52 +122,29 @@ class Store:
         self.dirty.set()
 
     def _count(self, row: PodRow, sign: int) -> None:
-        if row.job and row.worker:
-            self._count_worker(row.job, row.worker, sign)
-        elif row.node and row.is_live:
-            used = self.usage[row.node]
-            for resource, amount in row.requests.items():
-                used[resource] = used.get(resource, 0) + sign * amount
-            if not any(used.values()):
-                del self.usage[row.node]
+        match row.ours:
+            case Worker() as worker if row.owner:
+                _enter(self.workers, row.owner, worker.uid, worker if sign > 0 else None)
+            case Replica() as replica if row.owner:
+                _enter(self.replicas, row.owner, replica.uid, replica if sign > 0 else None)
+            case Exporter() as exporter if row.owner:
+                _enter(self.exporters, row.owner, exporter.uid, exporter if sign > 0 else None)
+                self._count_usage(row, sign)
+            case _:
+                self._count_usage(row, sign)
 
-    def _count_worker(self, job: JobId, worker: Worker, sign: int) -> None:
-        if sign > 0:
-            self.workers[job][worker.uid] = worker
+    def _count_usage(self, row: PodRow, sign: int) -> None:
+        if not row.node or not row.is_live:
             return
-        self.workers[job].pop(worker.uid, None)
-        if not self.workers[job]:
-            del self.workers[job]
-
-    def put_job(self, raw: Mapping[str, Any]) -> bool:
-        """Take a TrainPushJob as the API server sent it."""
-        return self.jobs.put(_row(raw, _seen_job))
-
-    def put_pool(self, raw: Mapping[str, Any]) -> bool:
-        """Take a GPUPool as the API server sent it."""
-        return self.pools.put(_row(raw, _seen_pool))
-
-    def replace_jobs(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
-        """Take the list of all TrainPushJobs; how many were not as known."""
-        return self.jobs.replace([_row(raw, _seen_job) for raw in raws], as_of)
-
-    def replace_pools(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
-        """Take the list of all GPUPools; how many were not as known."""
-        return self.pools.replace([_row(raw, _seen_pool) for raw in raws], as_of)
+        used = self.usage[row.node]
+        for resource, amount in row.requests.items():
+            used[resource] = used.get(resource, 0) + sign * amount
+        if not any(used.values()):
+            del self.usage[row.node]
 
 
-def _row(raw: Mapping[str, Any], parse: Callable[[Metadata, Mapping[str, Any]], Seen]) -> Row[Seen]:
-    metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
-    try:
-        seen = parse(metadata, raw)
-    except InvalidObject as error:
-        seen = Seen(metadata, raw.get("status") or {}, fault=str(error))
-    return Row(metadata.uid, int(metadata.resource_version), seen)
-
-
-def _seen_job(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
-    return Seen(metadata, raw.get("status") or {}, job=TrainPushJob.parse(raw))
-
-
-def _seen_pool(metadata: Metadata, raw: Mapping[str, Any]) -> Seen:
-    return Seen(metadata, raw.get("status") or {}, pool=GPUPool.parse(raw))
+def _enter(index: Index[T], owner: OwnerId, uid: str, thing: T | None) -> None:
+    if thing is None:
+        index.drop(owner, uid)
+    else:
+        index.put(owner, uid, thing)

@@ -1,10 +1,11 @@
-"""What a cycle decided: one decision per job, one summary per pool, and the acts that follow."""
+"""What a cycle decided: one decision per job and service, one summary per pool, and the acts that follow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from trainpush.model.serving import Place
 from trainpush.model.workload import Key, Outcome, Placement, Refusal
 
 
@@ -54,7 +55,29 @@ class RemoveWorker:
     uid: str
 
 
-Act = MakeService | MakeWorker | RemoveWorker
+@dataclass(frozen=True, slots=True)
+class MakeExport:
+    """Make the Job that exports the trained model."""
+
+
+JobAct = MakeService | MakeWorker | RemoveWorker | MakeExport
+
+
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """How far the model of a job has come on its way to the InferenceService."""
+
+    reason: str
+    message: str
+    is_over: bool = False
+    """Whether the target serves it, or something newer."""
+    has_failed: bool = False
+    """Whether a person must act."""
+    export: str = ""
+    digest: str = ""
+    uri: str = ""
+    """The model directory; empty until its digest is known."""
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +98,111 @@ class Decision:
     refusal: Refusal | None = None
     """Why the request cannot be taken as it stands, whatever the stage."""
     report: Mapping[str, object] = field(default_factory=dict)
-    acts: tuple[Act, ...] = ()
+    push: Pushing | None = None
+    acts: tuple[JobAct, ...] = ()
     """Carried out after the status stands; they follow from what the status said before."""
+    wake_at: datetime | None = None
+    """When to look again although nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeRevision:
+    """Record a release under this name and number; one that is there already gets the number."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class MakeEndpoint:
+    """Make the Service that stays the same over all revisions, and the PodDisruptionBudget."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeReplica:
+    """Make the pod of one place, after what its revision needs."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReplica:
+    """Delete one pod, which must still have this uid; it ends when its requests are answered."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskReplica:
+    """Send the probe request to a pod that has loaded its model, and set its readiness gate by the answer."""
+
+    name: str
+    uid: str
+    address: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkStable:
+    """Write down which revision all replicas serve."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRevision:
+    """Delete a revision that is too old to go back to, which must still have this uid."""
+
+    name: str
+    uid: str
+
+
+ServiceAct = MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | AskReplica | MarkStable | RemoveRevision
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One statement of a status: whether it holds, and why."""
+
+    holds: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A revision and its replicas."""
+
+    name: str
+    number: int
+    digest: str
+    replicas: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDecision:
+    """What becomes of one InferenceService; everything but `acts` goes to its status."""
+
+    key: Key
+    verdict: Verdict
+    placed: Claim
+    loaded: Claim
+    available: Claim
+    progressing: Claim
+    replicas: int
+    """Pods that are there and stay."""
+    ready: int
+    stable: str
+    wanted: str
+    places: tuple[Place, ...]
+    revisions: tuple[Served, ...]
+    """Those with replicas, and the wanted and the stable one, by number."""
+    refusal: Refusal | None = None
+    """Why the spec cannot be taken as it stands, whatever still serves."""
+    acts: tuple[ServiceAct, ...] = ()
+    """Carried out after the status stands; pods are made and deleted by what the status said before."""
     wake_at: datetime | None = None
     """When to look again although nothing changed."""
 
@@ -107,4 +233,6 @@ class Plan:
     decisions: tuple[Decision, ...]
     """One per job that is not being deleted, by key."""
     pools: tuple[PoolSummary, ...]
+    services: tuple[ServiceDecision, ...]
+    """One per service that is not being deleted, by key."""
     wake_at: datetime | None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trainpush.model.nodes import NodeTable
+from trainpush.model.serving import Service
 from trainpush.model.workload import Job
 
 
@@ -27,4 +28,6 @@ class Snapshot:
     pools: tuple[Pool, ...]
     """By name."""
     jobs: tuple[Job, ...]
+    """By key."""
+    services: tuple[Service, ...] = ()
     """By key."""

@@ -125,6 +125,40 @@ class Worker:
         return self.phase not in {Phase.SUCCEEDED, Phase.FAILED}
 
 
+class ExportState(StrEnum):
+    """How far the Job that exports a model has come."""
+
+    ACTIVE = "Active"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The Job that exports the model of a training job, as it is seen."""
+
+    name: str
+    state: ExportState
+    message: str = ""
+    """Why it failed."""
+    digest: str = ""
+    """Of the model directory that it wrote; empty until its pod said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What follows a training: an export, and its release by an InferenceService."""
+
+    target: str
+    """Name of the InferenceService, in the job's namespace."""
+    export: str
+    """Name of the Job that exports; changes with what it is told to do."""
+    uri: str
+    """Where model directories are kept."""
+    digest: str = ""
+    """Digest of the exported model as status records it; empty before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A TrainPushJob with all that a decision on it may look at."""
@@ -141,3 +175,6 @@ class Job:
     """Its pods of all attempts, by (attempt, rank)."""
     trouble: str = ""
     """What the API server said when it last refused a child; empty once one went through."""
+    push: Push | None = None
+    exports: tuple[Export, ...] = ()
+    """The Jobs that export its model, by name."""

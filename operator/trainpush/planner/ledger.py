@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
+from trainpush.model.serving import Service
 from trainpush.model.workload import Gang, Job, Placement
 
 
-def used_amounts(table: NodeTable, jobs: Iterable[Job]) -> Amounts:
-    """`table.used` (everything that is no worker) plus all that `jobs` hold: shape (resources, nodes).
+def used_amounts(table: NodeTable, jobs: Iterable[Job], services: Iterable[Service] = ()) -> Amounts:
+    """`table.used` (everything that is no pod of ours) plus all that `jobs` and `services` hold.
 
-    A placed gang holds its whole place from the decision to its end, whether its pods exist yet or not.
-    Other live workers, leftovers of earlier attempts, count where they are bound.
+    Shape (resources, nodes), thousandths. A placed gang, or a placed replica, holds its whole place from the decision
+    to its end, whether its pods exist yet or not. Other live pods of ours, leftovers, count where they are bound.
     """
     used = table.used.copy()
     index = {name: i for i, name in enumerate(table.names)}
+    for service in services:
+        _take_service(table, used, service, index)
     for job in jobs:
         placement = _held_place(job)
         if placement and isinstance(job.request, Gang):
@@ -31,10 +34,24 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
                 used[row, node] = min(int(used[row, node]) + amount * workers, AMOUNT_MAX)
 
 
-def give_back(table: NodeTable, used: Amounts, gang: Gang, placement: Placement) -> None:
-    """Take a placed gang out of `used`, in place: it looks for another place."""
+def give_back(table: NodeTable, used: Amounts, gang: Gang, nodes: Sequence[str]) -> None:
+    """Take one worker on each of `nodes` out of `used`, in place: it looks for another place."""
     index = {name: i for i, name in enumerate(table.names)}
-    take(table, used, _counts(placement.nodes, index), {name: -amount for name, amount in gang.request.items()})
+    take(table, used, _counts(nodes, index), {name: -amount for name, amount in gang.request.items()})
+
+
+def _take_service(table: NodeTable, used: Amounts, service: Service, index: Mapping[str, int]) -> None:
+    gangs = {revision.name: revision.gang for revision in service.revisions}
+    held = {place.serial: place for place in service.places if place.revision in gangs}
+    for place in held.values():
+        take(table, used, _counts([place.node], index), gangs[place.revision].request)
+    for pod in service.pods:
+        if not pod.is_live or pod.node is None or pod.node not in index:
+            continue
+        planned = held.get(pod.serial)
+        is_covered = planned is not None and planned.node == pod.node
+        request = _beyond(pod.request, gangs[planned.revision].request) if planned and is_covered else pod.request
+        take(table, used, {index[pod.node]: 1}, request)
 
 
 def _held_place(job: Job) -> Placement | None:

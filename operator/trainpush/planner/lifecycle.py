@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from trainpush.model.plan import Act, Decision, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
+from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
 
@@ -187,10 +187,10 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
     return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
 
 
-def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[Act]:
+def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[JobAct]:
     there = {worker.rank for worker in mine}
     attempt = job.recorded.attempt
-    pods: list[Act] = [MakeWorker(attempt, r, node) for r, node in enumerate(placement.nodes) if r not in there]
+    pods: list[JobAct] = [MakeWorker(attempt, r, node) for r, node in enumerate(placement.nodes) if r not in there]
     return [MakeService(), *pods] if pods else []
 
 
@@ -203,7 +203,7 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
     ]
 
 
-def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[Act, ...]:
+def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[JobAct, ...]:
     return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
 
 

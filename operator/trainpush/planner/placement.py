@@ -7,12 +7,13 @@ Inside, at each level, the roomiest children are filled first, which needs the f
 and the last one is the smallest that holds the rest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import NodeTable
+from trainpush.model.nodes import POOL, NodeTable
 from trainpush.model.workload import Gang
 from trainpush.planner.capacity import Slots, sums
 
@@ -43,6 +44,18 @@ def site_for(gang: Gang, table: NodeTable, slots: Slots) -> Site | None:
         _fill(table, slots, counts, depth, level.slice_of(best, len(table.nodes)), gang.workers)
         return Site(level.alias, _domain_name(table, depth, best), counts)
     return None
+
+
+def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, str]:
+    """Level and name of the innermost domain, of those that `gang` looks at, that holds all `nodes`."""
+    names = table.names
+    rows = [names.index(node) for node in nodes if node in names]
+    for depth in _depths(gang, table):
+        level = table.levels[depth]
+        found = set((np.searchsorted(level.starts, rows, side="right") - 1).tolist())
+        if len(found) == 1:
+            return level.alias, _domain_name(table, depth, found.pop())
+    return POOL, POOL
 
 
 def largest_room(gang: Gang, table: NodeTable, slots: Slots) -> int:

@@ -1,61 +1,60 @@
 """The whole decision of one cycle: (snapshot, now) -> Plan.
 
-Same snapshot, same plan, whatever the order of its parts. Gangs are placed first come, first served;
-one that does not fit lets later ones pass.
+Same snapshot, same plan, whatever the order of its parts. Gangs and replicas are placed first come, first served;
+what does not fit lets later ones pass.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trainpush.model.nodes import Amounts
-from trainpush.model.plan import Decision, Plan, Verdict
+from trainpush.model.plan import Decision, Plan, ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Gang, Job, Placement, Refusal
-from trainpush.planner import capacity, ledger, lifecycle, pools, verdicts
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Gang, Job, Key, Placement, Refusal
+from trainpush.planner import ledger, lifecycle, pools, pushing, serving
+from trainpush.planner.adoption import adopted
 from trainpush.planner.capacity import Hindrance
-from trainpush.planner.placement import site_for
+from trainpush.planner.ground import Ground
 
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """A pool while gangs are being placed in it; `used` grows with every placement."""
-
-    pool: Pool
-    used: Amounts
-    blocked: dict[tuple[object, ...], NDArray[np.int8]] = field(default_factory=dict)
-    """Hindrances of the nodes, per kind of worker."""
-
-    def hindrances(self, gang: Gang) -> NDArray[np.int8]:
-        """As `capacity.hindrances`, worked out once per kind of worker."""
-        kind = (gang.products, gang.tolerations, tuple(sorted(gang.request.items())))
-        if kind not in self.blocked:
-            self.blocked[kind] = capacity.hindrances(self.pool.table, gang)
-        return self.blocked[kind]
+Grounds = Mapping[str, Ground]
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
     """What should happen next. `now` decides on time-outs and delays only."""
-    jobs = [job for job in snapshot.jobs if not job.deleting]
-    grounds = {pool.name: _Ground(pool, ledger.used_amounts(pool.table, snapshot.jobs)) for pool in snapshot.pools}
-    by_age = sorted(jobs, key=lambda job: (job.created_at, job.key))
-    decisions = sorted((_decide(job, grounds, now) for job in by_age), key=lambda decision: decision.key)
+    tables = {pool.name: pool.table for pool in snapshot.pools}
+    jobs = [adopted(job, tables, now) for job in snapshot.jobs]
+    used = {pool.name: ledger.used_amounts(pool.table, jobs, snapshot.services) for pool in snapshot.pools}
+    grounds = {pool.name: Ground(pool, used[pool.name]) for pool in snapshot.pools}
+    services = {service.key: service for service in snapshot.services}
+    decisions: list[Decision] = []
+    served: list[ServiceDecision] = []
+    works: list[Job | Service] = [*jobs, *services.values()]
+    for work in sorted(works, key=lambda work: (work.created_at, work.key, work.uid)):
+        if work.deleting:
+            continue
+        match work:
+            case Job():
+                decisions.append(_decide(work, grounds, services, now))
+            case Service():
+                served.append(serving.decide(work, grounds, now))
     return Plan(
-        decisions=tuple(decisions),
+        decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
         pools=tuple(pools.summary(ground.pool, ground.used) for ground in grounds.values()),
-        wake_at=min((d.wake_at for d in decisions if d.wake_at), default=None),
+        services=tuple(sorted(served, key=lambda decision: decision.key)),
+        wake_at=min(filter(None, (*(d.wake_at for d in decisions), *(s.wake_at for s in served))), default=None),
     )
 
 
-def _decide(job: Job, grounds: dict[str, _Ground], now: datetime) -> Decision:
+def _decide(job: Job, grounds: Grounds, services: Mapping[Key, Service], now: datetime) -> Decision:
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
-    return replace(_stage(job, grounds, now), refusal=refusal)
+    decision = _stage(job, grounds, now)
+    push, acts = pushing.push(job, services)
+    return replace(decision, refusal=refusal, push=push, acts=(*decision.acts, *acts))
 
 
-def _stage(job: Job, grounds: dict[str, _Ground], now: datetime) -> Decision:
+def _stage(job: Job, grounds: Grounds, now: datetime) -> Decision:
     if job.recorded.outcome:
         return lifecycle.ended(job)
     if job.suspend and not lifecycle.has_succeeded(job):
@@ -67,7 +66,7 @@ def _stage(job: Job, grounds: dict[str, _Ground], now: datetime) -> Decision:
             return _decide_gang(job, gang, grounds, now)
 
 
-def _decide_gang(job: Job, gang: Gang, grounds: dict[str, _Ground], now: datetime) -> Decision:
+def _decide_gang(job: Job, gang: Gang, grounds: Grounds, now: datetime) -> Decision:
     placement = job.recorded.placement
     if placement and not _lost_ground(job, gang, placement, grounds):
         return lifecycle.holding(job, gang, placement, now)
@@ -77,26 +76,21 @@ def _decide_gang(job: Job, gang: Gang, grounds: dict[str, _Ground], now: datetim
     return _find_place(job, gang, grounds[gang.pool], now)
 
 
-def _lost_ground(job: Job, gang: Gang, placement: Placement, grounds: dict[str, _Ground]) -> bool:
+def _lost_ground(job: Job, gang: Gang, placement: Placement, grounds: Grounds) -> bool:
     """Whether an attempt that has no pod yet was given a node that takes no pods any more."""
     if any(worker.attempt == job.recorded.attempt for worker in job.workers) or job.recorded.has_run:
         return False
     if gang.pool not in grounds:
         return False
     ground = grounds[gang.pool]
-    blocked = dict(zip(ground.pool.table.names, ground.hindrances(gang).tolist(), strict=True))
-    return any(blocked.get(node, Hindrance.NOT_READY) != Hindrance.NONE for node in placement.nodes)
+    return any(ground.hindrance_of(gang, node) != Hindrance.NONE for node in set(placement.nodes))
 
 
-def _find_place(job: Job, gang: Gang, ground: _Ground, now: datetime) -> Decision:
-    table = ground.pool.table
+def _find_place(job: Job, gang: Gang, ground: Ground, now: datetime) -> Decision:
     if job.recorded.placement:
-        ledger.give_back(table, ground.used, gang, job.recorded.placement)
-    blocked = ground.hindrances(gang)
-    slots = np.where(blocked == Hindrance.NONE, capacity.slots(table, gang, ground.used), 0)
-    site = site_for(gang, table, slots)
+        ground.leave(gang, job.recorded.placement.nodes)
+    site = ground.seat(gang)
     if site is None:
-        return lifecycle.queued(job, verdicts.waiting(gang, table, ground.used, blocked))
-    ledger.take(table, ground.used, dict(enumerate(site.counts.tolist())), gang.request)
-    placement = Placement(nodes=site.nodes(table), level=site.level, domain=site.domain, since=now)
-    return lifecycle.placed(job, gang, placement)
+        return lifecycle.queued(job, ground.waiting(gang))
+    nodes = site.nodes(ground.pool.table)
+    return lifecycle.placed(job, gang, Placement(nodes=nodes, level=site.level, domain=site.domain, since=now))

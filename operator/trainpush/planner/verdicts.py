@@ -34,7 +34,8 @@ def waiting(gang: Gang, table: NodeTable, used: Amounts, blocked: NDArray[np.int
         reason=_reason(gang, table, empty),
         message=(
             f"{int((now > 0).sum())}/{len(table.nodes)} nodes fit{': ' if counts else ''}{counts}; "
-            f"{gang.workers} workers need {gang.accelerators} {gang.accelerator}, {free_usable} free, "
+            f"{_workers(gang.workers)} need{'s' if gang.workers == 1 else ''} "
+            f"{gang.accelerators} {gang.accelerator}, {free_usable} free, "
             f"room for {largest} in the largest {where}{_remedy(gang, table, empty)}"
         ),
         needed=gang.accelerators,
@@ -60,12 +61,16 @@ def _remedy(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> str:
         case Reason.NO_MATCHING_NODES:
             return "; ask for less per worker, other acceleratorProducts, or add a toleration"
         case Reason.EXCEEDS_POOL:
-            return f"; the empty pool takes {int(empty.sum())} workers: lower spec.replicas or add nodes"
+            return f"; the empty pool takes {_workers(int(empty.sum()))}: lower spec.replicas or add nodes"
         case Reason.TOPOLOGY_UNSATISFIABLE:
             most = largest_room(gang, table, empty)
-            return f"; the largest empty {gang.required} takes {most} workers: relax spec.placement.required"
+            return f"; the largest empty {gang.required} takes {_workers(most)}: relax spec.placement.required"
         case _:
             return ""
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker{'' if count == 1 else 's'}"
 
 
 def _tally(gang: Gang, blocked: NDArray[np.int8], now: NDArray[np.int64]) -> str:

@@ -1,19 +1,21 @@
-"""The pods and the Service of a gang. Every pod that trainpush makes is rendered here, from an allow-list."""
-
-from typing import Any, Final
+"""The pods and the Service of a gang, rendered from an allow-list."""
 
 from trainpush.api import names
-from trainpush.api.base import ApiModel
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.render.environment import CHECKPOINTS, MASTER_PORT, environment
-
-Manifest = dict[str, Any]
-
-PRIORITY_CLASS: Final = "trainpush"
-"""Priority class of every pod; it never preempts, since kube-scheduler knows nothing of checkpoints."""
-_SHARED_MEMORY = "trainpush-shared-memory"
-_CHECKPOINTS = "trainpush-checkpoints"
+from trainpush.render.pods import (
+    Manifest,
+    confined,
+    container_security,
+    memory_mount,
+    memory_volume,
+    on_nodes,
+    owner,
+    plain,
+    pod_security,
+)
+from trainpush.render.volumes import Volumes
 
 
 def service_name(job_name: str) -> str:
@@ -35,7 +37,7 @@ def service(job: TrainPushJob) -> Manifest:
             "name": service_name(job.name),
             "namespace": job.namespace,
             "labels": _labels(job),
-            "ownerReferences": [_owner(job)],
+            "ownerReferences": [owner(job)],
         },
         "spec": {
             "clusterIP": "None",
@@ -63,40 +65,39 @@ def worker(job: TrainPushJob, resolved: Resolved, attempt: int, rank: int, node:
                 names.LABEL_POOL: resolved.pool,
             },
             "annotations": dict(spec.annotations),
-            "ownerReferences": [_owner(job)],
+            "ownerReferences": [owner(job)],
         },
         "spec": {
             "hostname": _hostname(rank, attempt),
             "subdomain": service_name(job.name),
             "restartPolicy": "Never",
-            "priorityClassName": PRIORITY_CLASS,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
+            **confined(),
             "terminationGracePeriodSeconds": _grace_seconds(job),
-            "affinity": _pinned_to(node),
-            "tolerations": [_plain(entry) for entry in resolved.tolerations],
-            "imagePullSecrets": [_plain(entry) for entry in spec.image_pull_secrets],
-            "securityContext": _pod_security(job),
+            "affinity": on_nodes([node]),
+            "tolerations": [plain(entry) for entry in resolved.tolerations],
+            "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
+            "securityContext": pod_security(spec.security_context),
             "containers": [_container(job, resolved, attempt, rank)],
-            "volumes": [*(_plain(volume) for volume in spec.volumes), *_own_volumes(job)],
+            "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory)],
         },
     }
 
 
 def _container(job: TrainPushJob, resolved: Resolved, attempt: int, rank: int) -> Manifest:
     spec = job.spec.worker
+    wanted = spec.security_context
     variables = environment(job, resolved, attempt, rank, f"{_hostname(0, attempt)}.{service_name(job.name)}")
     container: Manifest = {
         "name": "worker",
         "image": resolved.image,
         "env": [{"name": name, "value": value} for name, value in variables.items()]
-        + [_plain(entry) for entry in spec.env],
-        "envFrom": [_plain(entry) for entry in spec.env_from],
-        "resources": _plain(job.spec.resources),
+        + [plain(entry) for entry in spec.env],
+        "envFrom": [plain(entry) for entry in spec.env_from],
+        "resources": plain(job.spec.resources),
         "ports": [{"name": "torchrun", "containerPort": MASTER_PORT, "protocol": "TCP"}],
-        "volumeMounts": [*(_plain(mount) for mount in spec.volume_mounts), *_own_mounts(job)],
+        "volumeMounts": _mounts(job),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _container_security(job),
+        "securityContext": container_security(bool(wanted and wanted.read_only_root_filesystem)),
     }
     optional = {
         "command": resolved.command,
@@ -118,72 +119,24 @@ def _labels(job: TrainPushJob) -> dict[str, str]:
     }
 
 
-def _owner(job: TrainPushJob) -> Manifest:
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "TrainPushJob",
-        "name": job.name,
-        "uid": job.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def _hostname(rank: int, attempt: int) -> str:
     """Carries the attempt, so that no resolver's memory of an earlier pod can answer."""
     return f"worker-{rank}-a{attempt}"
-
-
-def _pinned_to(node: str) -> Manifest:
-    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
-
-
-def _pod_security(job: TrainPushJob) -> Manifest:
-    wanted = _plain(job.spec.worker.security_context) if job.spec.worker.security_context else {}
-    kept: Manifest = {
-        key: wanted[key] for key in ("runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup") if key in wanted
-    }
-    return {**kept, "seccompProfile": {"type": "RuntimeDefault"}}
-
-
-def _container_security(job: TrainPushJob) -> Manifest:
-    wanted = job.spec.worker.security_context
-    read_only = bool(wanted and wanted.read_only_root_filesystem)
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": read_only,
-    }
 
 
 def _grace_seconds(job: TrainPushJob) -> int:
     return round(seconds(job.grace_period))
 
 
-def _checkpoint_claim(job: TrainPushJob) -> tuple[str, str] | None:
-    """Claim and path inside it, from `pvc://claim/path`."""
-    if not (job.spec.checkpoint and job.spec.checkpoint.uri):
-        return None
-    claim, _, path = job.spec.checkpoint.uri.removeprefix("pvc://").partition("/")
-    return claim, path
+def _checkpoints(job: TrainPushJob) -> str | None:
+    """URI of the checkpoints."""
+    return job.spec.checkpoint.uri if job.spec.checkpoint else None
 
 
-def _own_volumes(job: TrainPushJob) -> list[Manifest]:
-    memory = {"medium": "Memory", "sizeLimit": job.spec.worker.shared_memory}
-    volumes: list[Manifest] = [{"name": _SHARED_MEMORY, "emptyDir": memory}]
-    if claim := _checkpoint_claim(job):
-        volumes.append({"name": _CHECKPOINTS, "persistentVolumeClaim": {"claimName": claim[0]}})
-    return volumes
+def _volumes(job: TrainPushJob) -> Volumes:
+    return Volumes(job.spec.worker, {"trainpush-checkpoints": _checkpoints(job)})
 
 
-def _own_mounts(job: TrainPushJob) -> list[Manifest]:
-    mounts: list[Manifest] = [{"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}]  # noqa: S108 - the pod's own
-    if claim := _checkpoint_claim(job):
-        mount = {"name": _CHECKPOINTS, "mountPath": CHECKPOINTS}
-        mounts.append(mount | ({"subPath": claim[1]} if claim[1] else {}))
-    return mounts
-
-
-def _plain(model: ApiModel) -> Manifest:
-    return model.model_dump(by_alias=True, exclude_none=True, mode="json", exclude_defaults=False)
+def _mounts(job: TrainPushJob) -> list[Manifest]:
+    volumes, uri = _volumes(job), _checkpoints(job)
+    return [*volumes.mounts(), memory_mount(), *([volumes.mount(uri, CHECKPOINTS)] if uri else [])]

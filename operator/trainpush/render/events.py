@@ -1,64 +1,111 @@
-"""Events of a job: one for each condition that flipped and each new attempt, written after its status."""
+"""Events of a job or service: one for each thing that changed, written after its status."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from trainpush.api import names
 from trainpush.api.base import Metadata
-from trainpush.api.conditions import Condition
+from trainpush.api.conditions import Condition, ServiceCondition
+from trainpush.model.reasons import Reason
 
-_NEWS = {
+_FLIPS: Final = {
     (Condition.ACCEPTED, "False"): "Warning",
     (Condition.PLACED, "True"): "Normal",
     (Condition.PLACED, "False"): "Normal",
     (Condition.RUNNING, "True"): "Normal",
     (Condition.TRAINING_COMPLETE, "True"): "Normal",
     (Condition.FAILED, "True"): "Warning",
+    (ServiceCondition.MODEL_LOADED, "True"): "Normal",
+    (ServiceCondition.AVAILABLE, "True"): "Normal",
 }
-"""Flips worth an Event, with its type."""
+"""Changes of a condition's status that are worth an Event, with its type."""
+_LOSSES: Final = {ServiceCondition.MODEL_LOADED, ServiceCondition.AVAILABLE}
+"""Conditions whose end is worth a warning, once they were true."""
+_STEPS: Final = {Condition.PUSHED, ServiceCondition.PROGRESSING}
+"""Conditions whose reasons tell of a way: each new one is worth an Event."""
+_QUIET: Final = {Reason.IN_PROGRESS, Reason.WAITING_FOR_MODEL}
+"""Reasons that say that nothing happened yet."""
+_SETBACKS: Final = {
+    Reason.EXPORT_FAILED,
+    Reason.TARGET_NOT_FOUND,
+    Reason.TARGET_DOES_NOT_CONSENT,
+    Reason.MODEL_LOAD_FAILED,
+    Reason.PROBE_FAILED,
+}
+
+_NOTE_MAX: Final = 1024
+"""Longest note of an Event, in bytes, as Kubernetes bounds it."""
+
+_News = tuple[str, str, str]
+"""An Event before it has a name: type, reason, note."""
 
 
-def events(job: Metadata, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+def events(
+    kind: str, of: Metadata, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime
+) -> list[dict[str, Any]]:
     """Events for what changed between two statuses; the same change always gives the same names."""
-    before = {entry["type"]: entry["status"] for entry in old.get("conditions", [])}
-    found = [
-        _event(job, entry["reason"], entry["message"], _NEWS[entry["type"], entry["status"]], new, now)
-        for entry in new["conditions"]
-        if (entry["type"], entry["status"]) in _NEWS and before.get(entry["type"]) != entry["status"]
-    ]
-    restarts = new["restarts"]
-    if sum(restarts.values()) > sum(old.get("restarts", {}).values()) and "lastFailure" in new:
-        last = new["lastFailure"]
-        found.append(_event(job, last["reason"], last["message"], "Warning", new, now))
-    return list({event["metadata"]["name"]: event for event in found}.values())
+    before = {entry["type"]: entry for entry in old.get("conditions", [])}
+    found = [_change(before.get(entry["type"], {}), entry) for entry in new["conditions"]]
+    told = [_event(kind, of, news, new, now) for news in [*found, _restart(old, new)] if news]
+    return list({event["metadata"]["name"]: event for event in told}.values())
 
 
-def _event(
-    job: Metadata, reason: str, note: str, kind: str, status: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
-    restarts = sum(status["restarts"].values())
-    seed = "/".join((job.uid, reason, str(status["attempt"]), str(restarts), str(status["observedGeneration"])))
+def _change(before: Mapping[str, Any], entry: Mapping[str, Any]) -> _News | None:
+    """What is worth telling of one condition."""
+    condition, status, reason = entry["type"], entry["status"], entry["reason"]
+    if condition in _STEPS:
+        is_news = (before.get("status"), before.get("reason")) != (status, reason)
+        grade = "Warning" if reason in _SETBACKS else "Normal"
+    elif condition in _LOSSES and status == "False":
+        is_news, grade = before.get("status") == "True", "Warning"
+    else:
+        is_news = before.get("status") != status and (condition, status) in _FLIPS
+        grade = _FLIPS.get((condition, status), "Normal")
+    return (grade, reason, entry["message"]) if is_news and reason not in _QUIET else None
+
+
+def _restart(old: Mapping[str, Any], new: Mapping[str, Any]) -> _News | None:
+    """A new start of a gang, with its cause."""
+    if _restarts(new) > _restarts(old) and "lastFailure" in new:
+        return ("Warning", new["lastFailure"]["reason"], new["lastFailure"]["message"])
+    return None
+
+
+def _restarts(status: Mapping[str, Any]) -> int:
+    return sum(status.get("restarts", {}).values())
+
+
+def _moment(status: Mapping[str, Any]) -> Iterable[object]:
+    """What tells apart two changes of the same kind: how far a job or service has come."""
+    serials = [place["serial"] for place in status.get("placements", [])]
+    progress = (status.get("attempt", 0), _restarts(status), status.get("wanted", ""), max(serials, default=0))
+    return (*progress, status["observedGeneration"])
+
+
+def _event(kind: str, of: Metadata, news: _News, status: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    grade, reason, note = news
+    seed = "/".join(map(str, (of.uid, reason, *_moment(status))))
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{job.name}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}",
-            "namespace": job.namespace,
+            "name": f"{of.name}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}",
+            "namespace": of.namespace,
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": names.REPORTING_CONTROLLER,
         "reportingInstance": names.FIELD_MANAGER,
         "action": reason,
         "reason": reason,
-        "note": note,
-        "type": kind,
+        "note": note.encode()[:_NOTE_MAX].decode(errors="ignore"),
+        "type": grade,
         "regarding": {
             "apiVersion": names.API_VERSION,
-            "kind": "TrainPushJob",
-            "namespace": job.namespace,
-            "name": job.name,
-            "uid": job.uid,
+            "kind": kind,
+            "namespace": of.namespace,
+            "name": of.name,
+            "uid": of.uid,
         },
     }

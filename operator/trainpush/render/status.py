@@ -6,30 +6,23 @@ from typing import Any
 
 from trainpush.api.conditions import Condition, PoolCondition
 from trainpush.api.trainpushjob import Resolved
-from trainpush.model.plan import Decision, PoolSummary, Stage
+from trainpush.model.plan import Decision, PoolSummary, Pushing, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Outcome, Placement
-
-MESSAGE_MAX = 1024
-"""Longest message of a condition, in characters."""
+from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, stamped, timestamp, verdict_status
 
 COUNT_MAX = 2**53
 """Largest count that every reader of JSON understands."""
-
-Status = dict[str, Any]
-_Claim = tuple[str, bool, str, str]
-"""A condition before it has a time: type, status, reason, message."""
 
 
 def job_status(
     decision: Decision, resolved: Resolved | None, workers: int, generation: int, old: Mapping[str, Any], now: datetime
 ) -> Status:
     """The whole status of a TrainPushJob with `workers` in its spec; `old` gives unchanged conditions their times."""
-    verdict = decision.verdict
     status: Status = {
         "observedGeneration": generation,
         "phase": decision.stage.value,
-        "conditions": _stamped(_job_claims(decision), generation, old, now),
+        "conditions": stamped(_job_claims(decision), generation, old, now),
         "attempt": decision.attempt,
         "replicas": {
             "desired": workers,
@@ -37,13 +30,7 @@ def job_status(
             "running": decision.running,
         },
         "restarts": {"failures": decision.failures, "infrastructure": decision.infrastructure},
-        "verdict": {
-            "reason": verdict.reason,
-            "message": verdict.message[:MESSAGE_MAX],
-            "needed": verdict.needed,
-            "free": verdict.free,
-            "largestFree": verdict.largest_free,
-        },
+        "verdict": verdict_status(decision.verdict),
     }
     if decision.placement:
         status["placement"] = _placement(decision.placement)
@@ -55,6 +42,8 @@ def job_status(
         status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
     if progress := _progress(decision.report) or old.get("progress"):
         status["progress"] = progress
+    if decision.push:
+        status["push"] = _push(decision.push)
     return status
 
 
@@ -62,7 +51,7 @@ def pool_status(summary: PoolSummary, generation: int, old: Mapping[str, Any], n
     """The whole status of a GPUPool."""
     return {
         "observedGeneration": generation,
-        "conditions": _stamped(_pool_claims(summary), generation, old, now),
+        "conditions": stamped(_pool_claims(summary), generation, old, now),
         "nodes": {
             "total": summary.nodes,
             "ready": summary.ready,
@@ -92,38 +81,48 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
     return patch
 
 
-def _job_claims(decision: Decision) -> list[_Claim]:
+def _job_claims(decision: Decision) -> list[Statement]:
     verdict, stage = decision.verdict, decision.stage
     reason, message = verdict.reason, verdict.message
     is_complete = decision.outcome is Outcome.COMPLETE
     has_failed = decision.outcome is Outcome.FAILED
-    refusal = decision.refusal
-    is_placed = decision.placement is not None
-    runs = stage is Stage.RUNNING
-    claims: list[_Claim] = [
-        (Condition.READY, not (refusal or has_failed or reason == Reason.APPLY_FAILED), reason, message),
+    refusal, push = decision.refusal, decision.push
+    claims: list[Statement] = [
+        (Condition.READY, False, push.reason, push.message)
+        if push and push.has_failed
+        else (Condition.READY, not (refusal or has_failed or reason == Reason.APPLY_FAILED), reason, message),
         (Condition.ACCEPTED, False, refusal.reason, refusal.message)
         if refusal
         else (Condition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it"),
         (Condition.PLACED, True, Reason.PLACED, _where(decision.placement))
         if decision.placement
         else (Condition.PLACED, False, reason, message),
-        (Condition.RUNNING, runs, reason, message),
+        (Condition.RUNNING, stage is Stage.RUNNING, reason, message),
         (Condition.TRAINING_COMPLETE, True, Reason.COMPLETED, message)
         if is_complete
         else (Condition.TRAINING_COMPLETE, False, reason if has_failed else Reason.IN_PROGRESS, "training is not over"),
+        *([(Condition.PUSHED, push.is_over, push.reason, push.message)] if push else []),
         (Condition.FAILED, True, reason, message)
         if has_failed
         else (Condition.FAILED, False, Reason.NOT_FAILED, "the job has not given up"),
     ]
-    if is_placed and not runs and decision.outcome is None:
-        claims.append((Condition.RECONCILING, True, reason, message))
-    if refusal or has_failed:
-        claims.append((Condition.STALLED, True, reason, message))
-    return claims
+    return [*claims, *_passing_claims(decision)]
 
 
-def _pool_claims(summary: PoolSummary) -> list[_Claim]:
+def _passing_claims(decision: Decision) -> Iterable[Statement]:
+    """The conditions that are there only while true."""
+    verdict, push, outcome = decision.verdict, decision.push, decision.outcome
+    if outcome is None and decision.placement and decision.stage is not Stage.RUNNING:
+        yield (Condition.RECONCILING, True, verdict.reason, verdict.message)
+    elif outcome is Outcome.COMPLETE and push and not (push.is_over or push.has_failed):
+        yield (Condition.RECONCILING, True, push.reason, push.message)
+    if decision.refusal or outcome is Outcome.FAILED:
+        yield (Condition.STALLED, True, verdict.reason, verdict.message)
+    elif push and push.has_failed:
+        yield (Condition.STALLED, True, push.reason, push.message)
+
+
+def _pool_claims(summary: PoolSummary) -> list[Statement]:
     found = (
         (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"{summary.nodes} nodes belong to the pool")
         if summary.nodes
@@ -151,31 +150,6 @@ def _pool_claims(summary: PoolSummary) -> list[_Claim]:
     return [ready, found, known]
 
 
-def _stamped(claims: Iterable[_Claim], generation: int, old: Mapping[str, Any], now: datetime) -> list[Status]:
-    """Conditions with times: the time of a condition moves only when its status flips."""
-    before = {entry["type"]: entry for entry in old.get("conditions", [])}
-    return [_condition(claim, before.get(claim[0], {}), generation, now) for claim in claims]
-
-
-def _condition(claim: _Claim, before: Mapping[str, Any], generation: int, now: datetime) -> Status:
-    kind, holds, reason, message = claim
-    status = "True" if holds else "False"
-    since = before["lastTransitionTime"] if before.get("status") == status else timestamp(now)
-    return {
-        "type": str(kind),
-        "status": status,
-        "reason": str(reason),
-        "message": message[:MESSAGE_MAX],
-        "observedGeneration": generation,
-        "lastTransitionTime": since,
-    }
-
-
-def timestamp(moment: datetime) -> str:
-    """As metav1.Time: UTC, whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _placement(placement: Placement) -> Status:
     return {
         "level": placement.level,
@@ -188,6 +162,11 @@ def _placement(placement: Placement) -> Status:
 def _where(placement: Placement) -> str:
     site = "the pool" if placement.domain == placement.level else f"{placement.level} {placement.domain}"
     return f"{len(placement.nodes)} workers on {len(set(placement.nodes))} nodes of {site}"
+
+
+def _push(push: Pushing) -> Status:
+    known = {"exportJob": push.export, "digest": push.digest, "uri": push.uri, "revision": push.revision}
+    return {key: value for key, value in known.items() if value}
 
 
 def _is_count(value: object) -> bool:

@@ -15,8 +15,8 @@ from trainpush.telemetry.metrics import Metrics
 async def test_a_cancellation_is_not_lost_to_an_event(turns: int) -> None:
     """SIGTERM often comes just when something changed."""
     store, metrics = Store(), Metrics(CollectorRegistry())
-    applier = Applier(None, store, lambda: False, metrics)  # type: ignore[arg-type]
-    running = asyncio.create_task(Loop(store, applier, lambda: False, metrics).run())
+    applier = Applier(None, store, None, lambda: False, metrics)  # type: ignore[arg-type]
+    running = asyncio.create_task(Loop(store, applier, lambda: False, metrics, "").run())
     for _ in range(3):
         await asyncio.sleep(0)
     store.dirty.set()

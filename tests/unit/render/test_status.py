@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.build import NOW
-from trainpush.model.plan import Decision, Stage, Verdict
+from trainpush.model.plan import Decision, Pushing, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key, Refusal
+from trainpush.model.workload import Key, Outcome, Refusal
 from trainpush.render.status import job_status, merge_patch
 
 JSON = st.recursive(
@@ -71,3 +71,48 @@ def test_a_refused_spec_is_not_accepted_even_while_suspended() -> None:
     conditions = job_status(a_decision(stage=Stage.SUSPENDED, refusal=refusal), None, 1, 1, {}, NOW)["conditions"]
     accepted = next(c for c in conditions if c["type"] == "Accepted")
     assert (accepted["status"], accepted["reason"]) == ("False", "PoolNotFound")
+
+
+def test_a_job_that_pushes_nothing_says_nothing_of_it() -> None:
+    """No condition that never comes true."""
+    status = job_status(a_decision(), None, 1, 1, {}, NOW)
+    assert "push" not in status
+    assert "Pushed" not in {c["type"] for c in status["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("push", "expected"),
+    [
+        (
+            Pushing(Reason.EXPORTING, "", export="job-export-1"),
+            {"Ready": "Completed", "Pushed": "Exporting", "Reconciling": "Exporting"},
+        ),
+        (
+            Pushing(Reason.EXPORT_FAILED, "", has_failed=True),
+            {"Ready": "ExportFailed", "Pushed": "ExportFailed", "Stalled": "ExportFailed"},
+        ),
+        (Pushing(Reason.PUSHED, "", is_over=True), {"Ready": "Completed", "Pushed": "Pushed"}),
+    ],
+    ids=["under way", "failed", "over"],
+)
+def test_a_push_shows_in_the_conditions(push: Pushing, expected: dict[str, str]) -> None:
+    """A job whose push needs a person is not ready, though its training is complete."""
+    verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
+    decision = a_decision(stage=Stage.COMPLETE, outcome=Outcome.COMPLETE, verdict=verdict, push=push)
+    conditions = {c["type"]: c for c in job_status(decision, None, 1, 1, {}, NOW)["conditions"]}
+    kinds = ("Ready", "Pushed", "Reconciling", "Stalled")
+    assert {kind: conditions[kind]["reason"] for kind in kinds if kind in conditions} == expected
+    assert conditions["Ready"]["status"] == str(not push.has_failed)
+    assert conditions["Pushed"]["status"] == str(push.is_over)
+    assert conditions["TrainingComplete"]["status"] == "True"
+
+
+def test_the_way_of_a_push_stands_in_its_status() -> None:
+    """Only what is known yet."""
+    digest = "sha256:" + "0" * 64
+    push = Pushing(Reason.RELEASING, "", export="job-export-1", digest=digest, uri="pvc://models/x")
+    assert job_status(a_decision(push=push), None, 1, 1, {}, NOW)["push"] == {
+        "exportJob": "job-export-1",
+        "digest": digest,
+        "uri": "pvc://models/x",
+    }

@@ -1,0 +1,54 @@
+"""Which pool takes a request, and which of its accelerators are meant."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from trainpush.api.demand import Resources
+from trainpush.api.gpupool import GPUPool
+from trainpush.api.quantity import milli
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Refusal
+
+
+def age(pool: GPUPool) -> tuple[datetime, str]:
+    """Orders pools from the oldest: of two that want the same, it has the older right."""
+    return (pool.metadata.created_at, pool.name)
+
+
+def requests_of(resources: Resources) -> dict[str, int]:
+    """Thousandths per pod; a limit without a request counts as one, as in Kubernetes."""
+    asked = {**resources.limits, **resources.requests}
+    return {name: milli(quantity) for name, quantity in asked.items()}
+
+
+def pool_for(wanted: str | None, pools: Sequence[GPUPool]) -> GPUPool | Refusal:
+    """The pool of the name `wanted`; without one the default pool, else the only one."""
+    known = ", ".join(sorted(pool.name for pool in pools)) or "none"
+    if wanted is not None:
+        named = next((pool for pool in pools if pool.name == wanted), None)
+        return named or Refusal(
+            Reason.POOL_NOT_FOUND, f'spec.placement.pool: there is no GPUPool "{wanted}"; there are: {known}'
+        )
+    defaults = sorted((pool for pool in pools if pool.spec.default), key=age)
+    if defaults:
+        return defaults[0]
+    if len(pools) == 1:
+        return pools[0]
+    return Refusal(
+        Reason.POOL_REQUIRED,
+        f"spec.placement.pool: name a GPUPool (there are: {known}), or mark one with spec.default: true",
+    )
+
+
+def accelerator_of(resources: Resources, pool: GPUPool) -> tuple[str, int] | Refusal:
+    """The one accelerator resource of `pool` that a pod asks for, and how many of it."""
+    asked = requests_of(resources)
+    known = [name for name in pool.spec.accelerator_resources if asked.get(name)]
+    if len(known) == 1:
+        return known[0], asked[known[0]] // 1000
+    listed = ", ".join(pool.spec.accelerator_resources)
+    if known:
+        return Refusal(Reason.INVALID_SPEC, f"spec.resources: ask for one of {', '.join(known)}, not for several")
+    return Refusal(
+        Reason.INVALID_SPEC, f"spec.resources.requests: ask for at least 1 of what GPUPool {pool.name} holds: {listed}"
+    )

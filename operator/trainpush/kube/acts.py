@@ -1,0 +1,199 @@
+"""Single acts, carried out on the cluster. Each may be done twice: names and uids are exact."""
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from trainpush.api import names
+from trainpush.api.inferenceservice import InferenceService
+from trainpush.api.revision import RevisionData
+from trainpush.kube.children import RevisionRow, read_export, read_owned, read_revision
+from trainpush.kube.client import Client, Exactly, Object
+from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from trainpush.kube.records import OwnerId, read_pod
+from trainpush.kube.resources import (
+    BUDGETS,
+    CONFIGMAPS,
+    INFERENCESERVICES,
+    JOBS,
+    PODS,
+    REVISIONS,
+    SERVICES,
+    Resource,
+)
+from trainpush.kube.store import Store
+from trainpush.kube.tasks import Act, JobTask, ServiceTask, Task
+from trainpush.model.plan import (
+    AskReplica,
+    MakeEndpoint,
+    MakeExport,
+    MakeReplica,
+    MakeRevision,
+    MakeService,
+    MakeWorker,
+    MarkStable,
+    RemoveReplica,
+    RemoveRevision,
+    RemoveWorker,
+)
+from trainpush.model.serving import Place
+from trainpush.render import children, export, serving
+from trainpush.telemetry.logs import logger
+
+Ask = Callable[[str, RevisionData], Coroutine[Any, Any, str]]
+"""Asks the model server at an address whether it serves that revision; empty, or why not."""
+BY_KIND = {resource.kind: resource for resource in (SERVICES, CONFIGMAPS, BUDGETS)}
+
+_log = logger(__name__)
+
+
+class Acts:
+    """Carries out acts, and lets the store know at once what came of them."""
+
+    def __init__(self, client: Client, store: Store, ask: Ask) -> None:
+        """Write through `client`."""
+        self._client = client
+        self._store = store
+        self._ask = ask
+
+    async def perform(self, task: Task, act: Act) -> None:
+        """Carry out one act of `task`.
+
+        Raises:
+            ApiError: the API server refused.
+        """
+        namespace, owner = task.seen.metadata.namespace, task.seen.metadata.uid
+        match act:
+            case RemoveWorker(name, uid) | RemoveReplica(name, uid):
+                await self._remove(PODS, Exactly(namespace, name, uid))
+            case RemoveRevision(name, uid):
+                await self._remove(REVISIONS, Exactly(namespace, name, uid))
+            case MarkStable(revision):
+                await self._annotate(task, {names.ANNOTATION_STABLE: revision})
+            case AskReplica():
+                await self._question(OwnerId(owner, namespace), act)
+            case MakeService() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
+                await self._for_job(task, act, owner)
+            case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
+                await self._for_service(task, act, owner)
+            case _:
+                _log.error("an act that does not fit its object", act=str(act))
+
+    async def _for_job(self, task: JobTask, act: MakeService | MakeWorker | MakeExport, owner: str) -> None:
+        job, resolved = task.seen.found, task.resolved
+        if job is None or resolved is None:
+            _log.error("an act on a job that cannot be read", job=str(task.decision.key))
+            return
+        match act:
+            case MakeService():
+                await self._apply(children.service(job), owner)
+            case MakeWorker(attempt, rank, node):
+                made = await self._create(PODS, children.worker(job, resolved, attempt, rank, node), owner)
+                self._store.pods.put(read_pod(msgspec.json.encode(made)))
+            case MakeExport():
+                made = await self._create(JOBS, export.export(job, resolved), owner)
+                self._store.exports.put(read_export(msgspec.json.encode(made)))
+
+    async def _for_service(self, task: ServiceTask, act: MakeRevision | MakeEndpoint | MakeReplica, owner: str) -> None:
+        service = task.seen.found
+        match act:
+            case MakeEndpoint() if service:
+                for manifest in serving.endpoint(service):
+                    made = read_owned(msgspec.json.encode(await self._apply(manifest, owner)))
+                    table = self._store.budgets if manifest["kind"] == BUDGETS.kind else self._store.endpoints
+                    table.put(made)
+            case MakeRevision(name, number) if service and task.data:
+                await self._record(serving.revision(service, task.data, name, number), number, owner)
+            case MakeReplica(place) if service:
+                await self._make_replica(service, place)
+            case _:
+                _log.error("an act on a service that cannot be read", service=str(task.decision.key))
+
+    async def _make_replica(self, service: InferenceService, place: Place) -> None:
+        """Make a replica's pod, after what all pods of its revision use."""
+        owner = OwnerId(service.uid, service.namespace)
+        revision = self._revision(owner, place.revision)
+        if revision is None:
+            return
+        name, uid, data = revision.name, revision.uid, revision.data
+        for manifest in serving.belongings(service.name, service.namespace, name, uid, data):
+            await self._create(BY_KIND[manifest["kind"]], manifest, uid)
+        pod = await self._create(PODS, serving.replica(service, name, data, place.serial, place.node), owner.uid)
+        self._store.pods.put(read_pod(msgspec.json.encode(pod)))
+
+    def _revision(self, owner: OwnerId, name: str) -> RevisionRow | None:
+        return next((row for row in self._store.revisions if row.owner == owner and row.name == name), None)
+
+    async def _record(self, revision: Object, number: int, owner: str) -> None:
+        made = await self._create(REVISIONS, revision, owner)
+        if made["revision"] != number:
+            metadata = made["metadata"]
+            body = {"metadata": {"uid": metadata["uid"]}, "revision": number}
+            made = await self._client.patch(REVISIONS, metadata["namespace"], metadata["name"], body)
+        self._store.revisions.put(read_revision(msgspec.json.encode(made)))
+
+    async def _remove(self, resource: Resource, target: Exactly) -> None:
+        with suppress(NotFound, Conflict):
+            await self._client.delete(resource, target)
+            _log.info("deleted", kind=resource.kind, namespace=target.namespace, name=target.name)
+
+    async def _annotate(self, task: Task, annotations: dict[str, str]) -> None:
+        metadata = task.seen.metadata
+        body = {"metadata": {"uid": metadata.uid, "annotations": annotations}}
+        self._store.services.take(await self._client.patch(INFERENCESERVICES, metadata.namespace, metadata.name, body))
+
+    async def _question(self, owner: OwnerId, act: AskReplica) -> None:
+        """Ask a replica, and write its readiness gate by the answer."""
+        revision = self._revision(owner, act.revision)
+        if revision is None:
+            return
+        complaint = await self._ask(act.address, revision.data)
+        condition = {
+            "type": names.GATE_ANSWERED,
+            "status": "False" if complaint else "True",
+            "reason": "NotAnswered" if complaint else "Answered",
+            "message": complaint,
+        }
+        pod = {
+            "apiVersion": PODS.api_version,
+            "kind": PODS.kind,
+            "metadata": {"name": act.name, "namespace": owner.namespace, "uid": act.uid},
+            "status": {"conditions": [condition]},
+        }
+        with suppress(NotFound, Conflict):
+            written = await self._client.apply(PODS, pod, subresource="status")
+            self._store.pods.put(read_pod(msgspec.json.encode(written)))
+
+    async def _apply(self, manifest: Object, owner_uid: str) -> Object:
+        resource = BY_KIND[manifest["kind"]]
+        metadata = manifest["metadata"]
+        with suppress(NotFound):
+            found = await self._client.get(resource, metadata["name"], metadata["namespace"])
+            _check_owner(found, resource.kind, owner_uid)
+        return await self._client.apply(resource, manifest)
+
+    async def _create(self, resource: Resource, manifest: Object, owner_uid: str) -> Object:
+        """Make an object, or find it made."""
+        metadata = manifest["metadata"]
+        try:
+            made = await self._client.create(resource, manifest)
+            _log.info("created", kind=resource.kind, namespace=metadata["namespace"], name=metadata["name"])
+        except AlreadyExists:
+            made = await self._client.get(resource, metadata["name"], metadata["namespace"])
+            _check_owner(made, resource.kind, owner_uid)
+        return made
+
+
+def _check_owner(found: Object, kind: str, owner_uid: str) -> None:
+    """Raise unless the object with `owner_uid` controls what was found under a name of ours."""
+    metadata = found["metadata"]
+    what = f"{kind} {metadata['namespace']}/{metadata['name']}"
+    if "deletionTimestamp" in metadata:
+        raise ApiError(HTTPStatus.CONFLICT, "Terminating", f"{what} of an earlier owner still ends: waiting for it")
+    if any(owner.get("controller") and owner["uid"] == owner_uid for owner in metadata.get("ownerReferences", [])):
+        return
+    message = f"{what} exists and belongs to somebody else: delete it, or choose another metadata.name"
+    raise ApiError(HTTPStatus.CONFLICT, "NotOurs", message)

@@ -1,0 +1,126 @@
+"""What a cycle wants of each of our objects: its status, the Events that tell of it, and acts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService
+from trainpush.api.revision import RevisionData
+from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.kube.client import Object
+from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
+from trainpush.kube.store import Seen
+from trainpush.model.plan import (
+    AskReplica,
+    Decision,
+    JobAct,
+    MakeEndpoint,
+    MakeExport,
+    MakeReplica,
+    MakeRevision,
+    MakeService,
+    MakeWorker,
+    MarkStable,
+    PoolSummary,
+    RemoveReplica,
+    RemoveRevision,
+    RemoveWorker,
+    ServiceAct,
+    ServiceDecision,
+)
+from trainpush.render.events import events
+from trainpush.render.service_status import service_status
+from trainpush.render.serving import selector, url
+from trainpush.render.status import job_status, pool_status
+
+Act = JobAct | ServiceAct
+ORDER: Final[tuple[type[Act], ...]] = (
+    *(RemoveWorker, MakeService, MakeWorker, MakeExport),
+    *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision, AskReplica),
+)
+"""Acts of one kind are carried out at once, one kind after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobTask:
+    """What a cycle wants of one job."""
+
+    resource: ClassVar[Resource] = TRAINPUSHJOBS
+    seen: Seen[TrainPushJob]
+    decision: Decision
+    resolved: Resolved | None
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """What is to be done once its status stands."""
+        return self.decision.acts
+
+    def status(self, now: datetime) -> Object:
+        """Its whole status."""
+        seen = self.seen
+        workers = seen.found.spec.replicas if seen.found else 0
+        return job_status(self.decision, self.resolved, workers, seen.metadata.generation, seen.status, now)
+
+    def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
+        """What is new in `status`."""
+        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTask:
+    """What a cycle wants of one InferenceService."""
+
+    resource: ClassVar[Resource] = INFERENCESERVICES
+    seen: Seen[InferenceService]
+    decision: ServiceDecision
+    data: RevisionData | None
+    """Of the revision that it asks for."""
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """What is to be done once its status stands."""
+        return self.decision.acts
+
+    def status(self, now: datetime) -> Object:
+        """Its whole status."""
+        metadata = self.seen.metadata
+        where = url(metadata.name, metadata.namespace)
+        old = self.seen.status
+        return service_status(self.decision, selector(metadata.name), where, metadata.generation, old, now)
+
+    def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
+        """What is new in `status`."""
+        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTask:
+    """What a cycle wants of one pool."""
+
+    resource: ClassVar[Resource] = GPUPOOLS
+    seen: Seen[GPUPool]
+    decision: PoolSummary
+
+    @property
+    def acts(self) -> Sequence[Act]:
+        """Pools are only reported on."""
+        return ()
+
+    def status(self, now: datetime) -> Object:
+        """Its whole status."""
+        return pool_status(self.decision, self.seen.metadata.generation, self.seen.status, now)
+
+    def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
+        """Nobody is told."""
+        return []
+
+
+Task = JobTask | ServiceTask | PoolTask
+
+
+def batches(acts: Sequence[Act]) -> list[list[Act]]:
+    """The acts in the order in which they are carried out."""
+    found = [[act for act in acts if isinstance(act, kind)] for kind in ORDER]
+    return [batch for batch in found if batch]

@@ -1,0 +1,97 @@
+"""What is known of a model server: what it asks for, its releases, and the replicas that are there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from trainpush.model.workload import Gang, Key, Phase, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One release of a model with the way to serve it, as a ControllerRevision keeps it."""
+
+    name: str
+    uid: str
+    number: int
+    """Releases count upwards; the highest number is the wanted one."""
+    gang: Gang
+    """One replica."""
+    digest: str = ""
+    """Of the model directory; empty where nobody gave one."""
+    job_uid: str = ""
+    """The job that made the model; empty for a model that was given by its URI."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """The node of one replica: decided before its pod exists."""
+
+    serial: int
+    """Number of the replica, never used twice by one service."""
+    revision: str
+    node: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One pod of a model server as it is seen."""
+
+    name: str
+    uid: str
+    serial: int
+    revision: str
+    node: str | None
+    """The node that it is bound to."""
+    phase: Phase = Phase.PENDING
+    loaded: bool = False
+    """Whether its containers are ready: the model is loaded."""
+    answered: bool = False
+    """Whether it answered the probe: what its readiness gate says."""
+    ready: bool = False
+    """Whether it gets requests."""
+    deleting: bool = False
+    address: str = ""
+    """Address of the pod."""
+    message: str = ""
+    """What the kubelet, the scheduler or the last probe says."""
+    request: Mapping[str, int] = field(default_factory=dict)
+    """What the pod itself requests, in thousandths."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still run or start, and so holds its accelerators."""
+        return self.phase not in {Phase.SUCCEEDED, Phase.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An InferenceService with all that a decision on it may look at."""
+
+    key: Key
+    uid: str
+    created_at: datetime
+    request: str | Refusal | None
+    """Name of the revision that its spec asks for; None while the job that it follows has released nothing."""
+    replicas: int = 1
+    min_available: int = 1
+    follows: str = ""
+    """Name of the TrainPushJob whose releases it takes."""
+    deleting: bool = False
+    stable: str = ""
+    """Name of the revision that was last served by all replicas; empty before the first."""
+    is_new: bool = False
+    """Whether no status stands there: it was never looked at, or its status was lost."""
+    places: tuple[Place, ...] = ()
+    """What its status says, by serial."""
+    revisions: tuple[Revision, ...] = ()
+    """By number."""
+    pods: tuple[Replica, ...] = ()
+    """By serial."""
+    has_endpoint: bool = False
+    """Whether its Service is there."""
+    budget: int | None = None
+    """What its PodDisruptionBudget keeps available; None where there is none."""
+    trouble: str = ""
+    """What the API server said when it last refused a child; empty once one went through."""

@@ -1,0 +1,1 @@
+"""What other servers than the API server say."""

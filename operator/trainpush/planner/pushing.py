@@ -1,0 +1,79 @@
+"""How the model of a trained job gets to its InferenceService: exported, recorded as a release, rolled out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from trainpush.model.plan import JobAct, MakeExport, Pushing
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Revision, Service
+from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push
+
+
+def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tuple[JobAct, ...]]:
+    """What stands in status about the push of `job`, and what is to be done for it; None where it pushes nothing."""
+    if job.push is None:
+        return None, ()
+    if job.recorded.outcome is not Outcome.COMPLETE:
+        return Pushing(Reason.IN_PROGRESS, "training is not over"), ()
+    export = next((export for export in job.exports if export.name == job.push.export), None)
+    target = services.get(Key(job.key.namespace, job.push.target))
+    digest = job.push.digest or (export.digest if export else "") or _released(job, target)
+    if not digest:
+        return _exporting(job.push, export), () if export else (MakeExport(),)
+    return _releasing(job, job.push, digest, target), ()
+
+
+def _released(job: Job, target: Service | None) -> str:
+    """The digest of this job's latest release, in case its status was lost."""
+    mine = [revision for revision in target.revisions if revision.job_uid == job.uid] if target else []
+    return mine[-1].digest if mine else ""
+
+
+def _exporting(push: Push, export: Export | None) -> Pushing:
+    if export is None:
+        return Pushing(Reason.EXPORTING, f"Job {push.export} is being made", export=push.export)
+    remedy = f"delete Job {export.name} to export again"
+    match export.state:
+        case ExportState.ACTIVE:
+            said = f": {export.message}" if export.message else ""
+            return Pushing(Reason.EXPORTING, f"Job {export.name} exports the model{said}", export=export.name)
+        case ExportState.FAILED:
+            message = f"Job {export.name} failed: {export.message or 'its pods left no word'}; {remedy}"
+        case ExportState.SUCCEEDED:
+            message = f"Job {export.name} succeeded, but its pod is gone and with it the model's digest; {remedy}"
+    return Pushing(Reason.EXPORT_FAILED, message, has_failed=True, export=export.name)
+
+
+def _releasing(job: Job, push: Push, digest: str, target: Service | None) -> Pushing:
+    name = push.target
+    uri = f"{push.uri}/{digest.replace(':', '-')}"
+    message = f"InferenceService {name} takes {digest}"
+    found = Pushing(Reason.RELEASING, message, export=push.export, digest=digest, uri=uri)
+    if target is None or target.deleting:
+        message = f"spec.push.target: make InferenceService {name} in namespace {job.key.namespace}, or name another"
+        return replace(found, reason=Reason.TARGET_NOT_FOUND, message=message, has_failed=True)
+    if target.follows != job.key.name:
+        message = (
+            f"InferenceService {name} does not take releases of this job: "
+            f"set its spec.model.from.trainPushJob to {job.key.name}"
+        )
+        return replace(found, reason=Reason.TARGET_DOES_NOT_CONSENT, message=message, has_failed=True)
+    release = _release(target, digest)
+    return _rolling(found, release, target) if release else found
+
+
+def _release(target: Service, digest: str) -> Revision | None:
+    """The newest revision that serves this content."""
+    return next((revision for revision in reversed(target.revisions) if revision.digest == digest), None)
+
+
+def _rolling(found: Pushing, release: Revision, target: Service) -> Pushing:
+    stable = next((revision for revision in target.revisions if revision.name == target.stable), None)
+    if stable is None or stable.number < release.number:
+        message = f"InferenceService {target.key.name} rolls to revision {release.name}"
+        return replace(found, message=message, revision=release.name)
+    if stable.digest == found.digest:
+        message = f"InferenceService {target.key.name} serves it as revision {stable.name}"
+        return replace(found, reason=Reason.PUSHED, message=message, is_over=True, revision=stable.name)
+    message = f"revision {release.name} was followed by {stable.name}"
+    return replace(found, reason=Reason.SUPERSEDED, message=message, is_over=True, revision=release.name)

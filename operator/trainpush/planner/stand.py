@@ -1,0 +1,40 @@
+"""The replicas of one service while a cycle decides on them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from trainpush.model.plan import Verdict
+from trainpush.model.serving import Place, Replica, Revision, Service
+
+
+@dataclass(slots=True)
+class Stand:
+    """The replicas of a service while a cycle decides on them."""
+
+    service: Service
+    revisions: Mapping[str, Revision]
+    wanted: Revision | None
+    good: list[Place] = field(default_factory=list)
+    """Of the wanted revision, on nodes that will do."""
+    old: list[Place] = field(default_factory=list)
+    """To be replaced."""
+    waiting: Verdict | None = None
+    """Why a replica found no place."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All replicas that should be there, by serial."""
+        return tuple(sorted([*self.good, *self.old]))
+
+    def is_ready(self, place: Place) -> bool:
+        """Whether the replica gets requests."""
+        pod = self.pod(place)
+        return pod is not None and pod.ready and not pod.deleting
+
+    def ready(self, places: Iterable[Place]) -> int:
+        """How many of `places` get requests."""
+        return sum(map(self.is_ready, places))
+
+    def pod(self, place: Place) -> Replica | None:
+        """The pod of a place."""
+        return next((pod for pod in self.service.pods if pod.serial == place.serial), None)

@@ -1,0 +1,202 @@
+"""The Job that makes a model directory of what a training left.
+
+Its pods have four containers, all of one image: `stage` makes a folder, `export` writes the model into it, `publish`
+gives it its final name; `clean` runs beside them and removes what is left of the folder in the end.
+"""
+
+import hashlib
+import json
+from typing import Final
+
+from trainpush.api import names
+from trainpush.api.push import Export
+from trainpush.api.text import claim_and_path
+from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.render import scripts
+from trainpush.render.environment import CHECKPOINTS
+from trainpush.render.pods import (
+    NO_ACCELERATOR,
+    Manifest,
+    confined,
+    container_security,
+    on_nodes,
+    owner,
+    plain,
+    pod_security,
+)
+from trainpush.render.volumes import Volumes
+
+TRIES: Final = 3
+"""How often an export is tried; evictions do not count."""
+_HASH_DIGITS: Final = 8
+_LITTLE: Final = {"cpu": "100m", "memory": "64Mi"}
+_VOLUME: Final = "/trainpush/volume"
+_EXPORT: Final = "/trainpush/export"
+_STAGING: Final = ".staging"
+_MESSAGE: Final = "/dev/termination-log"
+_POD: Final = "TRAINPUSH_POD"
+
+
+def export_name(job: TrainPushJob, resolved: Resolved) -> str:
+    """Name of the Job: another one if it is told anything else."""
+    told = [job.uid, _image(job, resolved), _export(job).model_dump(by_alias=True, mode="json", exclude_defaults=True)]
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return f"{job.name}-export-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]}"
+
+
+def export(job: TrainPushJob, resolved: Resolved) -> Manifest:
+    """The Job; its pods go to nodes that trained, which see the volumes."""
+    name = export_name(job, resolved)
+    metadata = {"name": name, "namespace": job.namespace, "labels": _labels(job), "ownerReferences": [owner(job)]}
+    disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "backoffLimit": TRIES - 1,
+            "podFailurePolicy": {"rules": [disrupted]},
+            "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, resolved, name)},
+        },
+    }
+
+
+def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
+    worker = job.spec.worker
+    nodes = job.status.placement.nodes if job.status.placement else []
+    return {
+        **confined(),
+        "restartPolicy": "Never",
+        **({"affinity": on_nodes(dict.fromkeys(nodes))} if nodes else {}),
+        "tolerations": [plain(entry) for entry in resolved.tolerations],
+        "imagePullSecrets": [plain(entry) for entry in worker.image_pull_secrets],
+        "securityContext": pod_security(worker.security_context),
+        "initContainers": [_stage(job, resolved, name), _clean(job, resolved, name), _program(job, resolved, name)],
+        "containers": [_publish(job, resolved, name)],
+        "volumes": _volumes(job).manifests(),
+    }
+
+
+def _stage(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
+    """Makes the folder for the model, as the user who will write into it."""
+    variables = {"TRAINPUSH_STAGING": _staging(job, name)}
+    return _script("stage", scripts.STAGE, variables, job, resolved)
+
+
+def _clean(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
+    """A sidecar: it is told to end when the other steps have ended, well or not."""
+    variables = {"TRAINPUSH_STAGING": _staging(job, name)}
+    sidecar = {"restartPolicy": "Always", "resources": {"requests": _LITTLE, "limits": _LITTLE}}
+    return _script("clean", scripts.CLEAN, variables, job, resolved) | sidecar
+
+
+def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
+    """What the user gave, or a copy; it sees nothing of the models' volume but its own folder."""
+    told, worker = _export(job), job.spec.worker
+    step = _container("export", job, resolved)
+    own = {"command": told.command, "args": told.args} if told.is_own else {"command": ["/bin/sh", "-ec", scripts.COPY]}
+    # A folder that belongs to the workers' image need not be in another one.
+    folder = worker.working_dir if told.image is None else None
+    variables = {"TRAINPUSH_JOB": job.name, "TRAINPUSH_EXPORT_DIR": _EXPORT}
+    if _checkpoints(job):
+        variables["TRAINPUSH_CHECKPOINT_DIR"] = CHECKPOINTS
+    users = {entry.name: plain(entry) for entry in (*worker.env, *told.env)}
+    return (
+        step
+        | {key: value for key, value in own.items() if value}
+        | ({"workingDir": folder} if folder else {})
+        | {
+            "env": [*_env(variables), *users.values()],
+            "envFrom": [plain(entry) for entry in worker.env_from],
+            "volumeMounts": _program_mounts(job, name),
+        }
+    )
+
+
+def _publish(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
+    """Gives the folder its name, and says it."""
+    variables = {
+        "TRAINPUSH_STAGING": _staging(job, name),
+        "TRAINPUSH_MODELS": _models(job),
+        "TRAINPUSH_MESSAGE": _MESSAGE,
+    }
+    return _script("publish", scripts.PUBLISH, variables, job, resolved)
+
+
+def _script(name: str, script: str, variables: dict[str, str], job: TrainPushJob, resolved: Resolved) -> Manifest:
+    """A step of ours: it sees the whole volume of the models."""
+    return _container(name, job, resolved) | {
+        "command": ["/bin/sh", "-ec", script],
+        "env": _env(variables),
+        "volumeMounts": [_volumes(job).root(_export(job).uri, _VOLUME)],
+    }
+
+
+def _container(name: str, job: TrainPushJob, resolved: Resolved) -> Manifest:
+    """What the steps have in common; each of them may use what the export needs."""
+    worker = job.spec.worker
+    container: Manifest = {
+        "name": name,
+        "image": _image(job, resolved),
+        "resources": plain(_export(job).resources),
+        "terminationMessagePath": _MESSAGE,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": container_security(
+            bool(worker.security_context and worker.security_context.read_only_root_filesystem)
+        ),
+    }
+    return container | ({"imagePullPolicy": worker.image_pull_policy} if worker.image_pull_policy else {})
+
+
+def _env(variables: dict[str, str]) -> list[Manifest]:
+    pod = {"name": _POD, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    return [pod, *({"name": name, "value": value} for name, value in variables.items()), NO_ACCELERATOR]
+
+
+def _export(job: TrainPushJob) -> Export:
+    assert job.spec.push is not None  # noqa: S101 - nobody else has anything to export
+    return job.spec.push.export
+
+
+def _image(job: TrainPushJob, resolved: Resolved) -> str:
+    return _export(job).image or resolved.image
+
+
+def _checkpoints(job: TrainPushJob) -> str | None:
+    """URI of the checkpoints."""
+    return job.spec.checkpoint.uri if job.spec.checkpoint else None
+
+
+def _models(job: TrainPushJob) -> str:
+    """Folder of all models, as the containers see it."""
+    return f"{_VOLUME}/{claim_and_path(_export(job).uri)[1]}".rstrip("/")
+
+
+def _staging(job: TrainPushJob, name: str) -> str:
+    """Folder of this export, beside the models: a rename must not leave the file system."""
+    return f"{_models(job)}/{_STAGING}/{name}"
+
+
+def _volumes(job: TrainPushJob) -> Volumes:
+    return Volumes(job.spec.worker, {"trainpush-models": _export(job).uri, "trainpush-checkpoints": _checkpoints(job)})
+
+
+def _program_mounts(job: TrainPushJob, name: str) -> list[Manifest]:
+    """The user's own volumes, to read only; of the models' one nothing but the folder to write to."""
+    volumes, checkpoints = _volumes(job), _checkpoints(job)
+    inside = _staging(job, name).removeprefix(f"{_VOLUME}/")
+    return [
+        *volumes.mounts(only_read=True),
+        *([volumes.mount(checkpoints, CHECKPOINTS, readOnly=True)] if checkpoints else []),
+        volumes.root(_export(job).uri, _EXPORT) | {"subPathExpr": f"{inside}/$({_POD})"},
+    ]
+
+
+def _labels(job: TrainPushJob) -> dict[str, str]:
+    return {
+        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
+        names.LABEL_APP: "trainpush-job",
+        names.LABEL_COMPONENT: "export",
+        names.LABEL_INSTANCE: job.name,
+        names.LABEL_PUSH_OF: job.uid,
+    }

@@ -1,0 +1,72 @@
+"""What all pods of trainpush have in common: who owns them, where they may go, and what they may not do."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from trainpush.api import names
+from trainpush.api.base import ApiModel, Resource
+from trainpush.api.pod import SecurityContext
+
+Manifest = dict[str, Any]
+
+PRIORITY_CLASS: Final = "trainpush"
+"""Priority class of every pod; it never preempts, since kube-scheduler knows nothing of checkpoints."""
+SHARED_MEMORY: Final = "trainpush-shared-memory"
+"""Name of the volume for /dev/shm."""
+NO_ACCELERATOR: Final = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
+"""Variable of a container that gets no accelerator: many images say `all`, and would see those of others."""
+
+
+def confined() -> Manifest:
+    """What the spec of every pod begins with: it reaches neither the API server nor anything by surprise."""
+    return {"priorityClassName": PRIORITY_CLASS, "automountServiceAccountToken": False, "enableServiceLinks": False}
+
+
+def owner(resource: Resource) -> Manifest:
+    """The reference by which a child of `resource` goes with it."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": type(resource).__name__,
+        "name": resource.name,
+        "uid": resource.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def on_nodes(nodes: Iterable[str]) -> Manifest:
+    """An affinity for these nodes and no others."""
+    # The API takes one name in each term, and any one of the terms will do.
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+
+
+def pod_security(wanted: SecurityContext | None) -> Manifest:
+    """The security context of a pod: as whom it runs, if that was asked for."""
+    asked = plain(wanted) if wanted else {}
+    kept: Manifest = {key: asked[key] for key in ("runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup") if key in asked}
+    return {**kept, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def container_security(read_only: bool) -> Manifest:
+    """The security context of a container, whose own files it may write unless `read_only`."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": read_only,
+    }
+
+
+def memory_volume(size: str | int) -> Manifest:
+    """The volume for /dev/shm."""
+    return {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+
+
+def memory_mount() -> Manifest:
+    """Where it appears."""
+    return {"name": SHARED_MEMORY, "mountPath": "/dev/shm"}  # noqa: S108 - the pod's own
+
+
+def plain(model: ApiModel) -> Manifest:
+    """A part of a spec as the API server takes it."""
+    return model.model_dump(by_alias=True, exclude_none=True, mode="json")

@@ -1,0 +1,119 @@
+"""The decision on an InferenceService as its status."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from trainpush.api.conditions import ServiceCondition
+from trainpush.api.names import REVISIONS_MAX
+from trainpush.model.plan import Claim, Served, ServiceDecision
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place
+from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, stamped, timestamp, verdict_status
+
+_FAILURES: Final = {Reason.MODEL_LOAD_FAILED, Reason.PROBE_FAILED}
+
+
+def service_status(
+    decision: ServiceDecision, selector: str, url: str, generation: int, old: Mapping[str, Any], now: datetime
+) -> Status:
+    """The whole status of an InferenceService; `old` gives unchanged conditions their times."""
+    status: Status = {
+        "observedGeneration": generation,
+        "phase": _phase(decision),
+        "conditions": stamped(_claims(decision), generation, old, now),
+        "replicas": decision.replicas,
+        "readyReplicas": decision.ready,
+        "selector": selector,
+        "url": url,
+        "revisions": [_revision(served) for served in decision.revisions[-REVISIONS_MAX:]],
+        "placements": [_place(place) for place in decision.places],
+        "verdict": verdict_status(decision.verdict),
+    }
+    if decision.stable:
+        status["stable"] = decision.stable
+    if decision.wanted:
+        status["wanted"] = decision.wanted
+    if failure := _failure(decision) or old.get("lastFailure"):
+        status["lastFailure"] = failure
+    return status
+
+
+def _phase(decision: ServiceDecision) -> str:
+    """A summary for people."""
+    if decision.refusal:
+        return "Refused"
+    if not decision.wanted:
+        return "Waiting"
+    if decision.progressing.reason == Reason.ROLLED_OUT:
+        return "Serving" if decision.places else "Stopped"
+    return "Rolling" if decision.ready else "Starting"
+
+
+def _claims(decision: ServiceDecision) -> list[Statement]:
+    return [
+        _ready(decision),
+        _accepted(decision),
+        _stated(ServiceCondition.PLACED, decision.placed),
+        _stated(ServiceCondition.MODEL_LOADED, decision.loaded),
+        _stated(ServiceCondition.AVAILABLE, decision.available),
+        _stated(ServiceCondition.PROGRESSING, decision.progressing),
+        *_passing_claims(decision),
+    ]
+
+
+def _accepted(decision: ServiceDecision) -> Statement:
+    refusal, verdict = decision.refusal, decision.verdict
+    if refusal:
+        return (ServiceCondition.ACCEPTED, False, refusal.reason, refusal.message)
+    if verdict.reason == Reason.WAITING_FOR_MODEL:
+        return (ServiceCondition.ACCEPTED, False, verdict.reason, verdict.message)
+    return (ServiceCondition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it")
+
+
+def _ready(decision: ServiceDecision) -> Statement:
+    verdict = decision.verdict
+    if decision.refusal or not decision.available.holds or verdict.reason == Reason.APPLY_FAILED:
+        return (ServiceCondition.READY, False, verdict.reason, verdict.message)
+    return _stated(ServiceCondition.READY, decision.available)
+
+
+def _passing_claims(decision: ServiceDecision) -> Iterable[Statement]:
+    """The conditions that are there only while true."""
+    if refusal := decision.refusal:
+        yield (ServiceCondition.STALLED, True, refusal.reason, refusal.message)
+    elif decision.wanted and decision.progressing.reason != Reason.ROLLED_OUT:
+        progressing = decision.progressing
+        yield (ServiceCondition.RECONCILING, True, progressing.reason, progressing.message)
+
+
+def _stated(condition: ServiceCondition, claim: Claim) -> Statement:
+    return (condition, claim.holds, claim.reason, claim.message)
+
+
+def _failure(decision: ServiceDecision) -> Status | None:
+    """What keeps a replica of the wanted revision from serving, if something does."""
+    for claim in (decision.loaded, decision.progressing):
+        if claim.reason in _FAILURES:
+            return {"reason": claim.reason, "message": claim.message[:MESSAGE_MAX]}
+    return None
+
+
+def _revision(served: Served) -> Status:
+    digest = {"digest": served.digest} if served.digest else {}
+    return {
+        "name": served.name,
+        "number": served.number,
+        **digest,
+        "replicas": served.replicas,
+        "ready": served.ready,
+    }
+
+
+def _place(place: Place) -> Status:
+    return {
+        "serial": place.serial,
+        "revision": place.revision,
+        "node": place.node,
+        "since": timestamp(place.since),
+    }

@@ -1,0 +1,112 @@
+"""From a trained job to what its service serves."""
+
+from dataclasses import replace
+
+from support.build import NOW, a_cluster, a_pool, a_worker, placed_job, three_racks
+from support.serving_world import REPLICA, a_service
+from trainpush.model.plan import Decision, MakeExport, Pushing
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Revision, Service
+from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Phase, Push, Recorded
+from trainpush.planner.plan import plan
+
+DIGEST = "sha256:aa"
+PUSH = Push(target="svc", export="job-export-1", uri="pvc://models/digits")
+DONE = replace(placed_job("r1-n0", "r1-n1", outcome=Outcome.COMPLETE), push=PUSH)
+EXPORTED = replace(DONE, push=replace(PUSH, digest=DIGEST))
+FOLLOWER = a_service(None, key=Key("default", "svc"), follows="job")
+
+
+def decide(job: Job, service: Service | None = FOLLOWER) -> Decision:
+    """The plan's decision on the job."""
+    snapshot = replace(a_cluster(job, pool=a_pool(*three_racks(2))), services=(service,) if service else ())
+    return plan(snapshot, NOW).decisions[0]
+
+
+def pushing(job: Job, service: Service | None = FOLLOWER) -> Pushing:
+    """What is said of its push."""
+    said = decide(job, service).push
+    assert said is not None
+    return said
+
+
+def exports(state: ExportState, **fields: str) -> tuple[Export, ...]:
+    """The Job that exports."""
+    return (Export("job-export-1", state, **fields),)
+
+
+def release(number: int, digest: str = DIGEST) -> Revision:
+    """A revision of the service."""
+    return Revision(f"svc-{number}", f"uid-{number}", number, REPLICA, digest, "uid-job")
+
+
+def test_a_job_without_push_says_nothing() -> None:
+    """No condition, no act."""
+    assert decide(replace(DONE, push=None)).push is None
+
+
+def test_nothing_is_exported_before_training_is_complete_in_status() -> None:
+    """A job that has just succeeded is first written down."""
+    workers = tuple(a_worker(rank, Phase.SUCCEEDED) for rank in (0, 1))
+    decision = decide(replace(placed_job("r1-n0", "r1-n1"), push=PUSH, workers=workers))
+    assert decision.outcome is Outcome.COMPLETE
+    assert MakeExport() not in decision.acts
+
+
+def test_a_complete_job_is_exported_once() -> None:
+    """The Job is made, and not again while it is there."""
+    assert MakeExport() in decide(DONE).acts
+    running = replace(DONE, exports=exports(ExportState.ACTIVE))
+    assert MakeExport() not in decide(running).acts
+    assert pushing(running).reason == Reason.EXPORTING
+
+
+def test_a_failed_export_says_why_and_what_to_do() -> None:
+    """The pod's own words, and the remedy."""
+    said = pushing(replace(DONE, exports=exports(ExportState.FAILED, message="exit code 1 (Error): disk is full")))
+    assert (said.reason, said.has_failed) == (Reason.EXPORT_FAILED, True)
+    assert "disk is full" in said.message
+    assert "delete Job job-export-1" in said.message
+
+
+def test_a_target_that_is_not_there_or_does_not_consent_is_named() -> None:
+    """The model waits, exported."""
+    missing = pushing(EXPORTED, None)
+    assert (missing.reason, missing.digest) == (Reason.TARGET_NOT_FOUND, DIGEST)
+    unwilling = pushing(EXPORTED, replace(FOLLOWER, follows="another"))
+    assert unwilling.reason == Reason.TARGET_DOES_NOT_CONSENT
+    assert "spec.model.from.trainPushJob to job" in unwilling.message
+
+
+def test_it_is_pushed_when_the_target_serves_it() -> None:
+    """Not when the release is merely recorded."""
+    rolling = replace(FOLLOWER, revisions=(release(1, "sha256:old"), release(2)), stable="svc-1")
+    assert pushing(EXPORTED, rolling).reason == Reason.RELEASING
+    served = pushing(EXPORTED, replace(rolling, stable="svc-2"))
+    assert (served.reason, served.is_over, served.revision) == (Reason.PUSHED, True, "svc-2")
+    later = replace(rolling, revisions=(*rolling.revisions, release(3, "sha256:new")), stable="svc-3")
+    assert pushing(EXPORTED, later).reason == Reason.SUPERSEDED
+
+
+def test_a_lost_status_is_read_back_from_export_or_release() -> None:
+    """Nothing is exported twice."""
+    kept = replace(DONE, exports=exports(ExportState.SUCCEEDED, digest=DIGEST))
+    assert pushing(kept).digest == DIGEST
+    recorded = replace(FOLLOWER, revisions=(release(1),), stable="svc-1")
+    decision = decide(DONE, recorded)
+    assert decision.push is not None
+    assert (decision.push.reason, decision.push.digest) == (Reason.PUSHED, DIGEST)
+    assert MakeExport() not in decision.acts
+
+
+def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
+    """A job that had ended is not trained again; one that lost pods gets a higher attempt."""
+    lost = replace(DONE, recorded=Recorded())
+    nodes = {0: "r1-n0", 1: "r1-n1"}
+    pods = tuple(a_worker(rank, Phase.SUCCEEDED, attempt=3, node=node) for rank, node in nodes.items())
+    decision = decide(replace(lost, workers=pods))
+    assert (decision.attempt, decision.outcome) == (3, Outcome.COMPLETE)
+    assert decision.placement is not None
+    assert (decision.placement.nodes, decision.placement.domain) == (("r1-n0", "r1-n1"), "b1/r1")
+    half = decide(replace(lost, workers=pods[:1]))
+    assert (half.attempt, half.outcome) == (4, None)

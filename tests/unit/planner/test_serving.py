@@ -1,0 +1,236 @@
+"""Replicas: how they come, how a revision follows another, and what never happens on the way."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.build import NOW, a_cluster, a_job, a_node, a_pool
+from support.serving_world import World, a_service
+from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
+from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Refusal
+from trainpush.planner.plan import plan
+
+TWO_NODES = a_pool(a_node("n1"), a_node("n2"))
+"""Room for four replicas of four GPUs."""
+
+
+def test_a_place_is_written_before_its_pod_is_made() -> None:
+    """First the revision, then the place, then the pod."""
+    world = World(TWO_NODES)
+    assert world.step().acts[0] == MakeRevision("svc-1", 1)
+    second = world.step()
+    assert [place.serial for place in second.places] == [1]
+    assert not any(isinstance(act, MakeReplica) for act in second.acts)
+    assert MakeReplica(second.places[0]) in world.step().acts
+
+
+def test_at_rest_there_is_nothing_to_do() -> None:
+    """A plan carried out and made again is empty."""
+    world = World(TWO_NODES, a_service(replicas=3))
+    decision = world.settle()
+    assert (decision.acts, decision.wake_at) == ((), None)
+    assert world.serving == {"svc-1": 3}
+    assert decision.available.holds
+    assert decision.progressing.reason == Reason.ROLLED_OUT
+    assert world.service.stable == "svc-1"
+
+
+def test_a_new_revision_comes_one_by_one_with_one_spare() -> None:
+    """Never fewer than asked for get requests, never more than one more is there."""
+    world = World(TWO_NODES, a_service(replicas=3))
+    world.settle()
+    world.ready.clear()
+    world.roll_to("svc-2")
+    decision = world.settle()
+    assert world.serving == {"svc-2": 3}
+    assert min(world.ready) >= 3
+    assert decision.stable == "svc-2"
+
+
+def test_a_revision_that_never_loads_changes_nothing_for_clients() -> None:
+    """The old one goes on, and status says what is wrong."""
+    world = World(TWO_NODES, a_service(replicas=2), loads=lambda revision: revision != "svc-2")
+    world.settle()
+    world.ready.clear()
+    world.roll_to("svc-2")
+    decision = world.settle()
+    assert world.serving == {"svc-1": 2}
+    assert min(world.ready) == 2
+    assert (decision.stable, decision.wanted) == ("svc-1", "svc-2")
+    assert not decision.progressing.holds
+    assert decision.progressing.reason == Reason.MODEL_LOAD_FAILED
+    assert "svc-1 keeps serving" in decision.progressing.message
+
+
+def test_what_follows_a_broken_revision_takes_its_place() -> None:
+    """Its replica goes at once."""
+    world = World(TWO_NODES, a_service(replicas=2), loads=lambda revision: revision != "svc-2")
+    world.settle()
+    world.roll_to("svc-2")
+    world.settle()
+    world.roll_to("svc-3")
+    world.settle()
+    assert world.serving == {"svc-3": 2}
+    assert {pod.revision for pod in world.service.pods} == {"svc-3"}
+
+
+def test_a_broken_first_revision_can_be_mended() -> None:
+    """Also where there is no spare accelerator for a second replica."""
+    world = World(a_pool(a_node("n1", gpus=4)), loads=lambda revision: revision != "svc-1")
+    world.settle()
+    world.roll_to("svc-2")
+    world.settle()
+    assert world.serving == {"svc-2": 1}
+
+
+def test_without_a_spare_accelerator_a_replica_is_replaced_in_place() -> None:
+    """As long as minAvailable others serve."""
+    world = World(a_pool(a_node("n1")), a_service(replicas=2, min_available=1))
+    world.settle()
+    world.ready.clear()
+    world.roll_to("svc-2")
+    world.settle()
+    assert world.serving == {"svc-2": 2}
+    assert min(world.ready) == 1
+
+
+def test_without_a_spare_accelerator_and_nothing_to_give_it_waits() -> None:
+    """And says what could be done."""
+    world = World(a_pool(a_node("n1", gpus=4)), a_service(min_available=1))
+    world.settle()
+    world.roll_to("svc-2")
+    decision = world.settle()
+    assert world.serving == {"svc-1": 1}
+    assert decision.progressing.reason == Reason.WAITING_FOR_CAPACITY
+    assert "lower spec.minAvailable" in decision.progressing.message
+
+
+def test_a_cordoned_node_is_left_without_a_gap() -> None:
+    """The replacement comes first."""
+    world = World(TWO_NODES, a_service(replicas=1))
+    world.settle()
+    node = world.service.places[0].node
+    world.pool = a_pool(*(a_node(name, cordoned=name == node) for name in ("n1", "n2")))
+    world.ready.clear()
+    world.settle()
+    assert [place.node for place in world.service.places] == [{"n1": "n2", "n2": "n1"}[node]]
+    assert min(world.ready) >= 1
+
+
+def test_a_lost_stable_replica_comes_back_while_the_new_revision_is_broken() -> None:
+    """What served before keeps serving."""
+    world = World(TWO_NODES, loads=lambda revision: revision != "svc-2")
+    world.settle()
+    world.roll_to("svc-2")
+    world.settle()
+    stable = next(pod for pod in world.service.pods if pod.revision == "svc-1")
+    world.service = replace(world.service, pods=tuple(p for p in world.service.pods if p != stable), places=tuple(
+        place for place in world.service.places if place.serial != stable.serial))  # fmt: skip
+    world.settle()
+    assert world.serving == {"svc-1": 1}
+
+
+def test_scaling_down_keeps_those_that_serve() -> None:
+    """And removes the youngest."""
+    world = World(TWO_NODES, a_service(replicas=3))
+    world.settle()
+    world.service = replace(world.service, replicas=1)
+    world.settle()
+    assert [place.serial for place in world.service.places] == [1]
+    world.service = replace(world.service, replicas=0)
+    world.settle()
+    assert world.service.pods == ()
+
+
+def test_a_lost_status_is_read_back_from_the_pods() -> None:
+    """No pod is made or removed for it, and the stable revision stands in an annotation."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    before = {(place.serial, place.node) for place in world.service.places}
+    world.service = replace(world.service, places=(), is_new=True)
+    decision = world.step()
+    assert {(place.serial, place.node) for place in decision.places} == before
+    assert not any(isinstance(act, MakeReplica | RemoveReplica | MarkStable) for act in decision.acts)
+
+
+def test_an_unreadable_spec_touches_nothing_that_serves() -> None:
+    """It is only told."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    world.service = replace(world.service, request=Refusal(Reason.INVALID_SPEC, "spec.model: no"))
+    decision = world.settle()
+    assert world.serving == {"svc-1": 2}
+    assert decision.refusal == Refusal(Reason.INVALID_SPEC, "spec.model: no")
+
+
+def test_a_service_without_a_release_waits_for_its_job() -> None:
+    """And names it."""
+    decision = World(TWO_NODES, a_service(None, follows="digits")).step()
+    assert decision.verdict.reason == Reason.WAITING_FOR_MODEL
+    assert "digits" in decision.verdict.message
+    assert decision.places == ()
+
+
+def test_old_revisions_are_forgotten_beyond_the_history() -> None:
+    """Ten are kept beside the one that serves."""
+    world = World(TWO_NODES)
+    for number in range(1, 15):
+        world.roll_to(f"svc-{number}")
+        world.settle()
+    assert [revision.number for revision in world.service.revisions] == list(range(4, 15))
+
+
+def test_going_back_gives_the_old_revision_a_new_number() -> None:
+    """Nothing is recorded twice."""
+    world = World(TWO_NODES)
+    for name in ("svc-1", "svc-2", "svc-1"):
+        world.roll_to(name)
+        world.settle()
+    assert [(r.name, r.number) for r in world.service.revisions] == [("svc-2", 2), ("svc-1", 3)]
+    assert world.serving == {"svc-1": 1}
+
+
+def test_jobs_and_replicas_share_one_ledger() -> None:
+    """The older one has the accelerators."""
+    service = World(a_pool(a_node("n1")), a_service(replicas=2)).service
+    job = a_job(age=10)
+    snapshot = replace(a_cluster(job, pool=a_pool(a_node("n1"))), services=(service,))
+    assert isinstance(snapshot, Snapshot)
+    decided = plan(snapshot, NOW)
+    assert decided.decisions[0].placement is None
+    world = World(a_pool(a_node("n1")), a_service(replicas=2))
+    world.settle()
+    both = replace(a_cluster(a_job(gang=None, age=-10), pool=world.pool), services=(world.service,))
+    assert plan(both, NOW).decisions[0].verdict.reason in {Reason.EXCEEDS_POOL, Reason.WAITING_FOR_CAPACITY}
+    assert plan(both, NOW).pools[0].used == 8
+
+
+@given(
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.sets(st.sampled_from(["svc-2", "svc-3"])),
+    st.lists(st.integers(0, 6), min_size=2, max_size=2),
+)
+def test_no_roll_ever_serves_with_fewer_than_it_may(
+    replicas: int, min_available: int, nodes: int, broken: set[str], pauses: list[int]
+) -> None:
+    """Whatever loads, whatever the room, whenever the next revision comes."""
+    pool = a_pool(*(a_node(f"n{i}") for i in range(nodes)))
+    service = a_service(replicas=replicas, min_available=min_available)
+    world = World(pool, service, loads=lambda revision: revision not in broken)
+    world.settle(200)
+    world.ready.clear()
+    placed = min(replicas, 2 * nodes)
+    for name, pause in zip(("svc-2", "svc-3"), pauses, strict=True):
+        world.roll_to(name)
+        for _ in range(pause):
+            world.step()
+    world.settle(200)
+    assert min(world.ready) >= min(min_available, placed)
+    assert len(world.service.pods) <= min(replicas + 1, 2 * nodes)
+    if "svc-3" not in broken and (min_available < placed or placed < 2 * nodes):
+        assert world.serving == {"svc-3": placed}
