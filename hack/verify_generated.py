@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from generate import generated_files
+from generate.chart import chart_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,7 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write what has drifted instead of complaining")
     is_writing = parser.parse_args().write
-    wanted = generated_files()
+    wanted = generated_files() | chart_files()
     drifted = sorted(path for path in wanted.keys() | _neighbours(wanted) if _stored(path) != wanted.get(path))
     for path in drifted:
         if is_writing:

@@ -1,1 +1,1 @@
-"""From a bare machine to a trained model: what `make demo` runs."""
+"""From a bare machine to the answers of a trained model: what `make demo` runs."""
