@@ -1,29 +1,44 @@
 """A cluster with two real nodes, on which containers run."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from support import operator_process
 from support.digits import DigitsBed
+from support.given_cluster import refuse_given
+from support.installed_operator import InstalledOperator
+from support.operator_process import ACCOUNT, NAMESPACE
 from testbed import Bed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_bed(required: Callable[[Callable[[], None]], None]) -> None:
+    required(lambda: refuse_given("these tests need nodes with the training image, pretended GPUs and a shared folder"))
 
 
 @pytest.fixture(scope="session")
 def real(required: Callable[[Callable[[], None]], None]) -> Iterator[DigitsBed]:
-    """The bed with nodes, image, CRDs, roles and the pool `real`; no operator yet."""
+    """The bed with nodes, images, the chart installed, and the pool `real`; no operator runs yet."""
     bed = Bed("test-e2e")
     try:
         required(lambda: bed.up(real_nodes=2))
-        required(lambda: bed.load_image("training"))
-        yield DigitsBed(bed, operator_process.install(bed))
+        for image in ("training", "triton", "proxy", "operator"):
+            required(partial(bed.load_image, image))
+        InstalledOperator(bed).install()
+        yield DigitsBed(bed, bed.kubeconfig_for(NAMESPACE, ACCOUNT))
     finally:
         bed.down()
 
 
+@pytest.fixture(scope="session")
+def installed(real: DigitsBed) -> InstalledOperator:
+    """The operator in the cluster, which runs when it is told to."""
+    return InstalledOperator(real.bed)
+
+
 @pytest.fixture
-def operator(real: DigitsBed, tmp_path: Path) -> Iterator[operator_process.OperatorProcess]:
+def operator(installed: InstalledOperator) -> Iterator[InstalledOperator]:
     """An operator that nobody disturbs."""
-    with operator_process.running(real.kubeconfig, tmp_path / "operator.log") as running:
-        yield running
+    with installed.running():
+        yield installed

@@ -6,11 +6,11 @@ import pytest
 
 from support.digits import DigitsBed
 from support.figures import Figures
-from support.operator_process import OperatorProcess
+from support.installed_operator import InstalledOperator
 
 
 @pytest.mark.story
-def test_story_digits(real: DigitsBed, operator: OperatorProcess, figures: Figures) -> None:
+def test_story_digits(real: DigitsBed, operator: InstalledOperator, figures: Figures) -> None:
     """FSDP over 2 workers x 2 processes learns the handwritten digits."""
     digits = real.namespace("digits")
     started = time.monotonic()
@@ -27,26 +27,23 @@ def test_story_digits(real: DigitsBed, operator: OperatorProcess, figures: Figur
     assert accuracy >= 0.95
 
 
-def test_a_suspended_job_resumes_from_its_last_checkpoint(real: DigitsBed, operator: OperatorProcess) -> None:
+def test_a_suspended_job_resumes_from_its_last_checkpoint(real: DigitsBed, operator: InstalledOperator) -> None:
     """SIGTERM, a checkpoint within the grace period, a new attempt that goes on from exactly there."""
     digits = real.namespace("resume")
     job = digits.manifest("--steps=120", "--step-delay=0.1")
     digits.apply(job)
     digits.until_true("Running")
     digits.until(lambda: bool(digits.checkpoints()), "a first checkpoint")
-    job["spec"]["suspend"] = True
-    digits.apply(job)
-    digits.until(lambda: not [c for c in digits.children() if c["kind"] == "Pod"], "every pod gone", seconds=60)
+    digits.suspend(job)
     saved = max(step for _, step in digits.checkpoints())
-    job["spec"]["suspend"] = False
-    digits.apply(job)
+    digits.apply({**job, "spec": {**job["spec"], "suspend": False}})
     digits.until_true("TrainingComplete", seconds=300)
     said = digits.logs("digits-worker-0-a2")
     assert f"step-{saved}" in said
     assert digits.job()["status"]["restarts"] == {"failures": 0, "infrastructure": 0}
 
 
-def test_ddp_trains_too(real: DigitsBed, operator: OperatorProcess) -> None:
+def test_ddp_trains_too(real: DigitsBed, operator: InstalledOperator) -> None:
     """The other strategy, on one node."""
     digits = real.namespace("ddp")
     job = digits.manifest("--steps=40")
@@ -56,7 +53,7 @@ def test_ddp_trains_too(real: DigitsBed, operator: OperatorProcess) -> None:
     assert "2 processes, DDP" in digits.logs("digits-worker-0-a1")
 
 
-def test_a_worker_that_always_fails_ends_the_job(real: DigitsBed, operator: OperatorProcess) -> None:
+def test_a_worker_that_always_fails_ends_the_job(real: DigitsBed, operator: InstalledOperator) -> None:
     """With what its program said last."""
     digits = real.namespace("failing")
     job = digits.manifest()

@@ -1,0 +1,84 @@
+"""The operator may die after any write of a push, and any status may be lost."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from support import operator_process
+from support.digits import DigitsBed, Object, normalised
+from support.figures import Figures
+from support.killed_operator import PUSHING
+from support.kills import difference, killed_again_and_again
+from support.serving import Serving
+
+KINDS = "pods,services,jobs,controllerrevisions,configmaps,poddisruptionbudgets"
+OURS = "app.kubernetes.io/managed-by=trainpush"
+
+
+def pushed_twice(serving: Serving) -> list[Object]:
+    """Train, push, and push another release over it; everything that is there in the end."""
+    serving.digits.apply(serving.service_manifest(replicas=1))
+    serving.digits.apply(serving.job_manifest("--steps=60"))
+    serving.until_pushed()
+    serving.release(2)
+    serving.until_pushed()
+    return at_rest(serving)
+
+
+def at_rest(serving: Serving) -> list[Object]:
+    """Everything that belongs to job and service, once the roll is over."""
+    serving.until_rolled_out()
+    serving.digits.until(lambda: len(serving.pods("replica")) == 1, "one replica", seconds=120)
+    found: list[Object] = json.loads(serving.kubectl("get", KINDS, "-l", OURS, "-o", "json"))["items"]
+    text = json.dumps(normalised([serving.digits.job(), serving.service(), *found]))
+    for number, name in enumerate(releases(serving), start=1):
+        text = text.replace(name, f"digits-release-{number}")
+    for number, digest in enumerate(sorted(set(re.findall("sha256.[0-9a-f]{64}", text)), key=text.index), start=1):
+        text = text.replace(digest, f"digest-{number}")
+    text = re.sub("-export-[0-9a-f]{8}(-[a-z0-9]{5})?", "-export", text)
+    objects: list[Object] = json.loads(text)
+    return objects
+
+
+def releases(serving: Serving) -> list[str]:
+    """Names of all revisions, oldest first."""
+    found = json.loads(serving.kubectl("get", "controllerrevisions", "-o", "json"))["items"]
+    return [entry["metadata"]["name"] for entry in sorted(found, key=lambda entry: int(entry["revision"]))]
+
+
+def forget(serving: Serving) -> None:
+    """Take the status from every object of ours."""
+    for what in ("tpj/digits", "inferenceservices.training.ai/digits", "gpupool/real"):
+        serving.kubectl("patch", what, "--subresource=status", "--type=merge", "-p", '{"status": null}')
+
+
+@pytest.mark.story
+def test_story_push_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
+    """Killed after every kind of write of a push, the operator ends where an undisturbed one does."""
+    with operator_process.running(real.kubeconfig, tmp_path / "undisturbed.log"):
+        undisturbed = Serving(real.namespace("push-undisturbed"))
+        wanted = pushed_twice(undisturbed)
+        forget(undisturbed)
+        undisturbed.until_pushed()
+        remembered = at_rest(undisturbed)
+        undisturbed.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
+    disturbed = Serving(real.namespace("push-disturbed"))
+    with killed_again_and_again(real.kubeconfig, tmp_path, "pushing") as struck:
+        found = pushed_twice(disturbed)
+        disturbed.digits.until(lambda: len(list(struck.iterdir())) == len(PUSHING), "every point struck", seconds=60)
+        exports = disturbed.pods("export")
+        disturbed.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
+    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(PUSHING)}")
+    figures.add("objects compared with an undisturbed run", len(wanted))
+    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    figures.add(
+        "objects that differ after all statuses were wiped",
+        sum(a != b for a, b in zip(wanted, remembered, strict=False)),
+    )
+    figures.add("model directories after two releases", len(list(disturbed.models.glob("sha256-*"))))
+    assert difference(wanted, found) == ""
+    assert difference(wanted, remembered) == ""
+    assert len(exports) == 1
+    assert len(list(disturbed.models.iterdir())) == 2
