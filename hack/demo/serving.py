@@ -26,10 +26,9 @@ def ask(bed: Bed) -> list[Row]:
 
 def _ask_from_a_pod(bed: Bed, url: str) -> Object:
     """What examples/digits/ask.py prints; the labels stay in its pod."""
-    bed.kubectl("delete", "pod", "digits-ask", "--ignore-not-found")
+    bed.kubectl("delete", "pod", "digits-ask", "--ignore-not-found")  # of a run that was broken off
     image = (f"--image={images.reference('training')}", "--image-pull-policy=Never", "--restart=Never")
     program = ("python3", "/opt/trainpush/examples/ask.py", url)
-    bed.kubectl("run", "digits-ask", *image, "--command", "--", *program)
-    bed.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s", "pod/digits-ask")
-    answer: Object = json.loads(bed.kubectl("logs", "digits-ask"))
+    said = bed.kubectl("run", "digits-ask", *image, "--attach", "--rm", "--quiet", "--command", "--", *program)
+    answer: Object = json.loads(said)
     return answer

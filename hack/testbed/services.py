@@ -48,5 +48,8 @@ def _write_configuration(bed: Bed) -> Path:
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     }
     path = bed.folder / "kube-proxy.json"
-    path.write_text(json.dumps(settings, indent=2) + "\n")
+    text = json.dumps(settings, indent=2) + "\n"
+    # kube-proxy ends as soon as its file is written, whatever is in it.
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
     return path

@@ -1,7 +1,10 @@
 """A cluster with two real nodes, on which containers run."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,19 @@ def _own_bed(required: Callable[[Callable[[], None]], None]) -> None:
 
 
 @pytest.fixture(scope="session")
-def real(required: Callable[[Callable[[], None]], None]) -> Iterator[DigitsBed]:
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk of 32 KiB; mounted before the kubelets start, which see no mounts that come later."""
+    folder = tmp_path_factory.mktemp("disk")
+    if os.geteuid() != 0:
+        yield folder  # the bed will say that it needs root
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def real(required: Callable[[Callable[[], None]], None], small_disk: Path) -> Iterator[DigitsBed]:
     """The bed with nodes, images, the chart installed, and the pool `real`; no operator runs yet."""
     bed = Bed("test-e2e")
     try:

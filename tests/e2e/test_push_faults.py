@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,53 +104,38 @@ def test_an_export_that_fails_says_so(serving: Serving, clients: Traffic) -> Non
     assert "to export again" in message
 
 
-def test_a_full_volume_says_so_and_leaves_nothing_half(
-    real: DigitsBed, serving: Serving, clients: Traffic, full_volume: Callable[[str], Path]
-) -> None:
-    """No directory appears under its final name."""
-    folder = full_volume("full")
+def test_a_full_volume_says_so_and_leaves_nothing_half(serving: Serving, clients: Traffic, small_disk: Path) -> None:
+    """No directory appears under its final name, and the disk is free again."""
+    make_full_volume(serving, "full", small_disk)
     job = serving.quick_job(EXPORT, name="full")
     job["spec"]["push"]["export"]["uri"] = "pvc://full/models"
     serving.digits.apply(job)
     serving.digits.until(lambda: serving.pushed("full").get("reason") == "ExportFailed", "ExportFailed", 180)
     assert "No space left on device" in serving.pushed("full")["message"]
-    assert not list(folder.glob("models/sha256-*"))
+    assert [file for file in small_disk.rglob("*") if file.is_file()] == []
 
 
-@pytest.fixture
-def full_volume(serving: Serving) -> Iterator[Callable[[str], Path]]:
-    """Makes a claim of a volume that takes 32 KiB."""
-    mounted: list[Path] = []
-
-    def make(name: str) -> Path:
-        folder = serving.digits.bed.folder / "volumes" / f"{serving.namespace}-{name}"
-        folder.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder], check=True)
-        mounted.append(folder)
-        claim = {"namespace": serving.namespace, "name": name}
-        size = {"storage": "1Mi"}
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": f"{serving.namespace}-{name}"},
-            "spec": {
-                "accessModes": ["ReadWriteMany"],
-                "capacity": size,
-                "claimRef": claim,
-                "hostPath": {"path": str(folder)},
-                "storageClassName": "",
-            },
-        }
-        wanted = {"accessModes": ["ReadWriteMany"], "resources": {"requests": size}, "storageClassName": ""}
-        wanted["volumeName"] = f"{serving.namespace}-{name}"
-        serving.digits.apply(volume)
-        serving.digits.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": wanted})
-        return folder
-
-    yield make
-    serving.kubectl("delete", "tpj", "full", "--ignore-not-found", "--cascade=foreground")
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
+def make_full_volume(serving: Serving, name: str, folder: Path) -> None:
+    """A claim of a volume that takes 32 KiB."""
+    size = {"storage": "1Mi"}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{serving.namespace}-{name}"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "capacity": size,
+            "claimRef": {"namespace": serving.namespace, "name": name},
+            "hostPath": {"path": str(folder)},
+            "storageClassName": "",
+        },
+    }
+    spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": size}, "storageClassName": ""}
+    spec["volumeName"] = f"{serving.namespace}-{name}"
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": spec}
+    claim["metadata"] = {"namespace": serving.namespace, "name": name}
+    serving.digits.apply(volume)
+    serving.digits.apply(claim)
 
 
 def test_a_target_that_does_not_consent_is_left_alone(serving: Serving, clients: Traffic) -> None:

@@ -13,7 +13,7 @@ from trainpush.api.env import Env
 from trainpush.api.pod import PullPolicy, PullSecrets
 from trainpush.api.quantity import Quantity, ShortDuration, lasts
 from trainpush.api.text import Digest, Image, ModelUri, Name, matches, short_name
-from trainpush.api.verdict import Cause, VerdictStatus
+from trainpush.api.verdict import VerdictStatus
 
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _OWN_OPTIONS = (
@@ -231,8 +231,6 @@ class ServiceStatus(Status):
     """Where the replicas are: from the decision on, before their pods exist."""
     verdict: VerdictStatus | None = None
     """Why the service is where it is."""
-    last_failure: Cause | None = None
-    """What last kept a replica from serving."""
 
 
 class InferenceService(Resource):

@@ -1,5 +1,6 @@
 """Nodes and pods as read, reduced to the records that decisions look at."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ _CLUSTER_REASONS: Final = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", 
 """Reasons of failed pods that the kubelet or the node controller caused."""
 _ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf")
 """Beginnings of reasons by which a kubelet turns away a pod that it cannot run after all."""
+_ERROR_LINE: Final = re.compile(r"^E\d{4} [^\]]*\] *(.+)$", re.MULTILINE)
 _REPORT_MAX: Final = 4096
 """Longest termination message, in bytes, as Kubernetes bounds it."""
 _UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
@@ -182,7 +184,9 @@ def _trouble(pod: PodObject) -> str:
 
 
 def _how(ended: Terminated) -> str:
-    said = " ".join(ended.message.split())[-200:]
+    """How a container ended: its first error, where it logs them as Google's libraries do, else its last words."""
+    error = _ERROR_LINE.search(ended.message)
+    said = error[1][:300] if error else " ".join(ended.message.split())[-200:]
     return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
 
 
@@ -192,7 +196,7 @@ def _exporter(pod: PodObject) -> Exporter:
     if failed := next((ended for ended in ends if ended.exit_code), None):
         return Exporter(pod.uid, message=_how(failed))
     found = next((report["digest"] for ended in ends if "digest" in (report := _report(ended))), "")
-    return Exporter(pod.uid, digest=str(found) if _is_digest(str(found)) else "", message=_message(pod, None))
+    return Exporter(pod.uid, digest=str(found) if _is_digest(str(found)) else "", message=_trouble(pod))
 
 
 def _phase(pod: PodObject) -> Phase:

@@ -90,9 +90,14 @@ def _failure(stand: Stand) -> Claim | None:
     """What keeps a replica of the wanted revision from answering, as its pod says."""
     for pod in _pods(stand, stand.good):
         if pod.message and not pod.ready:
-            reason = Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
-            return Claim(False, reason, f"{pod.name}: {pod.message}")
+            return Claim(False, _cause(pod), f"{pod.name}: {pod.message}")
     return None
+
+
+def _cause(pod: Replica) -> Reason:
+    if pod.node is None:
+        return Reason.WAITING_FOR_PODS
+    return Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
 
 
 def _pods(stand: Stand, places: Iterable[Place]) -> list[Replica]:

@@ -19,7 +19,7 @@ def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tup
     target = services.get(Key(job.key.namespace, job.push.target))
     digest = job.push.digest or (export.digest if export else "") or _released(job, target)
     if not digest:
-        return _exporting(job.push, export), () if export else (MakeExport(),)
+        return _exporting(job.push, export, job.trouble), () if export else (MakeExport(),)
     return _releasing(job, job.push, digest, target), ()
 
 
@@ -29,7 +29,9 @@ def _released(job: Job, target: Service | None) -> str:
     return mine[-1].digest if mine else ""
 
 
-def _exporting(push: Push, export: Export | None) -> Pushing:
+def _exporting(push: Push, export: Export | None, trouble: str) -> Pushing:
+    if export is None and trouble:
+        return Pushing(Reason.APPLY_FAILED, trouble, has_failed=True, export=push.export)
     if export is None:
         return Pushing(Reason.EXPORTING, f"Job {push.export} is being made", export=push.export)
     remedy = f"delete Job {export.name} to export again"

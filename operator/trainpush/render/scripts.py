@@ -14,7 +14,7 @@ fail() {
 }
 only_files() {
     other=$(find "$1" ! -type f ! -type d -print -quit) || fail "cannot look through $1"
-    [ -z "$other" ] || fail "$other is neither a file nor a folder: a model directory must hold nothing else"
+    [ -z "$other" ] || fail "${other#"$1/"} is neither a file nor a folder: a model directory must hold nothing else"
 }
 digest() {
     sums=$(cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) || fail "cannot read $1"
@@ -42,7 +42,7 @@ if [ -n "$TRAINPUSH_MODEL_DIGEST" ]; then
     only_files "$model"
     hex=$(digest "$model")
     [ "sha256:$hex" = "$TRAINPUSH_MODEL_DIGEST" ] ||
-        fail "the directory has digest sha256:$hex instead of $TRAINPUSH_MODEL_DIGEST"
+        fail "this is another model: its digest is sha256:$hex instead of $TRAINPUSH_MODEL_DIGEST"
 fi
 served=$TRAINPUSH_REPOSITORY/$TRAINPUSH_MODEL_NAME
 rm -rf "$served"

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from trainpush.api.conditions import ServiceCondition
 from trainpush.api.names import REVISIONS_MAX
 from trainpush.model.plan import Claim, Served, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
-from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, stamped, timestamp, verdict_status
-
-_FAILURES: Final = {Reason.MODEL_LOAD_FAILED, Reason.PROBE_FAILED}
+from trainpush.render.conditions import Statement, Status, stamped, timestamp, verdict_status
 
 
 def service_status(
@@ -34,8 +32,6 @@ def service_status(
         status["stable"] = decision.stable
     if decision.wanted:
         status["wanted"] = decision.wanted
-    if failure := _failure(decision) or old.get("lastFailure"):
-        status["lastFailure"] = failure
     return status
 
 
@@ -63,11 +59,8 @@ def _claims(decision: ServiceDecision) -> list[Statement]:
 
 
 def _accepted(decision: ServiceDecision) -> Statement:
-    refusal, verdict = decision.refusal, decision.verdict
-    if refusal:
+    if refusal := decision.refusal:
         return (ServiceCondition.ACCEPTED, False, refusal.reason, refusal.message)
-    if verdict.reason == Reason.WAITING_FOR_MODEL:
-        return (ServiceCondition.ACCEPTED, False, verdict.reason, verdict.message)
     return (ServiceCondition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it")
 
 
@@ -89,14 +82,6 @@ def _passing_claims(decision: ServiceDecision) -> Iterable[Statement]:
 
 def _stated(condition: ServiceCondition, claim: Claim) -> Statement:
     return (condition, claim.holds, claim.reason, claim.message)
-
-
-def _failure(decision: ServiceDecision) -> Status | None:
-    """What keeps a replica of the wanted revision from serving, if something does."""
-    for claim in (decision.loaded, decision.progressing):
-        if claim.reason in _FAILURES:
-            return {"reason": claim.reason, "message": claim.message[:MESSAGE_MAX]}
-    return None
 
 
 def _revision(served: Served) -> Status:

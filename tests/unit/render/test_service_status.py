@@ -120,14 +120,12 @@ def test_ready_means_that_enough_serve_and_nothing_is_wrong(decision: ServiceDec
     ("decision", "accepted"),
     [
         (FAILING, ("True", "Accepted")),
-        (WAITING, ("False", "WaitingForModel")),
+        (WAITING, ("True", "Accepted")),
         (REFUSED, ("False", "PoolNotFound")),
     ],
     ids=["failing release", "waiting", "refused"],
 )
-def test_accepted_means_that_there_is_a_sound_spec_and_a_model(
-    decision: ServiceDecision, accepted: tuple[str, str]
-) -> None:
+def test_accepted_means_that_the_spec_is_sound(decision: ServiceDecision, accepted: tuple[str, str]) -> None:
     assert conditions(decision)["Accepted"] == accepted
 
 
@@ -145,13 +143,6 @@ def test_accepted_means_that_there_is_a_sound_spec_and_a_model(
 def test_passing_conditions_are_there_only_while_true(decision: ServiceDecision, passing: dict[str, Any]) -> None:
     found = conditions(decision)
     assert {kind: found[kind] for kind in ("Reconciling", "Stalled") if kind in found} == passing
-
-
-def test_the_last_failure_is_remembered() -> None:
-    failed = status(FAILING)
-    assert failed["lastFailure"] == {"reason": "ModelLoadFailed", "message": "server: exit code 1"}
-    assert status(SERVING, failed)["lastFailure"] == failed["lastFailure"]
-    assert "lastFailure" not in status(SERVING)
 
 
 def test_more_revisions_than_a_status_takes_are_cut_to_the_newest() -> None:
