@@ -38,9 +38,9 @@ def real(required: Callable[[Callable[[], None]], None], small_disk: Path) -> It
     bed = Bed("test-e2e")
     try:
         required(lambda: bed.up(real_nodes=2))
-        for image in ("training", "triton", "proxy", "operator"):
+        for image in ("training", "triton"):
             required(partial(bed.load_image, image))
-        InstalledOperator(bed).install()
+        required(InstalledOperator(bed).install)
         yield DigitsBed(bed, bed.kubeconfig_for(NAMESPACE, ACCOUNT))
     finally:
         bed.down()

@@ -258,7 +258,7 @@ async def test_a_name_that_somebody_else_has(space: Space, kind: str) -> None:
     seen = await space.job("job", says("Ready", "False", "ApplyFailed"), "says what is wrong")
     told = conditions(seen)["Ready"]["message"]
     assert (
-        f"{kind} {space.name}/{name} exists and belongs to somebody else: delete it, or give the job another name"
+        f"{kind} {space.name}/{name} exists and belongs to somebody else: delete it, or choose another metadata.name"
         in told
     )
     resource = PODS if kind == "Pod" else SERVICES

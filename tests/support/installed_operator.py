@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from support.operator_process import ACCOUNT, NAMESPACE, ROOT
+from demo.install import NAMESPACE, install
 from testbed import Bed
 
 DEPLOYMENT: Final = "deployment/trainpush"
@@ -21,18 +21,7 @@ class InstalledOperator:
 
     def install(self) -> None:
         """Install CRDs, roles and everything else; no replica runs yet."""
-        image, _, tag = "trainpush.local/operator:dev".partition(":")
-        values = {
-            "image.repository": image,
-            "image.tag": tag,
-            "image.pullPolicy": "Never",
-            "proxy.image": "trainpush.local/proxy:dev",
-            "nodeSelector.training\\.ai/testbed": "real",
-            "serviceAccount.name": ACCOUNT,
-        }
-        settings = [f"--set={name}={value}" for name, value in values.items()]
-        chart = str(ROOT / "charts" / "trainpush")
-        self.bed.helm("install", "trainpush", chart, "--namespace", NAMESPACE, "--create-namespace", *settings)
+        install(self.bed)
         self._scale(0)
 
     @contextmanager

@@ -125,7 +125,8 @@ def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
     name = export_name(job, admission.resolved)
     done = job.status.push
     digest = done.digest if done and done.export_job == name else None
-    return Push(push.target.inference_service, name, push.export.uri.rstrip("/"), digest or "")
+    where = push.export.uri.rstrip("/")
+    return Push(push.target.inference_service, name, where, digest or "", is_new=done is None)
 
 
 def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:

@@ -157,6 +157,8 @@ class Push:
     """Where model directories are kept."""
     digest: str = ""
     """Digest of the exported model as status records it; empty before."""
+    is_new: bool = False
+    """Whether status says nothing of a push: none was begun, or the status was lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tup
         return Pushing(Reason.IN_PROGRESS, "training is not over"), ()
     export = next((export for export in job.exports if export.name == job.push.export), None)
     target = services.get(Key(job.key.namespace, job.push.target))
-    digest = job.push.digest or (export.digest if export else "") or _released(job, target)
+    digest = job.push.digest or (export.digest if export else "")
+    if job.push.is_new and not digest:
+        digest = _released(job, target)
     if not digest:
         return _exporting(job.push, export, job.trouble), () if export else (MakeExport(),)
     return _releasing(job, job.push, digest, target), ()

@@ -42,8 +42,9 @@ def job_status(
         status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
     if progress := _progress(decision.report) or old.get("progress"):
         status["progress"] = progress
-    if decision.push:
-        status["push"] = _push(decision.push)
+    # Absent until there is something to say: that tells a push that was never begun, or a status that was lost.
+    if decision.push and (push := _push(decision.push)):
+        status["push"] = push
     return status
 
 

@@ -93,10 +93,16 @@ def test_a_lost_status_is_read_back_from_export_or_release() -> None:
     kept = replace(DONE, exports=exports(ExportState.SUCCEEDED, digest=DIGEST))
     assert pushing(kept).digest == DIGEST
     recorded = replace(FOLLOWER, revisions=(release(1),), stable="svc-1")
-    decision = decide(DONE, recorded)
+    decision = decide(replace(DONE, push=replace(PUSH, is_new=True)), recorded)
     assert decision.push is not None
     assert (decision.push.reason, decision.push.digest) == (Reason.PUSHED, DIGEST)
     assert MakeExport() not in decision.acts
+
+
+def test_an_export_that_was_changed_is_made_again() -> None:
+    """Though an earlier one is served already."""
+    earlier = replace(FOLLOWER, revisions=(release(1),), stable="svc-1")
+    assert MakeExport() in decide(DONE, earlier).acts
 
 
 def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
