@@ -89,12 +89,19 @@ class RevisionData(ApiModel):
             raise InvalidObject(complaints(error)) from None
 
 
-def revision_name(service: str, model: ServedModel, template: ReplicaTemplate) -> str:
-    """Name of the revision of `service` with this content: the same content always gives the same name."""
+def revision_name(
+    service: str, model: ServedModel, template: ReplicaTemplate, resolved: ResolvedReplica | None = None
+) -> str:
+    """Name of the revision of `service` with this content: the same content always gives the same name.
+
+    Defaults count only where they are given: a pool that is edited must not make every service roll.
+    """
     # Without defaults: a later version of trainpush that knows more fields must not make new revisions of old specs.
     content = {
         "model": model.model_dump(by_alias=True, mode="json", exclude_defaults=True),
         "template": template.model_dump(by_alias=True, mode="json", exclude_defaults=True),
     }
+    if resolved:
+        content["resolved"] = resolved.model_dump(by_alias=True, mode="json", exclude_defaults=True)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{service}-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]}"

@@ -16,8 +16,8 @@ class ModelServers:
 
     async def __aenter__(self) -> Self:
         """Open the session."""
-        # No connection is kept: each question finds out whether a new one is answered.
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+        # No connection is kept: each question finds out whether a new one is answered. None waits for another.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
         return self
 
     async def __aexit__(

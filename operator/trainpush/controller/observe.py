@@ -1,9 +1,10 @@
 """The store as one frozen snapshot, and what each request means in it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainpush.api import names
+from trainpush.api.conditions import Condition
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService, ServiceStatus
 from trainpush.api.topology import levels_of
@@ -15,7 +16,6 @@ from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import Index, Seen, Store
-from trainpush.kube.table import Table
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Replica, Revision, Service
@@ -25,8 +25,17 @@ from trainpush.render.export import export_name
 
 TroubleOf = Callable[[str], str]
 """Tells by uid what the API server last refused."""
-Releases = Mapping[OwnerId, Sequence[RevisionRow]]
-"""The revisions of each service, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was made for jobs and services, by owner: looked up often, so put together once."""
+
+    exports: Mapping[OwnerId, tuple[Export, ...]]
+    releases: Mapping[OwnerId, Sequence[RevisionRow]]
+    """By number."""
+    endpoints: Collection[tuple[OwnerId, str]]
+    budgets: Mapping[tuple[OwnerId, str], OwnedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,17 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     jobs = {_key(seen): seen for seen in store.jobs}
     services = {_key(seen): seen for seen in store.services}
     admissions = {key: _admission(seen, offers) for key, seen in jobs.items()}
-    releases = _releases(store)
-    wanted = {key: _asked(seen, offers, jobs, releases, proxy_image) for key, seen in services.items()}
+    made = _Made(
+        exports=_exports(store),
+        releases=_releases(store),
+        endpoints={(row.owner, row.name) for row in store.endpoints},
+        budgets={(row.owner, row.name): row for row in store.budgets},
+    )
+    wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
         pools=tuple(_pools(store, offers)),
-        jobs=tuple(_job(key, jobs[key], admissions[key], store, trouble_of) for key in sorted(jobs)),
-        services=tuple(
-            _service(key, services[key], wanted[key], store, releases, trouble_of) for key in sorted(services)
-        ),
+        jobs=tuple(_job(key, jobs[key], admissions[key], store, made, trouble_of) for key in sorted(jobs)),
+        services=tuple(_service(key, services[key], wanted[key], store, made, trouble_of) for key in sorted(services)),
     )
     return Observation(snapshot, jobs, services, pools, admissions, wanted)
 
@@ -72,7 +84,7 @@ def _admission(seen: Seen[TrainPushJob], offers: Sequence[GPUPool]) -> Admission
     return admit(seen.found, offers) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
 
 
-def _releases(store: Store) -> Releases:
+def _releases(store: Store) -> Mapping[OwnerId, Sequence[RevisionRow]]:
     found: dict[OwnerId, list[RevisionRow]] = {}
     for row in sorted(store.revisions, key=lambda row: (row.number, row.name)):
         found.setdefault(row.owner, []).append(row)
@@ -83,14 +95,20 @@ def _asked(
     seen: Seen[InferenceService],
     offers: Sequence[GPUPool],
     jobs: Mapping[Key, Seen[TrainPushJob]],
-    releases: Releases,
+    made: _Made,
     proxy_image: str,
 ) -> Asked | Refusal | None:
     if seen.found is None:
         return Refusal(Reason.INVALID_SPEC, seen.fault)
     source = jobs.get(Key(seen.metadata.namespace, _follows(seen.found)))
-    released = [row.data for row in releases.get(_owner(seen), [])]
-    return asked(seen.found, offers, source.found if source else None, released, proxy_image)
+    released = [Asked(row.name, row.data) for row in made.releases.get(_owner(seen), [])]
+    return asked(seen.found, offers, source.found if source else None, released, _stable(seen), proxy_image)
+
+
+def _stable(seen: Seen[InferenceService]) -> str:
+    """The revision that serves: what the annotation says, else the status."""
+    status = ServiceStatus.read(seen.status)
+    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or status.stable or ""
 
 
 def _follows(service: InferenceService | None) -> str:
@@ -99,7 +117,12 @@ def _follows(service: InferenceService | None) -> str:
 
 
 def _job(
-    key: Key, seen: Seen[TrainPushJob], admission: Admission | Refusal, store: Store, trouble_of: TroubleOf
+    key: Key,
+    seen: Seen[TrainPushJob],
+    admission: Admission | Refusal,
+    store: Store,
+    made: _Made,
+    trouble_of: TroubleOf,
 ) -> Job:
     metadata, job = seen.metadata, seen.found
     return Job(
@@ -114,7 +137,7 @@ def _job(
         workers=tuple(sorted(store.workers.of(_owner(seen)), key=lambda w: (w.attempt, w.rank, w.uid))),
         trouble=trouble_of(metadata.uid),
         push=_push(job, admission) if job else None,
-        exports=_exports(store, _owner(seen)),
+        exports=made.exports.get(_owner(seen), ()),
     )
 
 
@@ -126,18 +149,27 @@ def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
     done = job.status.push
     digest = done.digest if done and done.export_job == name else None
     where = push.export.uri.rstrip("/")
-    return Push(push.target.inference_service, name, where, digest or "", is_new=done is None)
+    pushed = next((c for c in job.status.conditions if c.type == Condition.PUSHED and c.status == "True"), None)
+    return Push(
+        target=push.target.inference_service,
+        export=name,
+        uri=where,
+        digest=digest or "",
+        is_new=done is None,
+        over=Refusal(pushed.reason, pushed.message) if pushed and digest else None,
+        revision=(done.revision or "") if done else "",
+    )
 
 
-def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
-    made = []
+def _exports(store: Store) -> Mapping[OwnerId, tuple[Export, ...]]:
+    """The Jobs that export, by the job whose model it is."""
+    made: dict[OwnerId, list[Export]] = {}
     for row in store.exports:
-        if row.owner == owner:
-            pods = store.exporters.of(row.identity)
-            digest = next((pod.digest for pod in pods if pod.digest), "")
-            said = next((pod.message for pod in pods if pod.message), "")
-            made.append(Export(row.name, row.state, said or row.message, digest))
-    return tuple(sorted(made, key=lambda export: export.name))
+        pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
+        digest = next((pod.digest for pod in pods if pod.digest), "")
+        said = next((pod.message for pod in pods if pod.message), "")
+        made.setdefault(row.owner, []).append(Export(row.name, row.state, said or row.message, digest))
+    return {owner: tuple(sorted(exports, key=lambda export: export.name)) for owner, exports in made.items()}
 
 
 def _service(
@@ -145,12 +177,12 @@ def _service(
     seen: Seen[InferenceService],
     wanted: Asked | Refusal | None,
     store: Store,
-    releases: Releases,
+    made: _Made,
     trouble_of: TroubleOf,
 ) -> Service:
     metadata, owner, found = seen.metadata, _owner(seen), seen.found
     status = found.status if found else ServiceStatus.read(seen.status)
-    budget = _of(store.budgets, owner, key.name)
+    budget = made.budgets.get((owner, key.name))
     kept = budget.min_available if budget else None
     return Service(
         key=key,
@@ -159,26 +191,24 @@ def _service(
         request=wanted.name if isinstance(wanted, Asked) else wanted,
         replicas=found.spec.replicas if found else len(status.placements),
         min_available=found.spec.min_available if found else kept or 0,
+        is_readable=found is not None,
         follows=_follows(found),
         deleting=metadata.deletion_timestamp is not None,
-        stable=metadata.annotations.get(names.ANNOTATION_STABLE, ""),
-        is_new=status.observed_generation is None,
+        stable=_stable(seen),
+        is_new=status.observed_generation is None or bool(seen.status.get("placements") and not status.placements),
         places=places(status),
-        revisions=tuple(_revision(row) for row in releases.get(owner, [])),
+        revisions=tuple(_revision(row) for row in made.releases.get(owner, [])),
         pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
-        has_endpoint=_of(store.endpoints, owner, key.name) is not None,
+        has_endpoint=(owner, key.name) in made.endpoints,
         budget=kept,
         trouble=trouble_of(metadata.uid),
     )
 
 
-def _of(table: Table[OwnedRow], owner: OwnerId, name: str) -> OwnedRow | None:
-    return next((row for row in table if row.owner == owner and row.name == name), None)
-
-
 def _revision(row: RevisionRow) -> Revision:
     made_by = row.data.provenance.job_uid if row.data.provenance else ""
-    return Revision(row.name, row.uid, row.number, replica_gang(row.data), row.data.model.digest or "", made_by)
+    model = row.data.model
+    return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
 
 
 def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:

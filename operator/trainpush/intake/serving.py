@@ -27,14 +27,16 @@ def asked(
     service: InferenceService,
     pools: Sequence[GPUPool],
     source: TrainPushJob | None,
-    released: Iterable[RevisionData],
+    released: Sequence[Asked],
+    stable: str,
     proxy_image: str,
 ) -> Asked | Refusal | None:
     """The revision that the spec of `service` comes to; None while the job that it follows has released nothing.
 
     `source` is that job, and `released` what revisions are there, oldest first: a job may be gone, its releases stay.
+    `stable` is the name of the one that serves.
     """
-    found = _model(service, source, released)
+    found = _model(service, source, [entry.data for entry in released])
     if found is None:
         return None
     resolved = _resolve(service, pools, proxy_image)
@@ -43,7 +45,12 @@ def asked(
     model, provenance = found
     template = service.spec.template()
     data = RevisionData(model=model, template=template, resolved=resolved, provenance=provenance)
-    return Asked(revision_name(service.name, model, template), data)
+    alike = [entry for entry in released if (entry.data.model, entry.data.template) == (model, template)]
+    # What serves keeps the defaults that it was made with; what never served may be mended by better ones.
+    kept = [entry for entry in alike if entry.name == stable or entry.data.resolved == resolved]
+    if kept:
+        return next((entry for entry in kept if entry.name == stable), kept[-1])
+    return Asked(revision_name(service.name, model, template, resolved if alike else None), data)
 
 
 def replica_gang(data: RevisionData) -> Gang:

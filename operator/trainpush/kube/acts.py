@@ -13,7 +13,7 @@ from trainpush.api.revision import RevisionData
 from trainpush.kube.children import RevisionRow, read_export, read_owned, read_revision
 from trainpush.kube.client import Client, Exactly, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
-from trainpush.kube.records import OwnerId, read_pod
+from trainpush.kube.records import MESSAGE_MAX, OwnerId, read_pod
 from trainpush.kube.resources import (
     BUDGETS,
     CONFIGMAPS,
@@ -73,8 +73,6 @@ class Acts:
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case MarkStable(revision):
                 await self._annotate(task, {names.ANNOTATION_STABLE: revision})
-            case AskReplica():
-                await self._question(OwnerId(owner, namespace), act)
             case MakeService() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
                 await self._for_job(task, act, owner)
             case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
@@ -129,11 +127,15 @@ class Acts:
 
     async def _record(self, revision: Object, number: int, owner: str) -> None:
         made = await self._create(REVISIONS, revision, owner)
-        if made["revision"] != number:
-            metadata = made["metadata"]
-            body = {"metadata": {"uid": metadata["uid"]}, "revision": number}
+        metadata, labels = made["metadata"], revision["metadata"]["labels"]
+        if made["revision"] != number or not labels.items() <= metadata.get("labels", {}).items():
+            body = {"metadata": {"uid": metadata["uid"], "labels": labels}, "revision": number}
             made = await self._client.patch(REVISIONS, metadata["namespace"], metadata["name"], body)
-        self._store.revisions.put(read_revision(msgspec.json.encode(made)))
+        try:
+            self._store.revisions.put(read_revision(msgspec.json.encode(made)))
+        except ValueError as error:
+            message = f"ControllerRevision {metadata['name']} cannot be read: {error}; delete it"
+            raise ApiError(HTTPStatus.CONFLICT, "Unreadable", message) from None
 
     async def _remove(self, resource: Resource, target: Exactly) -> None:
         with suppress(NotFound, Conflict):
@@ -145,26 +147,34 @@ class Acts:
         body = {"metadata": {"uid": metadata.uid, "annotations": annotations}}
         self._store.services.take(await self._client.patch(INFERENCESERVICES, metadata.namespace, metadata.name, body))
 
-    async def _question(self, owner: OwnerId, act: AskReplica) -> None:
-        """Ask a replica, and write its readiness gate by the answer."""
+    async def ask(self, owner: OwnerId, act: AskReplica) -> str:
+        """Why a replica does not serve its revision; empty when it does."""
         revision = self._revision(owner, act.revision)
-        if revision is None:
+        return await self._ask(act.address, revision.data) if revision else f"revision {act.revision} cannot be read"
+
+    async def note_answer(self, owner: OwnerId, act: AskReplica, complaint: str) -> None:
+        """Write the readiness gate of a replica, unless it says the same already.
+
+        Raises:
+            ApiError: the API server refused.
+        """
+        pod = next((pod for pod in self._store.replicas.of(owner) if pod.uid == act.uid), None)
+        if pod is None or (complaint and pod.message == complaint[:MESSAGE_MAX]):
             return
-        complaint = await self._ask(act.address, revision.data)
         condition = {
             "type": names.GATE_ANSWERED,
             "status": "False" if complaint else "True",
             "reason": "NotAnswered" if complaint else "Answered",
-            "message": complaint,
+            "message": complaint[:MESSAGE_MAX],
         }
-        pod = {
+        manifest = {
             "apiVersion": PODS.api_version,
             "kind": PODS.kind,
             "metadata": {"name": act.name, "namespace": owner.namespace, "uid": act.uid},
             "status": {"conditions": [condition]},
         }
         with suppress(NotFound, Conflict):
-            written = await self._client.apply(PODS, pod, subresource="status")
+            written = await self._client.apply(PODS, manifest, subresource="status")
             self._store.pods.put(read_pod(msgspec.json.encode(written)))
 
     async def _apply(self, manifest: Object, owner_uid: str) -> Object:

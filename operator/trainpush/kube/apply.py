@@ -15,9 +15,11 @@ from trainpush.api.base import Metadata
 from trainpush.kube.acts import Acts
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.tasks import Act, Task, batches
+from trainpush.model.plan import AskReplica
 from trainpush.render.status import merge_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -68,6 +70,8 @@ class Applier:
         """Objects whose status was refused, and when to try again."""
         self._acting: dict[str, bool] = {}
         """Objects whose acts are under way, and whether a later cycle wanted more of them."""
+        self._asking: set[str] = set()
+        """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
         self._kinds: dict[str, Kind[Any]] = {
@@ -146,8 +150,10 @@ class Applier:
     def _begin(self, task: Task, later: Later) -> float | None:
         """Begin the acts of an object, unless its last ones still go on; seconds to wait if some were refused."""
         uid = task.seen.metadata.uid
+        self._begin_asking(task, later)
         trouble = self._troubles.get(uid)
-        if not task.acts:
+        acts = [act for act in task.acts if not isinstance(act, AskReplica)]
+        if not acts:
             self._troubles.pop(uid, None)
         elif trouble and self._clock() < trouble.until:
             return trouble.until - self._clock()
@@ -155,20 +161,22 @@ class Applier:
             self._acting[uid] = True
         else:
             self._acting[uid] = False
-            later(self._act(task))
+            later(self._act(task, acts))
         return None
 
-    async def _act(self, task: Task) -> None:
-        """Kind after kind, all of a kind at once; stops at the first refusal."""
+    async def _act(self, task: Task, acts: Sequence[Act]) -> None:
+        """Kind after kind, all of a kind at once; a refusal of one keeps nobody from the others."""
         uid = task.seen.metadata.uid
+        refusals: list[ApiError] = []
         try:
-            for batch in batches(task.acts):
-                await _all(self._one(task, act) for act in batch)
-            self._troubles.pop(uid, None)
-        except ApiError as error:
-            self._troubles[uid] = _Trouble(str(error), self._clock() + RETRY_SECONDS)
-            self._refused(f"child of {task.resource.kind} {task.seen.metadata.name}", error)
-            self._store.dirty.set()
+            for batch in batches(acts):
+                refusals += await _all(self._one(task, act) for act in batch)
+            if refusals:
+                self._troubles[uid] = _Trouble(str(refusals[0]), self._clock() + RETRY_SECONDS)
+                self._refused(f"child of {task.resource.kind} {task.seen.metadata.name}", refusals[0])
+                self._store.dirty.set()
+            else:
+                self._troubles.pop(uid, None)
         except Deposed:
             return
         finally:
@@ -178,6 +186,26 @@ class Applier:
     async def _one(self, task: Task, act: Act) -> None:
         self._check()
         await self._acts.perform(task, act)
+
+    def _begin_asking(self, task: Task, later: Later) -> None:
+        """Ask replicas beside everything else: one that hangs must not hold up its service."""
+        for act in task.acts:
+            if isinstance(act, AskReplica) and act.uid not in self._asking:
+                self._asking.add(act.uid)
+                later(self._question(task, act))
+
+    async def _question(self, task: Task, act: AskReplica) -> None:
+        owner = OwnerId(task.seen.metadata.uid, task.seen.metadata.namespace)
+        try:
+            complaint = await self._acts.ask(owner, act)
+            self._check()
+            await self._acts.note_answer(owner, act, complaint)
+        except ApiError as error:
+            self._refused(f"readiness gate of {act.name}", error)
+        except Deposed:
+            return
+        finally:
+            self._asking.discard(act.uid)
 
     async def _reread(self, task: Task, error: ApiError) -> None:
         """A decision on an outdated view was refused: look anew, and decide anew."""
@@ -208,12 +236,13 @@ class Applier:
             raise Deposed
 
 
-async def _all(acts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Carry out all; when the last is through, the first refusal is raised, so that it is always the same one."""
+async def _all(acts: Iterable[Coroutine[Any, Any, None]]) -> list[ApiError]:
+    """Carry out all; what the API server refused of them, in their order. Any other error is raised."""
     outcomes = await asyncio.gather(*acts, return_exceptions=True)
     for outcome in outcomes:
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, ApiError):
             raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, ApiError)]
 
 
 def _outline(status: Mapping[str, Any]) -> tuple[object, ...]:

@@ -16,6 +16,7 @@ from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
 from trainpush.render.children import worker_name
+from trainpush.render.export import PUBLISH
 from trainpush.render.serving import replica_name
 
 _is_digest = matches(DIGEST_PATTERN)
@@ -27,6 +28,10 @@ _ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf"
 _ERROR_LINE: Final = re.compile(r"^E\d{4} [^\]]*\] *(.+)$", re.MULTILINE)
 _REPORT_MAX: Final = 4096
 """Longest termination message, in bytes, as Kubernetes bounds it."""
+_DIGITS_MAX: Final = 10
+"""Longer numbers in labels are nobody's."""
+MESSAGE_MAX: Final = 300
+"""Longest message of a pod that is kept, in characters."""
 _UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
 """Reasons of containers that wait as they should."""
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
@@ -176,27 +181,28 @@ def _trouble(pod: PodObject) -> str:
         if not status.ready and ended and ended.exit_code:
             return f"{status.name}: {_how(ended)}"
         if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
-            return f"{status.name}: {status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:300]
+            return f"{status.name}: {status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[
+                :MESSAGE_MAX
+            ]
     asked = pod.condition(names.GATE_ANSWERED)
     if asked and asked.status == "False" and asked.message:
-        return asked.message[:300]
+        return asked.message[:MESSAGE_MAX]
     return _message(pod, None)
 
 
 def _how(ended: Terminated) -> str:
     """How a container ended: its first error, where it logs them as Google's libraries do, else its last words."""
     error = _ERROR_LINE.search(ended.message)
-    said = error[1][:300] if error else " ".join(ended.message.split())[-200:]
+    said = error[1][:MESSAGE_MAX] if error else " ".join(ended.message.split())[-200:]
     return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
 
 
 def _exporter(pod: PodObject) -> Exporter:
-    statuses = [*pod.status.init_container_statuses, *pod.status.container_statuses]
-    ends = [status.state.terminated for status in statuses if status.state.terminated]
-    if failed := next((ended for ended in ends if ended.exit_code), None):
-        return Exporter(pod.uid, message=_how(failed))
-    found = next((report["digest"] for ended in ends if "digest" in (report := _report(ended))), "")
-    return Exporter(pod.uid, digest=str(found) if _is_digest(str(found)) else "", message=_trouble(pod))
+    # Only the last step is ours; what the others leave may say anything.
+    ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
+    ended = next((ended for ended in ends if ended), None)
+    found = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
+    return Exporter(pod.uid, digest=found if _is_digest(found) else "", message=_trouble(pod))
 
 
 def _phase(pod: PodObject) -> Phase:
@@ -204,7 +210,7 @@ def _phase(pod: PodObject) -> Phase:
 
 
 def _number(label: str | None) -> int:
-    return int(label) if label and label.isdecimal() else 0
+    return int(label) if label and label.isascii() and label.isdecimal() and len(label) < _DIGITS_MAX else 0
 
 
 def _ended(pod: PodObject) -> Terminated | None:
@@ -216,13 +222,13 @@ def _message(pod: PodObject, ended: Terminated | None) -> str:
     if ended and (ended.exit_code or pod.status.phase == "Failed"):
         return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
     if pod.status.phase == "Failed":
-        return f"{pod.status.reason}: {pod.status.message}".strip(": ")[:300]
+        return f"{pod.status.reason}: {pod.status.message}".strip(": ")[:MESSAGE_MAX]
     for status in pod.status.container_statuses:
         if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
-            return f"{status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:300]
+            return f"{status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:MESSAGE_MAX]
     scheduled = pod.condition("PodScheduled")
     if scheduled and scheduled.status == "False":
-        return f"{scheduled.reason}: {scheduled.message}"[:300]
+        return f"{scheduled.reason}: {scheduled.message}"[:MESSAGE_MAX]
     return ""
 
 

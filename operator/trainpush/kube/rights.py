@@ -59,7 +59,7 @@ EVERYWHERE: Final = (
     ),
     Right(INFERENCESERVICES, ("patch",), "To write decisions down before they are carried out.", "status"),
     Right(INFERENCESERVICES, ("update",), "To own children that block the deletion of their service.", "finalizers"),
-    Right(GPUPOOLS, ("list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
+    Right(GPUPOOLS, ("get", "list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
     Right(GPUPOOLS, ("patch",), "To report nodes and accelerators.", "status"),
     Right(NODES, ("list", "watch"), "To know what is allocatable where; nodes are never written."),
     Right(
@@ -79,12 +79,6 @@ EVERYWHERE: Final = (
         REVISIONS,
         ("get", "list", "watch", "create", "patch", "delete"),
         "To record each release, and to drop those beyond the history.",
-    ),
-    Right(
-        REVISIONS,
-        ("update",),
-        "To own what belongs to a revision, where OwnerReferencesPermissionEnforcement is on.",
-        "finalizers",
     ),
     Right(JOBS, ("get", "list", "watch", "create"), "To export trained models."),
     Right(EVENTS, ("create",), "To tell users what happened to their job."),

@@ -1,5 +1,6 @@
 """The objects of one kind as last seen: never older than seen before, and told apart from mere repetition."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -26,7 +27,8 @@ class Table(Generic[T]):
     def __init__(self, on_change: Callable[[T | None, T | None], None]) -> None:
         """An empty table; `on_change` may be called from every method that alters it."""
         self._rows: dict[str, Row[T]] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, float] = {}
+        """Uids of gone objects, and the version from which on they may come back."""
         self._on_change = on_change
 
     def __iter__(self) -> Iterator[T]:
@@ -40,8 +42,9 @@ class Table(Generic[T]):
     def put(self, item: Row[T]) -> bool:
         """Take an object unless something newer is known of it; whether anything changed."""
         known = self._rows.get(item.uid)
-        if item.uid in self._gone or (known and known.version > item.version):
+        if item.version < self._gone.get(item.uid, 0) or (known and known.version > item.version):
             return False
+        self._gone.pop(item.uid, None)
         self._rows[item.uid] = item
         if known and known.value == item.value:
             return False
@@ -49,12 +52,15 @@ class Table(Generic[T]):
         return True
 
     def drop(self, item: Row[T]) -> bool:
-        """Take an object as gone for good, since no uid is used twice; whether it was there."""
-        return self.forget(item.uid)
+        """Take an object as gone in this version; whether it was there.
 
-    def forget(self, uid: str) -> bool:
-        """As `drop`, where only the uid is known."""
-        self._gone[uid] = None
+        It may come back with a later one: a watch with a selector also calls an object gone whose labels changed.
+        """
+        return self.forget(item.uid, item.version)
+
+    def forget(self, uid: str, version: float = math.inf) -> bool:
+        """As `drop`, where only the uid is known; without a version it is gone for good, since no uid is used twice."""
+        self._gone[uid] = version
         if len(self._gone) > GRAVES:
             del self._gone[next(iter(self._gone))]
         known = self._rows.pop(uid, None)

@@ -13,7 +13,6 @@ from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
 from trainpush.kube.store import Seen
 from trainpush.model.plan import (
-    AskReplica,
     Decision,
     JobAct,
     MakeEndpoint,
@@ -38,7 +37,7 @@ from trainpush.render.status import job_status, pool_status
 Act = JobAct | ServiceAct
 ORDER: Final[tuple[type[Act], ...]] = (
     *(RemoveWorker, MakeService, MakeWorker, MakeExport),
-    *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision, AskReplica),
+    *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ class Domains:
         return slice(int(self.starts[index]), after)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NodeTable:
     """The nodes of one pool, sorted by (outermost … innermost domain, name), so that every domain is a slice."""
 
@@ -95,10 +96,15 @@ class NodeTable:
     used: Amounts
     """Shape (resources, nodes), thousandths; pods that are bound and decided placements."""
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Node names in table order."""
         return tuple(node.name for node in self.nodes)
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Position of each node by its name."""
+        return {name: row for row, name in enumerate(self.names)}
 
     def level_index(self, alias: str) -> int | None:
         """Position of the level that users call `alias`, or None."""

@@ -17,8 +17,10 @@ class Revision:
     """Releases count upwards; the highest number is the wanted one."""
     gang: Gang
     """One replica."""
+    uri: str = ""
+    """The model directory."""
     digest: str = ""
-    """Of the model directory; empty where nobody gave one."""
+    """Its digest; empty where nobody gave one."""
     job_uid: str = ""
     """The job that made the model; empty for a model that was given by its URI."""
 
@@ -76,6 +78,8 @@ class Service:
     """Name of the revision that its spec asks for; None while the job that it follows has released nothing."""
     replicas: int = 1
     min_available: int = 1
+    is_readable: bool = True
+    """Whether this version understands its spec; else it is left as it is."""
     follows: str = ""
     """Name of the TrainPushJob whose releases it takes."""
     deleting: bool = False

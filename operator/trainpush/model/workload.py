@@ -159,6 +159,10 @@ class Push:
     """Digest of the exported model as status records it; empty before."""
     is_new: bool = False
     """Whether status says nothing of a push: none was begun, or the status was lost."""
+    over: Refusal | None = None
+    """Reason and message of a push that came to its end; what its target does later is not the job's affair."""
+    revision: str = ""
+    """The revision that served it then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,13 @@ class Ground:
             ledger.take(table, self.used, dict(enumerate(site.counts.tolist())), gang.request)
         return site
 
+    def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
+        """Whether `gang` would find a place if one worker of `former` left `node`."""
+        table, used = self.pool.table, self.used.copy()
+        ledger.give_back(table, used, former, [node])
+        slots = np.where(self.hindrances(gang) == Hindrance.NONE, capacity.slots(table, gang, used), 0)
+        return site_for(gang, table, slots) is not None
+
     def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
         ledger.give_back(self.pool.table, self.used, gang, nodes)
@@ -51,5 +58,5 @@ class Ground:
 
     def hindrance_of(self, gang: Gang, node: str) -> Hindrance:
         """Why `node` takes no worker of `gang`; a node that is not there is not ready."""
-        names = self.pool.table.names
-        return Hindrance(int(self.hindrances(gang)[names.index(node)])) if node in names else Hindrance.NOT_READY
+        row = self.pool.table.rows.get(node)
+        return Hindrance.NOT_READY if row is None else Hindrance(int(self.hindrances(gang)[row]))

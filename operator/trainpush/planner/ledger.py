@@ -14,7 +14,7 @@ def used_amounts(table: NodeTable, jobs: Iterable[Job], services: Iterable[Servi
     to its end, whether its pods exist yet or not. Other live pods of ours, leftovers, count where they are bound.
     """
     used = table.used.copy()
-    index = {name: i for i, name in enumerate(table.names)}
+    index = table.rows
     for service in services:
         _take_service(table, used, service, index)
     for job in jobs:
@@ -36,19 +36,18 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
 
 def give_back(table: NodeTable, used: Amounts, gang: Gang, nodes: Sequence[str]) -> None:
     """Take one worker on each of `nodes` out of `used`, in place: it looks for another place."""
-    index = {name: i for i, name in enumerate(table.names)}
-    take(table, used, _counts(nodes, index), {name: -amount for name, amount in gang.request.items()})
+    take(table, used, _counts(nodes, table.rows), {name: -amount for name, amount in gang.request.items()})
 
 
 def _take_service(table: NodeTable, used: Amounts, service: Service, index: Mapping[str, int]) -> None:
     gangs = {revision.name: revision.gang for revision in service.revisions}
-    held = {place.serial: place for place in service.places if place.revision in gangs}
+    held = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     for place in held.values():
         take(table, used, _counts([place.node], index), gangs[place.revision].request)
     for pod in service.pods:
         if not pod.is_live or pod.node is None or pod.node not in index:
             continue
-        planned = held.get(pod.serial)
+        planned = held.get((pod.serial, pod.revision))
         is_covered = planned is not None and planned.node == pod.node
         request = _beyond(pod.request, gangs[planned.revision].request) if planned and is_covered else pod.request
         take(table, used, {index[pod.node]: 1}, request)

@@ -24,7 +24,8 @@ Grounds = Mapping[str, Ground]
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
     """What should happen next. `now` decides on time-outs and delays only."""
     tables = {pool.name: pool.table for pool in snapshot.pools}
-    jobs = [adopted(job, tables, now) for job in snapshot.jobs]
+    released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
+    jobs = [adopted(job, tables, released, now) for job in snapshot.jobs]
     used = {pool.name: ledger.used_amounts(pool.table, jobs, snapshot.services) for pool in snapshot.pools}
     grounds = {pool.name: Ground(pool, used[pool.name]) for pool in snapshot.pools}
     services = {service.key: service for service in snapshot.services}

@@ -18,17 +18,21 @@ def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tup
     export = next((export for export in job.exports if export.name == job.push.export), None)
     target = services.get(Key(job.key.namespace, job.push.target))
     digest = job.push.digest or (export.digest if export else "")
-    if job.push.is_new and not digest:
-        digest = _released(job, target)
+    uri = f"{job.push.uri}/{digest.replace(':', '-')}"
+    if job.push.is_new and not digest and (release := _released(job, target)):
+        digest, uri = release.digest, release.uri
     if not digest:
         return _exporting(job.push, export, job.trouble), () if export else (MakeExport(),)
-    return _releasing(job, job.push, digest, target), ()
+    found = Pushing(Reason.RELEASING, "", export=job.push.export, digest=digest, uri=uri)
+    if over := job.push.over:
+        return replace(found, reason=over.reason, message=over.message, is_over=True, revision=job.push.revision), ()
+    return _releasing(job, found, job.push.target, target), ()
 
 
-def _released(job: Job, target: Service | None) -> str:
-    """The digest of this job's latest release, in case its status was lost."""
+def _released(job: Job, target: Service | None) -> Revision | None:
+    """The latest release of this job, in case its status was lost."""
     mine = [revision for revision in target.revisions if revision.job_uid == job.uid] if target else []
-    return mine[-1].digest if mine else ""
+    return mine[-1] if mine else None
 
 
 def _exporting(push: Push, export: Export | None, trouble: str) -> Pushing:
@@ -48,11 +52,7 @@ def _exporting(push: Push, export: Export | None, trouble: str) -> Pushing:
     return Pushing(Reason.EXPORT_FAILED, message, has_failed=True, export=export.name)
 
 
-def _releasing(job: Job, push: Push, digest: str, target: Service | None) -> Pushing:
-    name = push.target
-    uri = f"{push.uri}/{digest.replace(':', '-')}"
-    message = f"InferenceService {name} takes {digest}"
-    found = Pushing(Reason.RELEASING, message, export=push.export, digest=digest, uri=uri)
+def _releasing(job: Job, found: Pushing, name: str, target: Service | None) -> Pushing:
     if target is None or target.deleting:
         message = f"spec.push.target: make InferenceService {name} in namespace {job.key.namespace}, or name another"
         return replace(found, reason=Reason.TARGET_NOT_FOUND, message=message, has_failed=True)
@@ -62,8 +62,9 @@ def _releasing(job: Job, push: Push, digest: str, target: Service | None) -> Pus
             f"set its spec.model.from.trainPushJob to {job.key.name}"
         )
         return replace(found, reason=Reason.TARGET_DOES_NOT_CONSENT, message=message, has_failed=True)
-    release = _release(target, digest)
-    return _rolling(found, release, target) if release else found
+    if release := _release(target, found.digest):
+        return _rolling(found, release, target)
+    return replace(found, message=f"InferenceService {name} takes {found.digest}")
 
 
 def _release(target: Service, digest: str) -> Revision | None:

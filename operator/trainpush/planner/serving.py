@@ -31,6 +31,8 @@ from trainpush.planner.stand import Stand
 
 BIND_TIMEOUT: Final = timedelta(seconds=120)
 """A replica that is not bound by then gives its place back."""
+FAIL_PAUSE: Final = timedelta(seconds=30)
+"""Least time between two pods of one replica that are turned away by their node."""
 ASK_INTERVAL: Final = timedelta(seconds=2)
 """Time between two probe requests to a replica that has not answered yet."""
 SURGE: Final = 1
@@ -45,8 +47,9 @@ def decide(service: Service, grounds: Mapping[str, Ground], now: datetime) -> Se
     revisions = {revision.name: revision for revision in service.revisions}
     stand = Stand(service, revisions, _wanted(service))
     _take_stock(stand, grounds, now)
-    _shrink(stand)
-    _grow(stand, grounds, now)
+    if service.is_readable:
+        _shrink(stand)
+        _grow(stand, grounds, now)
     stable = stand.wanted.name if stand.wanted and _is_settled(stand) else service.stable
     return ServiceDecision(
         key=service.key,
@@ -62,7 +65,7 @@ def decide(service: Service, grounds: Mapping[str, Ground], now: datetime) -> Se
         places=stand.places,
         revisions=claims.served(stand, stable),
         refusal=service.request if isinstance(service.request, Refusal) else None,
-        acts=tuple(_acts(stand, stable)),
+        acts=tuple(_acts(stand, stable)) if service.is_readable else (),
         wake_at=_wake_at(stand, now),
     )
 
@@ -75,16 +78,23 @@ def _wanted(service: Service) -> Revision | None:
 
 def _take_stock(stand: Stand, grounds: Mapping[str, Ground], now: datetime) -> None:
     """Sort the places that still hold into good and old ones."""
+    wanted = stand.wanted.name if stand.wanted else ""
     for place in _recorded(stand.service, now):
         revision = stand.revisions.get(place.revision)
         pod = stand.pod(place)
-        if revision is None or _is_lost(place, pod, now):
+        if stand.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(stand, place, revision)):
             continue
-        is_bad = _is_bad(place, revision, grounds)
-        if is_bad and pod is None:
-            continue
-        is_good = stand.wanted is not None and place.revision == stand.wanted.name and not is_bad
+        if revision and _is_bad(place, revision, grounds):
+            if pod is None:
+                continue
+            stand.bad.add(place)
+        is_good = place.revision == wanted and place not in stand.bad
         (stand.good if is_good else stand.old).append(place)
+
+
+def _is_kept(stand: Stand, place: Place, revision: Revision | None) -> bool:
+    """Whether a place may stay: one whose revision is gone, or cannot be read, only while it serves."""
+    return revision is not None or stand.is_ready(place)
 
 
 def _recorded(service: Service, now: datetime) -> list[Place]:
@@ -99,8 +109,9 @@ def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
     """Whether a replica ended for good, or never got to its node."""
     if pod is None:
         return False
-    is_unbound = pod.node is None and now >= place.since + BIND_TIMEOUT
-    return pod.deleting or not pod.is_live or is_unbound
+    if not pod.is_live:
+        return now >= place.since + FAIL_PAUSE
+    return pod.deleting or (pod.node is None and now >= place.since + BIND_TIMEOUT)
 
 
 def _is_bad(place: Place, revision: Revision, grounds: Mapping[str, Ground]) -> bool:
@@ -130,13 +141,18 @@ def _grow(stand: Stand, grounds: Mapping[str, Ground], now: datetime) -> None:
     stable = stand.revisions.get(service.stable)
     if stable and stable is not stand.wanted:
         floor = min(service.min_available, service.replicas)
-        while len(stand.old) + stand.ready(stand.good) < floor and _has_room(stand):
+        while _hopeful(stand) + stand.ready(stand.good) < floor and _has_room(stand):
             if not _seat(stand, stable, stand.old, grounds, now):
                 break
     while stand.wanted and len(stand.good) < service.replicas and _has_room(stand):
         if not _seat(stand, stand.wanted, stand.good, grounds, now):
-            _make_way(stand)
+            _make_way(stand, stand.wanted, grounds)
             break
+
+
+def _hopeful(stand: Stand) -> int:
+    """Old replicas that serve, or may yet."""
+    return sum(stand.is_ready(place) or place not in stand.bad for place in stand.old)
 
 
 def _has_room(stand: Stand) -> bool:
@@ -162,15 +178,25 @@ def _next_serial(stand: Stand) -> int:
     return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in stand.service.pods)])
 
 
-def _make_way(stand: Stand) -> None:
-    """No place is free: give up one old replica, if enough others serve and none is going already."""
-    staying = {place.serial for place in stand.places}
-    if any(pod.serial not in staying for pod in stand.service.pods):
+def _make_way(stand: Stand, wanted: Revision, grounds: Mapping[str, Ground]) -> None:
+    """No place is free: give up one old replica whose place would do, if enough others serve and none is going yet."""
+    ground = grounds.get(wanted.gang.pool)
+    if ground is None or any(_is_going(stand, pod, ground, wanted) for pod in stand.service.pods):
         return
-    if stand.old:
-        left = stand.ready(stand.places) - stand.is_ready(stand.old[-1])
-        if left >= stand.service.min_available or not stand.is_ready(stand.old[-1]):
-            stand.old.pop()
+    for place in reversed(stand.old):
+        former = stand.revisions.get(place.revision)
+        left = stand.ready(stand.places) - stand.is_ready(place)
+        may_go = left >= stand.service.min_available or not stand.is_ready(place)
+        if former and may_go and ground.would_seat(wanted.gang, former.gang, place.node):
+            stand.old.remove(place)
+            return
+
+
+def _is_going(stand: Stand, pod: Replica, ground: Ground, wanted: Revision) -> bool:
+    """Whether a pod will soon free its place; one on a node that is lost may stay for ever."""
+    if any(stand.pod(place) == pod for place in stand.places):
+        return False
+    return pod.node is None or ground.hindrance_of(wanted.gang, pod.node) not in _BAD
 
 
 def _is_settled(stand: Stand) -> bool:
@@ -188,15 +214,17 @@ def _acts(stand: Stand, stable: str) -> Iterable[ServiceAct]:
         yield MakeEndpoint()
     if stable and stable != service.stable:
         yield MarkStable(stable)
-    staying = {place.serial for place in stand.places}
-    recorded = {place.serial for place in service.places} | (staying if service.is_new else set())
+    staying = {*stand.places, *service.places}
     for place in stand.places:
         if place in service.places and stand.pod(place) is None:
             yield MakeReplica(place)
+    known = {(place.serial, place.revision) for place in staying}
     for pod in service.pods:
-        if pod.serial not in staying | recorded and not pod.deleting:
+        if pod.deleting:
+            continue
+        if (pod.serial, pod.revision) not in known:
             yield RemoveReplica(pod.name, pod.uid)
-        elif pod.loaded and not pod.answered and not pod.deleting:
+        elif pod.loaded and not pod.answered:
             yield AskReplica(pod.name, pod.uid, pod.address, pod.revision)
     yield from _outdated(stand, stable)
 
@@ -217,6 +245,10 @@ def _outdated(stand: Stand, stable: str) -> Iterable[RemoveRevision]:
 def _wake_at(stand: Stand, now: datetime) -> datetime | None:
     pods = [pod for pod in stand.service.pods if not pod.deleting]
     due = [now + ASK_INTERVAL] if any(pod.loaded and not pod.answered for pod in pods) else []
-    unbound = [place for place in stand.places if (pod := stand.pod(place)) is None or pod.node is None]
-    due += [place.since + BIND_TIMEOUT for place in unbound]
+    for place in stand.places:
+        pod = stand.pod(place)
+        if pod and not pod.is_live:
+            due.append(place.since + FAIL_PAUSE)
+        elif pod and pod.node is None:
+            due.append(place.since + BIND_TIMEOUT)
     return min(due, default=None)

@@ -18,6 +18,8 @@ class Stand:
     """Of the wanted revision, on nodes that will do."""
     old: list[Place] = field(default_factory=list)
     """To be replaced."""
+    bad: set[Place] = field(default_factory=set)
+    """Of these, those on a node that is lost or cordoned."""
     waiting: Verdict | None = None
     """Why a replica found no place."""
 
@@ -37,4 +39,5 @@ class Stand:
 
     def pod(self, place: Place) -> Replica | None:
         """The pod of a place."""
-        return next((pod for pod in self.service.pods if pod.serial == place.serial), None)
+        is_its = (pod for pod in self.service.pods if (pod.serial, pod.revision) == (place.serial, place.revision))
+        return next(is_its, None)

@@ -19,13 +19,15 @@ from trainpush.render.pods import (
     Manifest,
     confined,
     container_security,
-    on_nodes,
+    near_nodes,
     owner,
     plain,
     pod_security,
 )
 from trainpush.render.volumes import Volumes
 
+PUBLISH: Final = "publish"
+"""Name of the last container: what it leaves as its termination message is the result."""
 TRIES: Final = 3
 """How often an export is tried; evictions do not count."""
 _HASH_DIGITS: Final = 8
@@ -67,7 +69,7 @@ def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
     return {
         **confined(),
         "restartPolicy": "Never",
-        **({"affinity": on_nodes(dict.fromkeys(nodes))} if nodes else {}),
+        **({"affinity": near_nodes(dict.fromkeys(nodes))} if nodes else {}),
         "tolerations": [plain(entry) for entry in resolved.tolerations],
         "imagePullSecrets": [plain(entry) for entry in worker.image_pull_secrets],
         "securityContext": pod_security(worker.security_context),
@@ -120,7 +122,7 @@ def _publish(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
         "TRAINPUSH_MODELS": _models(job),
         "TRAINPUSH_MESSAGE": _MESSAGE,
     }
-    return _script("publish", scripts.PUBLISH, variables, job, resolved)
+    return _script(PUBLISH, scripts.PUBLISH, variables, job, resolved)
 
 
 def _script(name: str, script: str, variables: dict[str, str], job: TrainPushJob, resolved: Resolved) -> Manifest:

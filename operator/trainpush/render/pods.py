@@ -41,6 +41,13 @@ def on_nodes(nodes: Iterable[str]) -> Manifest:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
+def near_nodes(nodes: Iterable[str]) -> Manifest:
+    """An affinity for these nodes, as long as they are there."""
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
+    wishes = [{"weight": 100, "preference": term} for term in terms]
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": wishes}}
+
+
 def pod_security(wanted: SecurityContext | None) -> Manifest:
     """The security context of a pod: as whom it runs, if that was asked for."""
     asked = plain(wanted) if wanted else {}

@@ -45,6 +45,8 @@ def job_status(
     # Absent until there is something to say: that tells a push that was never begun, or a status that was lost.
     if decision.push and (push := _push(decision.push)):
         status["push"] = push
+    elif resolved is None and "push" in old:
+        status["push"] = old["push"]
     return status
 
 

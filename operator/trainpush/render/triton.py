@@ -18,6 +18,10 @@ SOFT_STOP_SECONDS: Final = 30
 EXIT_SECONDS: Final = 10
 """Longest time that Triton, once told to stop, waits for what it still computes."""
 
+_OF_MODEL = "infer|ready|config|stats|generate|generate_stream"
+CLIENT_PATHS: Final = f"^/v2(/health/(live|ready)|/models/[^/]+(/versions/[^/]+)?(/({_OF_MODEL}))?)?/?$"
+"""Paths of the server that clients reach."""
+
 PROXY: Final = f"""\
 global
     maxconn 4096
@@ -38,6 +42,8 @@ defaults
 
 listen model
     bind :{PROXY_PORT}
+    # What clients need, and nothing that changes the server or shows its logs.
+    http-request deny unless {{ path -m reg {CLIENT_PATHS} }}
     server triton 127.0.0.1:{SERVER_PORT}
 """
 """haproxy.cfg: what lets a replica go without a failed request."""

@@ -37,7 +37,7 @@ def exports(state: ExportState, **fields: str) -> tuple[Export, ...]:
 
 def release(number: int, digest: str = DIGEST) -> Revision:
     """A revision of the service."""
-    return Revision(f"svc-{number}", f"uid-{number}", number, REPLICA, digest, "uid-job")
+    return Revision(f"svc-{number}", f"uid-{number}", number, REPLICA, f"{PUSH.uri}/x", digest, "uid-job")
 
 
 def test_a_job_without_push_says_nothing() -> None:

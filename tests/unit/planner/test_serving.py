@@ -1,16 +1,17 @@
 """Replicas: how they come, how a revision follows another, and what never happens on the way."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.build import NOW, a_cluster, a_job, a_node, a_pool
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
 from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Refusal
+from trainpush.model.workload import Phase, Refusal
 from trainpush.planner.plan import plan
 
 TWO_NODES = a_pool(a_node("n1"), a_node("n2"))
@@ -206,6 +207,97 @@ def test_jobs_and_replicas_share_one_ledger() -> None:
     both = replace(a_cluster(a_job(gang=None, age=-10), pool=world.pool), services=(world.service,))
     assert plan(both, NOW).decisions[0].verdict.reason in {Reason.EXCEEDS_POOL, Reason.WAITING_FOR_CAPACITY}
     assert plan(both, NOW).pools[0].used == 8
+
+
+def test_nothing_that_serves_is_given_up_where_that_makes_no_room() -> None:
+    """Every node cordoned, no pool any more, or a demand that no node can meet."""
+    world = World(TWO_NODES, a_service(replicas=4))
+    world.settle()
+    world.ready.clear()
+    world.pool = a_pool(*(a_node(name, cordoned=True) for name in ("n1", "n2")))
+    world.settle()
+    world.pool = a_pool(a_node("n1"), a_node("n2"), name="another")
+    world.settle()
+    world.pool = TWO_NODES
+    world.gang = a_gang(workers=1, gpus=16)
+    world.roll_to("svc-2")
+    world.settle()
+    assert min(world.ready) == 4
+
+
+def test_a_node_that_blinks_loses_no_replica() -> None:
+    """Where there is no other node, its server is still there when it comes back."""
+    world = World(a_pool(a_node("n1")))
+    world.settle()
+    before = world.service.pods
+    world.pool = a_pool(a_node("n1", ready=False))
+    world.settle()
+    world.pool = a_pool(a_node("n1"))
+    world.settle()
+    assert world.service.pods == before
+
+
+def test_a_spec_that_cannot_be_read_books_nothing_more() -> None:
+    """Whatever its nodes do meanwhile."""
+    world = World(TWO_NODES, a_service(replicas=1))
+    world.settle()
+    places = world.service.places
+    request = Refusal(Reason.INVALID_SPEC, "spec.probe.request: no")
+    world.service = replace(world.service, request=request, is_readable=False, replicas=len(places))
+    world.pool = a_pool(*(a_node(name, cordoned=True) for name in ("n1", "n2")), a_node("n3"))
+    decision = world.settle()
+    assert (decision.places, decision.acts) == (places, ())
+
+
+def test_a_pod_that_its_node_turns_away_is_not_replaced_at_once() -> None:
+    """But after a pause, however often."""
+    world = World(TWO_NODES)
+    for _ in range(4):
+        world.step()
+    made = set()
+    for _ in range(100):
+        turned_away = tuple(replace(pod, phase=Phase.FAILED, ready=False, loaded=False) for pod in world.service.pods)
+        world.service = replace(world.service, pods=turned_away)
+        world.step()
+        made |= {pod.serial for pod in world.service.pods}
+    assert 2 <= len(made) <= 5
+
+
+def test_a_pod_that_cannot_be_made_keeps_nobody_awake() -> None:
+    """It is tried again when the API server may think otherwise, not twenty times a second."""
+    world = World(TWO_NODES)
+    world.step()
+    place = world.step().places[0]
+    late = place.since + timedelta(minutes=10)
+    decided = plan(Snapshot(pools=(world.pool,), jobs=(), services=(world.service,)), late).services[0]
+    assert MakeReplica(place) in decided.acts
+    assert decided.wake_at is None
+
+
+def test_what_serves_a_revision_that_is_gone_serves_until_others_do() -> None:
+    """A ControllerRevision that somebody deleted, or that this version cannot read."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    world.ready.clear()
+    world.service = replace(world.service, revisions=())
+    world.settle()
+    assert min(world.ready) >= 2
+    assert world.serving == {"svc-1": 2}
+
+
+def test_the_stable_replica_of_a_lost_node_is_placed_anew_while_the_new_revision_is_broken() -> None:
+    """There are nodes enough."""
+    pool = a_pool(*(a_node(f"n{i}") for i in range(3)))
+    world = World(pool, loads=lambda revision: revision != "svc-2")
+    world.settle()
+    world.roll_to("svc-2")
+    world.settle()
+    stable = next(place for place in world.service.places if place.revision == "svc-1")
+    world.pool = a_pool(*(a_node(f"n{i}", ready=f"n{i}" != stable.node) for i in range(3)))
+    pods = tuple(replace(p, ready=p.ready and p.node != stable.node) for p in world.service.pods)
+    world.service = replace(world.service, pods=pods)
+    decision = world.step()
+    assert [place.revision for place in decision.places if place.node != stable.node].count("svc-1") == 1
 
 
 @given(

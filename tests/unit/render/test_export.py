@@ -77,10 +77,10 @@ class TestName:
 
 
 class TestPod:
-    def test_goes_to_the_nodes_that_trained(self) -> None:
+    def test_goes_to_the_nodes_that_trained_while_they_are_there(self) -> None:
         made = pod_of(export(a_job(nodes=("n1", "n2", "n1")), RESOLVED))
-        rule = made["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        fields = [term["matchFields"] for term in rule["nodeSelectorTerms"]]
+        wishes = made["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        fields = [wish["preference"]["matchFields"] for wish in wishes]
         assert fields == [[{"key": "metadata.name", "operator": "In", "values": [node]}] for node in ("n1", "n2")]
 
     def test_asks_for_no_accelerator_and_sees_none(self) -> None:
