@@ -221,13 +221,8 @@ class Client:
 
     async def is_allowed(self, verb: str, resource: Resource, subresource: str = "", namespace: str = "") -> bool:
         """Whether the API server would let us; an empty namespace asks for all of them."""
-        attributes = {
-            "verb": verb,
-            "group": resource.group,
-            "resource": resource.plural,
-            "subresource": subresource,
-            "namespace": namespace,
-        }
+        attributes = {"verb": verb, "namespace": namespace}
+        attributes |= {"group": resource.group, "resource": resource.plural, "subresource": subresource}
         review = {
             "apiVersion": ACCESS_REVIEWS.api_version,
             "kind": ACCESS_REVIEWS.kind,

@@ -38,7 +38,7 @@ class Ground:
         slots = np.where(blocked == Hindrance.NONE, capacity.slots(table, gang, self.used), 0)
         site = site_for(gang, table, slots)
         if site is not None:
-            ledger.take(table, self.used, dict(enumerate(site.counts.tolist())), gang.request)
+            ledger.take(table, self.used, site.by_row, gang.request)
         return site
 
     def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:

@@ -26,9 +26,15 @@ class Site:
     domain: str
     counts: NDArray[np.int64]
 
+    @property
+    def by_row(self) -> dict[int, int]:
+        """How many workers the nodes get that get any, by their position in the table."""
+        rows = np.flatnonzero(self.counts)
+        return dict(zip(rows.tolist(), self.counts[rows].tolist(), strict=True))
+
     def nodes(self, table: NodeTable) -> tuple[str, ...]:
         """One node name per worker; consecutive ranks are neighbours."""
-        return tuple(np.repeat(np.array(table.names, dtype=object), self.counts).tolist())
+        return tuple(table.names[row] for row, workers in self.by_row.items() for _ in range(workers))
 
 
 def site_for(gang: Gang, table: NodeTable, slots: Slots) -> Site | None:
