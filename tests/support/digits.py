@@ -158,5 +158,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(entry) for key, entry in value.items() if key not in _FLEETING}
     if isinstance(value, list):
         return [_plain(entry) for entry in value]
-    # What a program says when it fails holds process ids.
-    return re.sub(r"(exit code \d+ \(\w+\)): .*", r"\1", value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        # What a program says when it fails holds process ids, and which worker is seen first is the kubelets' affair.
+        return re.sub(r"worker \d+ failed: (exit code \d+ \(\w+\)): .*", r"a worker failed: \1", value)
+    return value
