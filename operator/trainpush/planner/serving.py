@@ -126,8 +126,10 @@ def _shrink(stand: Stand) -> None:
     del stand.good[wanted:]
     names = {stand.service.stable, stand.wanted.name if stand.wanted else ""}
     stand.old = [place for place in stand.old if place.revision in names or stand.is_ready(place)]
-    # The first to go serve nobody, or are furthest from what is stable.
-    stand.old.sort(key=lambda place: (not stand.is_ready(place), place.revision not in names, place.serial))
+    # The last of them go first: they serve nobody, are on a node that will not do, or furthest from what is stable.
+    stand.old.sort(
+        key=lambda place: (not stand.is_ready(place), place in stand.bad, place.revision not in names, place.serial)
+    )
     while stand.old and len(stand.old) + stand.ready(stand.good) > wanted:
         last = stand.old[-1]
         if stand.is_ready(last) and stand.ready(stand.places) <= wanted:
