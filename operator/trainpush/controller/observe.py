@@ -107,8 +107,12 @@ def _asked(
 
 def _stable(seen: Seen[InferenceService]) -> str:
     """The revision that serves: what the annotation says, else the status."""
-    status = ServiceStatus.read(seen.status)
-    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or status.stable or ""
+    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or _status(seen).stable or ""
+
+
+def _status(seen: Seen[InferenceService]) -> ServiceStatus:
+    """The status that stands, parsed once where the whole object could be."""
+    return seen.found.status if seen.found else ServiceStatus.read(seen.status)
 
 
 def _follows(service: InferenceService | None) -> str:
@@ -181,7 +185,7 @@ def _service(
     trouble_of: TroubleOf,
 ) -> Service:
     metadata, owner, found = seen.metadata, _owner(seen), seen.found
-    status = found.status if found else ServiceStatus.read(seen.status)
+    status = _status(seen)
     budget = made.budgets.get((owner, key.name))
     kept = budget.min_available if budget else None
     return Service(

@@ -33,20 +33,16 @@ class Ground:
 
     def seat(self, gang: Gang) -> Site | None:
         """The best place for `gang`, which is taken from now on; None if there is none."""
-        table = self.pool.table
-        blocked = self.hindrances(gang)
-        slots = np.where(blocked == Hindrance.NONE, capacity.slots(table, gang, self.used), 0)
-        site = site_for(gang, table, slots)
+        site = self._site(gang, self.used)
         if site is not None:
-            ledger.take(table, self.used, site.by_row, gang.request)
+            ledger.take(self.pool.table, self.used, site.by_row, gang.request)
         return site
 
     def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
-        table, used = self.pool.table, self.used.copy()
-        ledger.give_back(table, used, former, [node])
-        slots = np.where(self.hindrances(gang) == Hindrance.NONE, capacity.slots(table, gang, used), 0)
-        return site_for(gang, table, slots) is not None
+        used = self.used.copy()
+        ledger.give_back(self.pool.table, used, former, [node])
+        return self._site(gang, used) is not None
 
     def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
@@ -60,3 +56,9 @@ class Ground:
         """Why `node` takes no worker of `gang`; a node that is not there is not ready."""
         row = self.pool.table.rows.get(node)
         return Hindrance.NOT_READY if row is None else Hindrance(int(self.hindrances(gang)[row]))
+
+    def _site(self, gang: Gang, used: Amounts) -> Site | None:
+        """The best place for `gang` beside what is `used`."""
+        table = self.pool.table
+        slots = np.where(self.hindrances(gang) == Hindrance.NONE, capacity.slots(table, gang, used), 0)
+        return site_for(gang, table, slots)

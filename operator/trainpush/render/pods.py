@@ -36,16 +36,18 @@ def owner(resource: Resource) -> Manifest:
 
 def on_nodes(nodes: Iterable[str]) -> Manifest:
     """An affinity for these nodes and no others."""
-    # The API takes one name in each term, and any one of the terms will do.
-    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": _terms(nodes)}}}
 
 
 def near_nodes(nodes: Iterable[str]) -> Manifest:
     """An affinity for these nodes, as long as they are there."""
-    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
-    wishes = [{"weight": 100, "preference": term} for term in terms]
+    wishes = [{"weight": 100, "preference": term} for term in _terms(nodes)]
     return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": wishes}}
+
+
+def _terms(nodes: Iterable[str]) -> list[Manifest]:
+    # The API takes one name in each term, and any one of the terms will do.
+    return [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]} for node in nodes]
 
 
 def pod_security(wanted: SecurityContext | None) -> Manifest:
