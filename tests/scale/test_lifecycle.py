@@ -262,6 +262,8 @@ async def test_a_name_that_somebody_else_has(space: Space, kind: str) -> None:
         in told
     )
     resource = PODS if kind == "Pod" else SERVICES
+    if kind == "Service":
+        assert not await space.pods(), "workers that could not find each other"
     now = await space.client.get(resource, name, space.name)
     assert (now["metadata"]["uid"], now["spec"]) == (made["metadata"]["uid"], now["spec"] | made["spec"])
     assert "ownerReferences" not in now["metadata"]

@@ -18,7 +18,7 @@ from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.kube.store import Kind, Store
-from trainpush.kube.tasks import Act, Task, batches
+from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
 from trainpush.model.plan import AskReplica
 from trainpush.render.status import merge_patch
 from trainpush.telemetry.logs import logger
@@ -165,12 +165,15 @@ class Applier:
         return None
 
     async def _act(self, task: Task, acts: Sequence[Act]) -> None:
-        """Kind after kind, all of a kind at once; a refusal of one keeps nobody from the others."""
+        """Kind after kind, all of a kind at once; a refusal keeps only those from being done that build on it."""
         uid = task.seen.metadata.uid
         refusals: list[ApiError] = []
         try:
             for batch in batches(acts):
-                refusals += await _all(self._one(task, act) for act in batch)
+                refused = await _all(self._one(task, act) for act in batch)
+                refusals += refused
+                if refused and isinstance(batch[0], FOUNDATION):
+                    break
             if refusals:
                 self._troubles[uid] = _Trouble(str(refusals[0]), self._clock() + RETRY_SECONDS)
                 self._refused(f"child of {task.resource.kind} {task.seen.metadata.name}", refusals[0])

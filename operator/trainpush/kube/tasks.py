@@ -40,6 +40,8 @@ ORDER: Final[tuple[type[Act], ...]] = (
     *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
+FOUNDATION: Final = MakeService
+"""What the acts after it cannot do without: workers find each other through it."""
 
 
 @dataclass(frozen=True, slots=True)
