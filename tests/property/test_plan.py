@@ -124,7 +124,7 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
     snapshot = replace(snapshot, jobs=snapshot.jobs[:1])
     table = snapshot.pools[0].table
     for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
-        used = ledger.used_amounts(table, snapshot.jobs)
+        used = ledger.used_amounts(table, [replace(job, recorded=Recorded()) for job in snapshot.jobs])
         room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
         inside = _domain_of(snapshot, placement)
         fewest = next(
@@ -141,5 +141,5 @@ def _domain_of(snapshot: Snapshot, placement: Placement) -> list[int]:
     level = table.levels[table.level_index(placement.level) or 0]
     first = table.names.index(placement.nodes[0])
     index = int(np.searchsorted(level.starts, first, side="right")) - 1
-    where = level.slice_of(index, len(table.nodes))
+    where = level.slice_of(index, len(table.names))
     return list(range(where.start, where.stop))

@@ -59,6 +59,22 @@ class Node:
     cordoned: bool = False
     product: str = ""
     """Accelerator product; empty where no label tells."""
+    capacity: str = ""
+    """Kind of capacity: `reserved`, `on-demand` or `spot`; empty where no label tells."""
+
+    @property
+    def kind(self) -> "NodeKind":
+        """What it has in common with many others."""
+        return NodeKind(self.taints, self.product, self.capacity)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKind:
+    """What decides, whatever is free, whether a node may take a worker: few kinds for many nodes."""
+
+    taints: tuple[Taint, ...]
+    product: str
+    capacity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ class Domains:
 class NodeTable:
     """The nodes of one pool, sorted by (outermost … innermost domain, name), so that every domain is a slice."""
 
-    nodes: tuple[Node, ...]
+    names: tuple[str, ...]
     levels: tuple[Domains, ...]
     """Outermost first: the pool itself, the configured levels, the host."""
     resources: tuple[str, ...]
@@ -95,11 +111,11 @@ class NodeTable:
     """Shape (resources, nodes), thousandths."""
     used: Amounts
     """Shape (resources, nodes), thousandths; pods that are bound and decided placements."""
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Node names in table order."""
-        return tuple(node.name for node in self.nodes)
+    ready: NDArray[np.bool_]
+    cordoned: NDArray[np.bool_]
+    kinds: tuple[NodeKind, ...]
+    kind: NDArray[np.intp]
+    """Position in `kinds`, per node."""
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
@@ -119,12 +135,17 @@ def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str
     paths = {node.name: _path(node, levels) for node in nodes}
     ordered = tuple(sorted(nodes, key=lambda node: (paths[node.name], node.name)))
     resources = tuple(sorted({name for node in nodes for name in node.allocatable}))
+    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(node.kind for node in ordered))}
     return NodeTable(
-        nodes=ordered,
-        levels=_domains([paths[node.name] for node in ordered], levels),
+        names=tuple(node.name for node in ordered),
+        levels=_domains([paths[node.name] for node in ordered], [node.name for node in ordered], levels),
         resources=resources,
         allocatable=_column([node.allocatable for node in ordered], resources),
         used=_column([used.get(node.name, {}) for node in ordered], resources),
+        ready=np.array([node.ready for node in ordered], dtype=np.bool_),
+        cordoned=np.array([node.cordoned for node in ordered], dtype=np.bool_),
+        kinds=tuple(kinds),
+        kind=np.array([kinds[node.kind] for node in ordered], dtype=np.intp),
     )
 
 
@@ -142,10 +163,10 @@ def _column(rows: Sequence[Mapping[str, int]], resources: Sequence[str]) -> Amou
     return column
 
 
-def _domains(paths: Sequence[tuple[str, ...]], levels: Sequence[Level]) -> tuple[Domains, ...]:
+def _domains(paths: Sequence[tuple[str, ...]], names: Sequence[str], levels: Sequence[Level]) -> tuple[Domains, ...]:
     whole = Domains(POOL, (POOL,), np.zeros(1 if paths else 0, dtype=np.intp))
     configured = [_level(paths, depth, level.alias) for depth, level in enumerate(levels, start=1)]
-    hosts = Domains(HOST, tuple(str(i) for i in range(len(paths))), np.arange(len(paths), dtype=np.intp))
+    hosts = Domains(HOST, tuple(names), np.arange(len(paths), dtype=np.intp))
     return (whole, *configured, hosts)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from trainpush.model.serving import Place
-from trainpush.model.workload import Key, Outcome, Placement, Refusal
+from trainpush.model.workload import Eviction, Key, Outcome, Placement, Refusal
 
 
 class Stage(StrEnum):
@@ -23,6 +23,15 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds accelerators that a waiting gang could use."""
+
+    name: str
+    """Namespace and name of a job or service, or `other pods`."""
+    accelerators: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Why a job is where it is; counts are accelerators."""
 
@@ -31,6 +40,12 @@ class Verdict:
     needed: int = 0
     free: int = 0
     largest_free: int = 0
+    holders: tuple[Holder, ...] = ()
+    """Those that hold most of what would do, at most five."""
+    position: int = 0
+    """Place in the queue of its pool, from 1; 0 when it does not wait."""
+    advice: str = ""
+    """The smallest change that would let it in, and why that was not done; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +108,9 @@ class Decision:
     infrastructure: int = 0
     running: int = 0
     outcome: Outcome | None = None
+    preemptions: int = 0
+    eviction: Eviction | None = None
+    """What will be taken from it, if the next cycle still wants the same."""
     has_run: bool = False
     last: Refusal | None = None
     refusal: Refusal | None = None
@@ -208,6 +226,17 @@ class ServiceDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class TeamUse:
+    """What a team holds of one resource of a pool, in thousandths."""
+
+    team: str
+    resource: str
+    used: int
+    guarantee: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSummary:
     """What the status of a pool shows; counts of nodes and accelerators."""
 
@@ -224,6 +253,8 @@ class PoolSummary:
     """Free accelerators of the domain that has most, per level."""
     shared_nodes: tuple[str, ...] = ()
     unlabelled_nodes: int = 0
+    teams: tuple[TeamUse, ...] = ()
+    """By team and resource; empty where the pool has no quotas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class Service:
     """Name of the revision that its spec asks for; None while the job that it follows has released nothing."""
     replicas: int = 1
     min_available: int = 1
+    priority: int = 0
+    """Of its PriorityClass; larger goes first."""
     is_readable: bool = True
     """Whether this version understands its spec; else it is left as it is."""
     follows: str = ""

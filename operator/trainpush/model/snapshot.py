@@ -1,10 +1,33 @@
 """Everything that one decision looks at, frozen."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a team may have of one resource, in thousandths of its unit."""
+
+    guarantee: int = 0
+    """Its own: others may borrow what it leaves idle, and give it back when it is needed."""
+    weight: int = 1
+    """Of what nobody needs for its guarantee, teams get parts in proportion to their weights."""
+    limit: int | None = None
+    """Never more than this; None means no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A team: the namespaces that share one account."""
+
+    name: str
+    namespaces: frozenset[str]
+    shares: Mapping[str, Share]
+    """By resource; what is not named here is neither guaranteed nor limited, with weight 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +38,12 @@ class Pool:
     accelerators: tuple[str, ...]
     """Extended resources that count as accelerators, in the order in which they are preferred."""
     table: NodeTable
+    quotas: tuple[Quota, ...] = ()
+    """By name; all namespaces that none of them names make up one more team without guarantee."""
+    capacity_preference: tuple[str, ...] = ()
+    """Kinds of capacity (`NodeKind.capacity`), the best first; a gang goes to worse ones only where it must."""
+    linked: Mapping[str, int] = field(default_factory=dict)
+    """Accelerators that are linked to one group inside a host, by product; groups are not broken without need."""
     shared_nodes: tuple[str, ...] = ()
     """Nodes that match this pool too but belong to an older one."""
     unlabelled_nodes: int = 0

@@ -1,8 +1,8 @@
 """What is known of a training job: what it asks for, what was decided before, and the pods that are there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from trainpush.model.nodes import Toleration
@@ -18,6 +18,16 @@ class Key:
     def __str__(self) -> str:
         """As kubectl writes it."""
         return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Workers that must stay together: each slice of so many lies in one domain of a level."""
+
+    level: str
+    """Alias of the level."""
+    size: int
+    """Workers of one slice; divides the size of the gang, and of the slices of every level further out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +47,19 @@ class Gang:
     products: frozenset[str] = frozenset()
     """Accelerator products that will do; empty means any."""
     tolerations: tuple[Toleration, ...] = ()
+    slices: tuple[Slices, ...] = ()
+    """Outermost level first."""
+    sizes: tuple[int, ...] = ()
+    """Every legal number of workers, largest first, where there is more than one; `workers` is one of them."""
 
     @property
     def accelerators(self) -> int:
         """Accelerators of the whole gang."""
         return self.workers * self.accelerators_per_worker
+
+    def of_size(self, workers: int) -> "Gang":
+        """The same gang with another number of workers."""
+        return self if workers == self.workers else replace(self, workers=workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +81,31 @@ class Placement:
     since: datetime
 
 
+class Preemption(StrEnum):
+    """What others may take from a running gang."""
+
+    NEVER = "Never"
+    """Nothing."""
+    BEYOND_MIN = "BeyondMin"
+    """Workers beyond its smallest legal size."""
+    ALWAYS = "Always"
+    """All of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """What is taken from a running gang for the sake of another: announced in one cycle, carried out in a later one."""
+
+    by: str
+    """Who needs the room."""
+    reason: str
+    message: str
+    workers: int = 0
+    """Workers that are left to it; 0 when it goes back to the queue."""
+    lost: int = 0
+    """Work that is lost, in accelerator-seconds."""
+
+
 class Outcome(StrEnum):
     """How a job ended."""
 
@@ -82,6 +125,10 @@ class Recorded:
     failures: int = 0
     infrastructure: int = 0
     """Restarts that were nobody's fault: evictions, lost nodes, deleted pods."""
+    preemptions: int = 0
+    """How often it made room for others."""
+    eviction: Eviction | None = None
+    """Announced, but not yet carried out."""
     outcome: Outcome | None = None
     hold_until: datetime | None = None
     """No new placement before this time, after one that could not be bound."""
@@ -173,6 +220,11 @@ class Job:
     uid: str
     created_at: datetime
     request: Gang | Refusal
+    priority: int = 0
+    """Of its PriorityClass; larger goes first."""
+    preemption: Preemption = Preemption.ALWAYS
+    min_runtime: timedelta = timedelta(0)
+    """Time from its start during which nothing is taken from it."""
     suspend: bool = False
     deleting: bool = False
     max_restarts: int = 3

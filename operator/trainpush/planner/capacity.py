@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import AMOUNT_MAX, Amounts, Node, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeKind, NodeTable
 from trainpush.model.workload import Gang
 
 Slots = NDArray[np.int64]
@@ -31,9 +31,11 @@ _PASSING = {Hindrance.NONE, Hindrance.NOT_READY, Hindrance.CORDONED}
 def hindrances(table: NodeTable, gang: Gang) -> NDArray[np.int8]:
     """The first hindrance of each node, whatever runs there now."""
     whole = slots(table, gang, np.zeros_like(table.used))
-    found = [_hindrance(node, gang) for node in table.nodes]
-    result = np.array(found, dtype=np.int8)
+    of_kinds = np.array([_of_kind(kind, gang) for kind in table.kinds], dtype=np.int8)
+    result: NDArray[np.int8] = of_kinds[table.kind]
     result[(result == Hindrance.NONE) & (whole == 0)] = Hindrance.TOO_SMALL
+    result[table.cordoned] = Hindrance.CORDONED
+    result[~table.ready] = Hindrance.NOT_READY
     return result
 
 
@@ -46,34 +48,30 @@ def slots(table: NodeTable, gang: Gang, used: Amounts) -> Slots:
     """Workers that fit into what is not `used`, hindrances aside."""
     asked_for = (min(gang.request.get(name, 0), AMOUNT_MAX) for name in table.resources)
     request = np.fromiter(asked_for, dtype=np.int64)
-    if set(gang.request) - set(table.resources) or not len(table.nodes):
-        return np.zeros(len(table.nodes), dtype=np.int64)
+    if set(gang.request) - set(table.resources) or not len(table.names):
+        return np.zeros(len(table.names), dtype=np.int64)
     asked = request > 0
     free = np.maximum(table.allocatable[asked] - used[asked], 0)
     fits: Slots = (free // request[asked, None]).min(axis=0)
     return fits
 
 
-def _hindrance(node: Node, gang: Gang) -> Hindrance:
-    if not node.ready:
-        return Hindrance.NOT_READY
-    if node.cordoned:
-        return Hindrance.CORDONED
-    if not _is_tolerated(node, gang):
+def _of_kind(kind: NodeKind, gang: Gang) -> Hindrance:
+    if not _is_tolerated(kind, gang):
         return Hindrance.TAINTED
-    if gang.products and node.product not in gang.products:
+    if gang.products and kind.product not in gang.products:
         return Hindrance.OTHER_PRODUCT
     return Hindrance.NONE
 
 
-def _is_tolerated(node: Node, gang: Gang) -> bool:
-    return all(any(toleration.covers(taint) for toleration in gang.tolerations) for taint in node.taints)
+def _is_tolerated(kind: NodeKind, gang: Gang) -> bool:
+    return all(any(toleration.covers(taint) for toleration in gang.tolerations) for taint in kind.taints)
 
 
 def column(table: NodeTable, amounts: Amounts, resource: str) -> Amounts:
     """The row of one resource, zeros where no node has it."""
     if resource not in table.resources:
-        return np.zeros(len(table.nodes), dtype=np.int64)
+        return np.zeros(len(table.names), dtype=np.int64)
     row: Amounts = amounts[table.resources.index(resource)]
     return row
 

@@ -46,21 +46,20 @@ def site_for(gang: Gang, table: NodeTable, slots: Slots) -> Site | None:
         if not len(fitting):
             continue
         best = int(fitting[np.argmin(room[fitting])])
-        counts = np.zeros(len(table.nodes), dtype=np.int64)
-        _fill(table, slots, counts, depth, level.slice_of(best, len(table.nodes)), gang.workers)
-        return Site(level.alias, _domain_name(table, depth, best), counts)
+        counts = np.zeros(len(table.names), dtype=np.int64)
+        _fill(table, slots, counts, depth, level.slice_of(best, len(table.names)), gang.workers)
+        return Site(level.alias, level.names[best], counts)
     return None
 
 
 def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, str]:
     """Level and name of the innermost domain, of those that `gang` looks at, that holds all `nodes`."""
-    names = table.names
-    rows = [names.index(node) for node in nodes if node in names]
+    rows = [table.rows[node] for node in nodes if node in table.rows]
     for depth in _depths(gang, table):
         level = table.levels[depth]
         found = set((np.searchsorted(level.starts, rows, side="right") - 1).tolist())
         if len(found) == 1:
-            return level.alias, _domain_name(table, depth, found.pop())
+            return level.alias, level.names[found.pop()]
     return POOL, POOL
 
 
@@ -92,7 +91,7 @@ def _fill(table: NodeTable, slots: Slots, counts: NDArray[np.int64], depth: int,
 def _children(table: NodeTable, depth: int, within: slice) -> list[slice]:
     level = table.levels[depth]
     first, last = np.searchsorted(level.starts, [within.start, within.stop])
-    return [level.slice_of(i, len(table.nodes)) for i in range(int(first), int(last))]
+    return [level.slice_of(i, len(table.names)) for i in range(int(first), int(last))]
 
 
 def _shares(room: NDArray[np.int64], workers: int) -> list[tuple[int, int]]:
@@ -107,10 +106,3 @@ def _shares(room: NDArray[np.int64], workers: int) -> list[tuple[int, int]]:
         shares.append((order[0], int(room[order[0]])))
         left -= int(room[order.pop(0)])
     return shares
-
-
-def _domain_name(table: NodeTable, depth: int, index: int) -> str:
-    level = table.levels[depth]
-    if depth == len(table.levels) - 1:
-        return table.nodes[int(level.starts[index])].name
-    return level.names[index]

@@ -12,16 +12,16 @@ def summary(pool: Pool, used: Amounts) -> PoolSummary:
     """Counts of nodes and accelerators; accelerators of a node that is not ready or cordoned are unavailable."""
     table = pool.table
     rows = [i for i, resource in enumerate(table.resources) if resource in pool.accelerators]
-    usable = np.array([node.ready and not node.cordoned for node in table.nodes], dtype=bool)
+    usable = table.ready & ~table.cordoned
     total = table.allocatable[rows].sum(axis=0) // 1000
     taken = np.minimum(used[rows].sum(axis=0) // 1000, total)
     free = np.where(usable, total - taken, 0)
     return PoolSummary(
         name=pool.name,
-        nodes=len(table.nodes),
-        ready=sum(node.ready and not node.cordoned for node in table.nodes),
-        cordoned=sum(node.cordoned for node in table.nodes),
-        not_ready=sum(not node.ready for node in table.nodes),
+        nodes=len(table.names),
+        ready=int(usable.sum()),
+        cordoned=int(table.cordoned.sum()),
+        not_ready=int((~table.ready).sum()),
         total=int(total.sum()),
         used=int(taken.sum()),
         free=int(free.sum()),
@@ -29,7 +29,7 @@ def summary(pool: Pool, used: Amounts) -> PoolSummary:
         largest_free={
             level.alias: int(sums(free, level.starts).max(initial=0))
             for level in table.levels[1:]
-            if level.alias != HOST or len(table.nodes)
+            if level.alias != HOST or len(table.names)
         },
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,

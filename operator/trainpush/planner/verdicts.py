@@ -33,7 +33,7 @@ def waiting(gang: Gang, table: NodeTable, used: Amounts, blocked: NDArray[np.int
     return Verdict(
         reason=_reason(gang, table, empty),
         message=(
-            f"{int((now > 0).sum())}/{len(table.nodes)} nodes fit{': ' if counts else ''}{counts}; "
+            f"{int((now > 0).sum())}/{len(table.names)} nodes fit{': ' if counts else ''}{counts}; "
             f"{_workers(gang.workers)} need{'s' if gang.workers == 1 else ''} "
             f"{gang.accelerators} {gang.accelerator}, {free_usable} free, "
             f"room for {largest} in the largest {where}{_remedy(gang, table, empty)}"
@@ -56,7 +56,7 @@ def _reason(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> Reason:
 
 def _remedy(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> str:
     match _reason(gang, table, empty):
-        case Reason.NO_MATCHING_NODES if not table.nodes:
+        case Reason.NO_MATCHING_NODES if not table.names:
             return f"; the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
         case Reason.NO_MATCHING_NODES:
             return "; ask for less per worker, other acceleratorProducts, or add a toleration"
