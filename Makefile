@@ -29,8 +29,8 @@ demo-down: $(STAMP) ## take the demo down
 test: $(STAMP) ## every test: unit, property, API server, scale, end to end
 	$(RUN) -m pytest tests
 
-test-fast: $(STAMP) ## unit and property tests, under a minute
-	$(RUN) -m pytest tests/unit tests/property
+test-fast: $(STAMP) ## unit and property tests with fewer examples, under a minute
+	HYPOTHESIS_PROFILE=fast $(RUN) -m pytest tests/unit tests/property
 
 test-long: $(STAMP) ## property tests with 10,000 examples each
 	HYPOTHESIS_PROFILE=long $(RUN) -m pytest tests/property --timeout 7200
@@ -56,8 +56,8 @@ else
 	@$(RUN) -m pytest tests -m story --collect-only -q --no-header | sed -n 's/.*::test_story_//p'
 endif
 
-bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; without NAME: all of them
-	@PYTHONPATH=hack:operator:tests $(RUN) -m bench $(NAME)
+bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; RECORD=1 keeps it; without NAME: all, kept for docs/results.md
+	@PYTHONPATH=hack:operator:tests $(RUN) -m bench $(NAME) $(if $(RECORD),--record)
 
 clean: ## remove the venv and what tools left here
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from generate import generated_files
 from generate.chart import chart_files
+from generate.results import result_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,8 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write what has drifted instead of complaining")
     is_writing = parser.parse_args().write
-    wanted = generated_files() | chart_files()
-    drifted = sorted(path for path in wanted.keys() | _neighbours(wanted) if _stored(path) != wanted.get(path))
+    whole = generated_files() | chart_files()
+    wanted = whole | result_page()
+    drifted = sorted(path for path in wanted.keys() | _neighbours(whole) if _stored(path) != wanted.get(path))
     for path in drifted:
         if is_writing:
             _store(path, wanted.get(path))

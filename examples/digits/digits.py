@@ -13,6 +13,7 @@ Exit status: 0 trained to the last step, 2 wrong options, 3 failed on request, 1
 """
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -84,6 +85,7 @@ def main() -> None:
     write_summary(trainer, data, options)
     dist.barrier()  # nobody leaves before rank 0 has saved: torchrun kills the others when one leaves with an error
     dist.destroy_process_group()
+    gc.freeze()  # else Python looks through all of torch once more before it ends: seconds of the grace period
     sys.exit(STOPPED if stopped else 0)
 
 

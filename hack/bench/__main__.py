@@ -1,20 +1,36 @@
-"""The command line: `python -m bench [NAME]`; one JSON line for each benchmark, status 1 if one misses its goal."""
+"""The command line: `python -m bench [NAME]`; one JSON line for each benchmark, status 1 if one misses its goal.
+
+All of them leave their lines for docs/results.md; one alone does so only with `--record`.
+"""
 
 import argparse
 import asyncio
+import inspect
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bench import apply_to_placed, memory
+from bench import apply_to_placed, cycle, memory, place_one, preempt, say_no, snapshot, span
+from bench.record import record
 from bench.result import circumstances
 from testbed import BedError
 
-BENCHES: Final = {"apply-to-placed": apply_to_placed.measure, "memory": memory.measure}
+BENCHES: Final = {
+    "apply-to-placed": apply_to_placed.measure,
+    "memory": memory.measure,
+    "place-one": place_one.measure,
+    "preempt": preempt.measure,
+    "say-no": say_no.measure,
+    "snapshot": snapshot.measure,
+    "queue": cycle.queue,
+    "reclaim-storm": cycle.reclaim_storm,
+    "span": span.measure,
+}
 
 
 def main() -> int:
@@ -22,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="What the operator costs, in figures.")
     parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="which one (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="draws the same jobs again (default 1)")
+    parser.add_argument("--record", action="store_true", help="keep the line for docs/results.md (always without NAME)")
     chosen = parser.parse_args()
     are_held = []
     try:
@@ -31,12 +48,21 @@ def main() -> int:
                 result = asyncio.run(BENCHES[name](chosen.seed, Path(folder)))
             load.append(os.getloadavg()[0])
             found = {"name": name, **asdict(result), "holds": result.holds, "seed": chosen.seed, **circumstances()}
-            print(json.dumps({**found, "load before and after": load}))
+            line = {**found, "figure": _figure(BENCHES[name]), "load before and after": load}
+            print(json.dumps(line), flush=True)
+            if chosen.record or not chosen.name:
+                record(line)
             are_held.append(result.holds)
     except BedError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0 if all(are_held) else 1
+
+
+def _figure(measure: Callable[[int, Path], object]) -> str:
+    """How a figure is taken: the first paragraphs that its module and its function begin with."""
+    paragraphs = [(inspect.getdoc(said) or "").split("\n\n")[0] for said in (inspect.getmodule(measure), measure)]
+    return " ".join(" ".join(paragraphs).split())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from trainpush.controller.settings import PREFIX, Settings
 from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
 from trainpush.model.plan import Stage
 from trainpush.model.reasons import Reason
+from trainpush.planner.causes import Cause
 from trainpush.telemetry.metrics import Metrics
 
 from .markdown import code, page, table
@@ -46,6 +47,13 @@ def named_pages() -> dict[str, str]:
             table(_RIGHT_HEADS, map(_right, EVERYWHERE)),
             "## In its own namespace",
             table(_RIGHT_HEADS, map(_right, AT_HOME)),
+        ),
+        "why-pending": page(
+            "Why is it pending?",
+            "Of all that keeps a job waiting, one cause binds: what would be next is told when that is gone.\n"
+            "`status.verdict` says it: `message` in numbers, `holders` who holds what,\n"
+            "`advice` the cheapest change that would let it in, and why the operator did not make it.",
+            table(("cause", "what it means", "what to do"), _causes()),
         ),
     }
 
@@ -82,6 +90,12 @@ def _labels() -> str:
         f"Environment variables that begin with {_listed(names.RESERVED_ENV_PREFIXES)}; "
         f"and these: {_listed(names.RESERVED_ENV)}.",
     )
+
+
+def _causes() -> Iterator[tuple[str, ...]]:
+    for name, text in _sentences(Cause).items():
+        meaning, remedy = text.split("\n\n")
+        yield code(Cause[name].value), meaning, remedy.strip()
 
 
 def _members(kind: type[StrEnum], head: str) -> str:

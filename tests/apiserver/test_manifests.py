@@ -9,6 +9,7 @@ import pytest
 
 from support.door import Door, RefusedError
 from support.tables import KINDS, Manifest, Wrong, full_status, good, plain, wrong
+from trainpush.api.quota import NAMESPACES_IN_ALL, NAMESPACES_MAX, QUOTAS_MAX
 from trainpush.api.trainpushjob import JobStatus, PlacementStatus
 
 
@@ -44,6 +45,29 @@ def test_a_wrong_manifest_is_refused_with_path_and_remedy(door: Door, case: Wron
     assert case.says in str(refusal.value)
 
 
+def test_as_many_teams_as_a_pool_may_have(door: Door) -> None:
+    """What the rules cost at most is within what the API server spends on an object."""
+    resources = {f"{number:0>240}.example.com/gpu": {"limit": 1} for number in range(8)}
+    quotas: list[Manifest] = [
+        {
+            "name": f"{team:0>63}",
+            "namespaces": [f"{team:0>30}-{number:0>32}" for number in range(NAMESPACES_IN_ALL // QUOTAS_MAX)],
+            "resources": resources,
+        }
+        for team in range(QUOTAS_MAX)
+    ]
+    sound = good()["pool-minimal"]
+    pool = {**sound, "spec": {**sound["spec"], "acceleratorResources": list(resources), "quotas": quotas}}
+    assert len(door.create(pool)["spec"]["quotas"]) == QUOTAS_MAX
+    quotas[-1]["namespaces"] = [*quotas[-1]["namespaces"][1:], *quotas[0]["namespaces"][:1]]
+    with pytest.raises(RefusedError, match="must name each namespace in one entry only"):
+        door.create(pool)
+    for team, quota in enumerate(quotas):
+        quota["namespaces"] = [f"{team:0>30}-{number:0>32}" for number in range(NAMESPACES_MAX)]
+    with pytest.raises(RefusedError, match="must name at most 512 namespaces in all"):
+        door.create(pool)
+
+
 def test_there_are_enough_wrong_manifests() -> None:
     """The table is read, and nobody emptied it."""
     per_kind = Counter(case.manifest["kind"] for case in wrong().values())
@@ -60,7 +84,13 @@ FROZEN: dict[str, Any] = {
     "checkpoint": {"uri": "pvc://claim"},
 }
 PUSH = {"target": {"inferenceService": "a"}, "export": {"uri": "pvc://models", "command": ["export"]}}
-FREE: dict[str, Any] = {"suspend": True, "failurePolicy": {"maxRestarts": 9}, "push": PUSH}
+FREE: dict[str, Any] = {
+    "suspend": True,
+    "failurePolicy": {"maxRestarts": 9},
+    "push": PUSH,
+    "elastic": {"allowedReplicas": [2, 4]},
+    "scheduling": {"priorityClassName": "high", "preemption": "Never", "minRuntime": "1h"},
+}
 
 
 @pytest.fixture
@@ -112,6 +142,7 @@ EDITS: dict[str, Any] = {
     "resources": {"resources": {"limits": {"nvidia.com/gpu": 2}}},
     "placement": {"placement": {"pool": "other"}},
     "size": {"replicas": 9, "minAvailable": 3},
+    "scheduling": {"scheduling": {"priorityClassName": "high"}},
 }
 
 

@@ -40,7 +40,7 @@ def test_a_suspended_job_resumes_from_its_last_checkpoint(real: DigitsBed, opera
     digits.until_true("TrainingComplete", seconds=300)
     said = digits.logs("digits-worker-0-a2")
     assert f"step-{saved}" in said
-    assert digits.job()["status"]["restarts"] == {"failures": 0, "infrastructure": 0}
+    assert digits.job()["status"]["restarts"] == {"failures": 0, "infrastructure": 0, "preemptions": 0}
 
 
 def test_ddp_trains_too(real: DigitsBed, operator: InstalledOperator) -> None:

@@ -97,5 +97,5 @@ async def test_a_pod_of_another_namespace_is_no_worker(bed: Bed, space: Space, o
         await where.delete(PODS, name)
     after = await space.job("job", says("Running"), "runs on")
     assert after["status"]["attempt"] == seen["status"]["attempt"]
-    assert after["status"]["restarts"] == {"failures": 0, "infrastructure": 0}
+    assert after["status"]["restarts"] == {"failures": 0, "infrastructure": 0, "preemptions": 0}
     await elsewhere.until(PODS, is_empty, "the forged pod is gone")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trainpush.model.nodes import HOST, PODS, Level, Node, node_table
-from trainpush.model.snapshot import Pool, Snapshot
+from trainpush.model.snapshot import Pool, Quota, Share, Snapshot
 from trainpush.model.workload import Gang, Job, Key, Phase, Placement, Recorded, Refusal, Worker
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -40,9 +40,11 @@ def a_gang(workers: int = 4, gpus: int = 8, **fields: Any) -> Gang:
     return Gang(workers=workers, **defaults | fields)
 
 
-def a_job(name: str = "job", gang: Gang | Refusal | None = None, age: float = 0, **fields: Any) -> Job:
+def a_job(
+    name: str = "job", gang: Gang | Refusal | None = None, age: float = 0, namespace: str = "default", **fields: Any
+) -> Job:
     """A job `age` seconds old that asks for a gang of 4 x 8 GPUs."""
-    key = Key("default", name)
+    key = Key(namespace, name)
     created_at = NOW - timedelta(seconds=age)
     return Job(key=key, uid=f"uid-{name}", created_at=created_at, request=gang or a_gang(), **fields)
 
@@ -50,6 +52,17 @@ def a_job(name: str = "job", gang: Gang | Refusal | None = None, age: float = 0,
 def a_placement(*nodes: str, level: str = HOST, domain: str = "x", age: float = 0) -> Placement:
     """A placement that was decided `age` seconds ago."""
     return Placement(nodes=nodes, level=level, domain=domain, since=NOW - timedelta(seconds=age))
+
+
+def running_job(name: str, *nodes: str, gpus: int = 8, age: float = 100, **fields: Any) -> Job:
+    """A job whose workers have run on `nodes` for `age` seconds."""
+    gang = a_gang(workers=len(nodes), gpus=gpus, sizes=fields.pop("sizes", ()))
+    recorded = Recorded(attempt=1, placement=a_placement(*nodes, age=age), has_run=True)
+    workers = tuple(
+        Worker(f"{name}-{rank}", f"uid-{name}-{rank}", 1, rank, Phase.RUNNING, node, request=gang.request)
+        for rank, node in enumerate(nodes)
+    )
+    return a_job(name, gang, age, recorded=recorded, workers=workers, **fields)
 
 
 def placed_job(*nodes: str, name: str = "job", gpus: int = 8, age: float = 0, **recorded: Any) -> Job:
@@ -62,6 +75,14 @@ def a_worker(rank: int, phase: Phase = Phase.RUNNING, attempt: int = 1, **fields
     """A running worker of the first attempt."""
     name = f"job-worker-{rank}-a{attempt}"
     return Worker(name=name, uid=f"uid-{name}", attempt=attempt, rank=rank, phase=phase, **fields)
+
+
+def a_quota(
+    name: str, guarantee: int = 0, limit: int | None = None, weight: int = 1, namespaces: Sequence[str] = ()
+) -> Quota:
+    """The quota of a team, in GPUs, over the namespace of its name."""
+    share = Share(guarantee * 1000, weight, None if limit is None else limit * 1000)
+    return Quota(name, frozenset(namespaces or [name]), {GPU: share})
 
 
 def a_cluster(*jobs: Job, pool: Pool) -> Snapshot:

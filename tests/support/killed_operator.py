@@ -30,6 +30,10 @@ def _attempt(job: Object) -> int:
     return int(job.get("status", {}).get("attempt", 0))
 
 
+def _is_placed(job: Object) -> bool:
+    return _condition(job, "Placed") == "True"
+
+
 def _pod(verb: str, end: str) -> Callable[[str, str, Object], bool]:
     return lambda kind, was, made: (kind, was) == ("Pod", verb) and made["metadata"]["name"].endswith(end)
 
@@ -86,7 +90,16 @@ PUSHING: Final[Points] = {
     "an old replica was deleted": _pod("delete", "-1"),
 }
 """One point after each kind of write of a push, and of the roll to the next release."""
-POINTS: Final = {"training": TRAINING, "pushing": PUSHING}
+
+PREEMPTING: Final[Points] = {
+    "the eviction was announced": _job(lambda job: "eviction" in job.get("status", {})),
+    "the eviction was carried out": _job(lambda job: _condition(job, "Evicted") == "True" and not _is_placed(job)),
+    "a pod of the victim was deleted": lambda kind, verb, made: (kind, verb) == ("Pod", "delete"),
+    "the room was given out": _job(lambda job: _is_placed(job) and job["metadata"]["name"] == "urgent"),
+    "the victim came back": _job(lambda job: _is_placed(job) and _attempt(job) == 2),
+}
+"""From the announcement of an eviction to the end of it: the victim is the only job with a second attempt."""
+POINTS: Final = {"training": TRAINING, "pushing": PUSHING, "preempting": PREEMPTING}
 
 
 def strike(written: Written) -> None:

@@ -1,15 +1,16 @@
 """Hypothesis strategies: small clusters in every state, with jobs in every stage."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool
+from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool, a_quota, running_job
 from trainpush.model.nodes import Node, Taint
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
-from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Job, Key, Phase, Recorded, Refusal, Worker
+from trainpush.model.snapshot import Pool, Quota, Snapshot
+from trainpush.model.workload import Eviction, Job, Key, Phase, Preemption, Recorded, Refusal, Worker
 
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
@@ -33,7 +34,19 @@ def pools(draw: st.DrawFn) -> Pool:
     """Up to six nodes, some of whose GPUs others use."""
     made = [draw(nodes(i)) for i in range(draw(st.integers(0, 6)))]
     used = {node.name: draw(st.integers(0, 4)) for node in made}
-    return a_pool(*made, used=used)
+    return replace(a_pool(*made, used=used), quotas=draw(quotas()))
+
+
+@st.composite
+def quotas(draw: st.DrawFn) -> tuple[Quota, ...]:
+    """None, or two teams with any guarantee, weight and limit."""
+    if draw(st.booleans()):
+        return ()
+    shares = [(draw(st.sampled_from([0, 4, 8, 16])), draw(st.sampled_from([None, 0, 8]))) for _ in range(2)]
+    return tuple(
+        a_quota(team, guarantee, None if beyond is None else guarantee + beyond, draw(st.integers(1, 3)))
+        for team, (guarantee, beyond) in zip(("a", "b"), shares, strict=True)
+    )
 
 
 @st.composite
@@ -61,10 +74,13 @@ def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ..
 @st.composite
 def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
     """A job that waits, or holds a place on some of `names` with any pods."""
+    workers_asked = draw(st.integers(1, 4))
+    smaller = draw(st.sets(st.integers(1, workers_asked))) if draw(st.booleans()) else set()
     gang = a_gang(
-        workers=draw(st.integers(1, 4)),
+        workers=workers_asked,
         gpus=draw(st.sampled_from([1, 2, 4, 8])),
         required=draw(st.sampled_from([None, None, "rack", "block", "host"])),
+        sizes=tuple(sorted(smaller | {workers_asked}, reverse=True)) if smaller else (),
     )
     recorded = Recorded()
     is_placed: bool = draw(st.booleans())
@@ -75,11 +91,16 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
             placement=a_placement(*chosen, age=draw(st.sampled_from([0, 200]))),
             has_run=draw(st.booleans()),
             failures=draw(st.integers(0, 4)),
+            eviction=draw(st.sampled_from([None, Eviction("default/other", Reason.PREEMPTED, "makes room")])),
         )
     return a_job(
         f"job{index}",
         gang,
-        age=draw(st.integers(0, 3)),
+        age=draw(st.sampled_from([0, 1, 2, 3, 1000, 30_000])),
+        namespace=draw(st.sampled_from(["default", "a", "b"])),
+        priority=draw(st.sampled_from([0, 0, 10, 20])),
+        preemption=draw(st.sampled_from([Preemption.ALWAYS, *Preemption])),
+        min_runtime=timedelta(seconds=draw(st.sampled_from([0, 0, 100]))),
         suspend=draw(st.integers(0, 9)) == 0,
         deleting=draw(st.integers(0, 9)) == 0,
         recorded=recorded,
@@ -94,6 +115,44 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     names = list(pool.table.names)
     made = [draw(jobs(i, names)) for i in range(draw(st.integers(0, 5)))]
     return Snapshot(pools=(pool,), jobs=tuple(made))
+
+
+@st.composite
+def contested(draw: st.DrawFn) -> Snapshot:
+    """A pool of sound nodes that running jobs mostly fill, and jobs that want room, often with a right to it."""
+    count = draw(st.integers(1, 4))
+    sound = [a_node(f"n{i}", rack=draw(st.sampled_from(["r1", "r2"]))) for i in range(count)]
+    pool = replace(a_pool(*sound), quotas=draw(quotas()))
+    free = {node.name: 8 for node in sound}
+    made = []
+    for index in range(draw(st.integers(1, 6))):
+        gpus = draw(st.sampled_from([8, 4, 2]))
+        fitting = [name for name, left in free.items() for _ in range(left // gpus)]
+        size = draw(st.integers(1, 3))
+        if len(fitting) >= size:
+            nodes_of = sorted(draw(st.permutations(fitting))[:size])
+            for name in nodes_of:
+                free[name] -= gpus
+            smaller = tuple(range(size, 0, -1)) if draw(st.booleans()) else ()
+            made.append(_contender(draw, running_job(f"r{index}", *nodes_of, gpus=gpus, sizes=smaller)))
+    for index in range(draw(st.integers(1, 3))):
+        gang = a_gang(
+            workers=draw(st.integers(1, 3)),
+            gpus=draw(st.sampled_from([8, 4, 2])),
+            required=draw(st.sampled_from([None, None, "rack"])),
+        )
+        made.append(_contender(draw, a_job(f"w{index}", gang, age=draw(st.sampled_from([0, 5, 1000, 30_000])))))
+    return Snapshot(pools=(pool,), jobs=tuple(made))
+
+
+def _contender(draw: st.DrawFn, job: Job) -> Job:
+    return replace(
+        job,
+        key=Key(draw(st.sampled_from(["default", "a", "b"])), job.key.name),
+        priority=draw(st.sampled_from([0, 0, 10, 20])),
+        preemption=draw(st.sampled_from([Preemption.ALWAYS, Preemption.ALWAYS, *Preemption])),
+        min_runtime=timedelta(seconds=draw(st.sampled_from([0, 0, 0, 1000]))),
+    )
 
 
 @st.composite

@@ -82,7 +82,7 @@ class MapBy:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """Marks a list of strings as a set."""
+    """Marks a list of strings or numbers as a set."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse a repeated entry."""
@@ -92,7 +92,7 @@ class Distinct:
         """Say so in the schema."""
         return {**handler(schema), "x-kubernetes-list-type": "set"}
 
-    def _distinct(self, entries: list[str]) -> list[str]:
+    def _distinct(self, entries: list[Any]) -> list[Any]:
         _refuse_repeated(entries)
         return entries
 

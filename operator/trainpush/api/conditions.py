@@ -14,6 +14,8 @@ class Condition(StrEnum):
     """Every worker has a node."""
     RUNNING = "Running"
     """Every worker's pod runs."""
+    EVICTED = "Evicted"
+    """Others made it give up its place, or announced so."""
     TRAINING_COMPLETE = "TrainingComplete"
     """Every worker ended with success."""
     PUSHED = "Pushed"

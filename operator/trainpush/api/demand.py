@@ -96,3 +96,10 @@ class Placement(ApiModel):
         list[Annotated[str, Field(min_length=1, max_length=63)]], Distinct(), Field(max_length=16)
     ] = []
     """Accelerator products that will do, as the node label nvidia.com/gpu.product names them; none means any."""
+
+
+class Scheduling(ApiModel):
+    """What goes before what."""
+
+    priority_class_name: Name | None = None
+    """Name of a PriorityClass: inside a team, the larger value goes first. None means the cluster's default class."""

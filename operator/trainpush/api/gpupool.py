@@ -1,11 +1,12 @@
 """GPUPool: the nodes that take work, and what they give to it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
+from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
 from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, matches
 from trainpush.api.topology import HOST, PRESETS, Alias, Topology, levels_of
 
@@ -69,6 +70,15 @@ def _is_level(alias: str | None, topology: Topology) -> bool:
     return alias in {None, HOST, *(name for name, _ in levels_of(topology))}
 
 
+class LinkedAccelerators(ApiModel):
+    """Accelerators of one product that are linked to groups inside a host."""
+
+    product: Annotated[str, Field(min_length=1, max_length=63)]
+    """The product, as the node label nvidia.com/gpu.product names it."""
+    size: Annotated[int, Field(ge=2, le=256)]
+    """Accelerators of one group; groups are not broken without need."""
+
+
 class GPUPoolSpec(ApiModel):
     """Which nodes, and what they give."""
 
@@ -86,8 +96,24 @@ class GPUPoolSpec(ApiModel):
     """Levels between the pool and the host."""
     defaults: Defaults = Defaults()
     """What work gets where it says nothing itself."""
+    quotas: Annotated[list[Quota], MapBy("name"), Field(max_length=QUOTAS_MAX), FEW_NAMESPACES, NAMESPACES_ONCE] = []
+    """What teams may have; none means that all namespaces share one account."""
+    capacity_preference: Annotated[list[Literal["reserved", "on-demand", "spot"]], Distinct(), Field(max_length=3)] = []
+    """Kinds of capacity, the best first: a gang goes to worse ones only where it must. None means no preference."""
+    linked_accelerators: Annotated[list[LinkedAccelerators], MapBy("product"), Field(max_length=16)] = []
+    """Products whose accelerators are linked to groups inside a host."""
 
-    rules = (_default_level_rule("required"), _default_level_rule("preferred"))
+    rules = (
+        _default_level_rule("required"),
+        _default_level_rule("preferred"),
+        Rule(
+            "!has(self.quotas) || "
+            "self.quotas.all(q, !has(q.resources) || q.resources.all(r, r in self.acceleratorResources))",
+            "must name only resources of spec.acceleratorResources: correct the name, or add it there",
+            lambda spec: all(name in spec.accelerator_resources for quota in spec.quotas for name in quota.resources),
+            field=".quotas",
+        ),
+    )
 
 
 class NodeCounts(ApiModel):
@@ -129,6 +155,8 @@ class GPUPoolStatus(Status):
     """Counts of accelerators."""
     largest_free: Annotated[dict[str, Count], Field(max_length=8)] = {}
     """Per level, the free accelerators of the domain that has most."""
+    quotas: Annotated[list[QuotaStatus], MapBy("name"), Field(max_length=QUOTAS_MAX + 1)] = []
+    """What teams hold; absent without spec.quotas."""
 
 
 class GPUPool(Resource):

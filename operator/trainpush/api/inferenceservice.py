@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trainpush.api import names
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
-from trainpush.api.demand import Placement, Resources
+from trainpush.api.demand import Placement, Resources, Scheduling
 from trainpush.api.env import Env
 from trainpush.api.pod import PullPolicy, PullSecrets
 from trainpush.api.quantity import Quantity, ShortDuration, lasts
@@ -167,6 +167,8 @@ class InferenceServiceSpec(ReplicaTemplate):
     """Number of replicas, one pod each."""
     min_available: Annotated[int, Field(ge=0, le=names.REPLICAS_MAX)] = 1
     """How many ready replicas an eviction must leave."""
+    scheduling: Scheduling = Scheduling()
+    """What goes before what; a change of it is no new revision."""
 
     def template(self) -> ReplicaTemplate:
         """The part that a revision keeps."""

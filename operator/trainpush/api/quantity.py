@@ -90,13 +90,13 @@ Quantity = Annotated[
 """An amount of a resource: a whole number or a string with a unit."""
 
 
-def lasts(longest: str, example: str) -> Rule:
-    """From one second up to `longest`, in whole hours, minutes and seconds."""
+def lasts(longest: str, example: str, shortest: str = "1s") -> Rule:
+    """From `shortest` up to `longest`, in whole hours, minutes and seconds."""
     return Rule(
         f"self.matches(r'{DURATION_PATTERN}') && "
-        f"duration(self) >= duration('1s') && duration(self) <= duration('{longest}')",
-        f"must be a duration from 1s to {longest}, such as {example}",
-        lambda it: bool(re.fullmatch(DURATION_PATTERN, it)) and 1 <= seconds(it) <= seconds(longest),
+        f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')",
+        f"must be a duration from {shortest} to {longest}, such as {example}",
+        lambda it: bool(re.fullmatch(DURATION_PATTERN, it)) and seconds(shortest) <= seconds(it) <= seconds(longest),
     )
 
 

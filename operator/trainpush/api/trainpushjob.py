@@ -1,6 +1,7 @@
 """TrainPushJob: a gang of workers that trains one model, all or nothing."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,10 +9,11 @@ from pydantic import Field
 from trainpush.api import names
 from trainpush.api.base import ApiModel, Condition, Count, MapBy, Resource, Rule, Status
 from trainpush.api.demand import Placement, Resources
+from trainpush.api.gang import SLICES_MAX, Elastic, JobScheduling, Slice
 from trainpush.api.pod import Toleration, WorkerTemplate
 from trainpush.api.push import Push, PushStatus
 from trainpush.api.quantity import GracePeriod
-from trainpush.api.text import KEY_MAX, ClaimUri, Words, short_name
+from trainpush.api.text import KEY_MAX, ClaimUri, Message, Words, short_name
 from trainpush.api.topology import Alias
 from trainpush.api.verdict import Cause, VerdictStatus
 
@@ -32,6 +34,9 @@ class Strategy(ApiModel):
     """DDP: every rank holds the whole model. FSDP: ranks share it."""
     sharding: Sharding | None = None
     """How FSDP cuts the model; none means over all ranks."""
+    tensor_parallel: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Number of consecutive ranks that share each layer, on one host: a divisor or a multiple of the accelerators of a
+    worker."""
 
     rules = (
         Rule(
@@ -43,6 +48,17 @@ class Strategy(ApiModel):
     )
 
 
+def _nest(slices: list[Slice]) -> bool:
+    return all(outer.size % inner.size == 0 for outer, inner in pairwise(slices))
+
+
+_SLICES_NEST = Rule(
+    "(self.size() < 2 || self[0].size % self[1].size == 0) && (self.size() < 3 || self[1].size % self[2].size == 0)",
+    "must have a size in each entry that divides the size in the entry before it; the outermost level comes first",
+    _nest,
+)
+
+
 class JobPlacement(Placement):
     """Where the workers may go."""
 
@@ -50,6 +66,8 @@ class JobPlacement(Placement):
     """Level of topology, such as rack: one domain of it must hold all workers, else the job waits."""
     preferred: Alias | None = None
     """Level at which one domain should hold all workers; where none can, wider levels are tried in turn."""
+    slices: Annotated[list[Slice], MapBy("level"), Field(max_length=SLICES_MAX), _SLICES_NEST] = []
+    """Neighbours that must stay together, such as 16 workers in each rack; outermost level first."""
 
 
 class Checkpoint(ApiModel):
@@ -83,11 +101,26 @@ def _frozen_while_placed(field: str) -> Rule:
 _FROZEN = ("replicas", "resources", "worker", "strategy", "placement", "checkpoint")
 
 
+_STEP_IN_SLICES = (
+    "self.elastic.minReplicas == (has(self.elastic.maxReplicas) ? self.elastic.maxReplicas : self.replicas) || "
+    "(has(self.elastic.multipleOf) ? self.elastic.multipleOf : 1) % self.placement.slices[0].size == 0"
+)
+_SIZES_IN_SLICES = (
+    "!has(self.elastic) ? self.replicas % self.placement.slices[0].size == 0 : "
+    "has(self.elastic.minReplicas) ? "
+    f"self.elastic.minReplicas % self.placement.slices[0].size == 0 && ({_STEP_IN_SLICES}) : "
+    "!has(self.elastic.allowedReplicas) || "
+    "self.elastic.allowedReplicas.all(n, n % self.placement.slices[0].size == 0)"
+)
+
+
 class TrainPushJobSpec(ApiModel):
     """What to train, with what, and where."""
 
     replicas: Annotated[int, Field(ge=1, le=names.GANG_MAX)] = 1
     """Number of workers, one pod each; they start together or not at all."""
+    elastic: Elastic | None = None
+    """Other numbers of workers that will do; none means exactly spec.replicas."""
     resources: Resources
     """What each worker needs."""
     worker: WorkerTemplate = WorkerTemplate()
@@ -96,6 +129,8 @@ class TrainPushJobSpec(ApiModel):
     """How the workers train together."""
     placement: JobPlacement = JobPlacement()
     """Where the workers may go."""
+    scheduling: JobScheduling = JobScheduling()
+    """When the gang goes, and what others may take from it."""
     checkpoint: Checkpoint | None = None
     """Checkpoints and the time to write one."""
     failure_policy: FailurePolicy = FailurePolicy()
@@ -114,7 +149,28 @@ class TrainPushJobSpec(ApiModel):
             lambda spec: spec.push is None or spec.push.export.is_own or bool(spec.checkpoint and spec.checkpoint.uri),
             field=".push.export",
         ),
+        Rule(
+            "!has(self.elastic) || (has(self.elastic.minReplicas) ? "
+            "self.replicas >= self.elastic.minReplicas && "
+            "(!has(self.elastic.maxReplicas) || self.replicas <= self.elastic.maxReplicas) && "
+            "(!has(self.elastic.multipleOf) || self.replicas % self.elastic.multipleOf == 0) : "
+            "has(self.elastic.allowedReplicas) && self.replicas in self.elastic.allowedReplicas)",
+            "must be a size that spec.elastic allows: change one of the two",
+            lambda spec: spec.replicas in spec.sizes(),
+            field=".replicas",
+        ),
+        Rule(
+            f"!has(self.placement.slices) || self.placement.slices.size() == 0 || ({_SIZES_IN_SLICES})",
+            "must divide every legal number of workers by the size of its first entry: "
+            "change that size, spec.replicas or spec.elastic",
+            lambda spec: not any(size % entry.size for entry in spec.placement.slices[:1] for size in spec.sizes()),
+            field=".placement.slices",
+        ),
     )
+
+    def sizes(self) -> tuple[int, ...]:
+        """Every legal number of workers, largest first."""
+        return self.elastic.sizes(self.replicas) if self.elastic else (self.replicas,)
 
 
 class Replicas(ApiModel):
@@ -139,6 +195,8 @@ class PlacementStatus(ApiModel):
     """One node per worker, in rank order."""
     since: datetime
     """When it was decided."""
+    protected_until: datetime | None = None
+    """Nothing is taken from it before this time, since it had waited very long; absent where it had not."""
 
 
 class Resolved(ApiModel):
@@ -162,10 +220,14 @@ class Resolved(ApiModel):
     """Processes of the whole gang."""
     sharding_degree: Annotated[int, Field(ge=1)] | None = None
     """FSDP: ranks that share one copy of the parameters."""
+    tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    """Consecutive ranks that share each layer."""
     required: Annotated[str, Field(max_length=63)] | None = None
     """Level of which one domain must hold all workers."""
     preferred: Annotated[str, Field(max_length=63)] | None = None
     """Level of which one domain should hold all workers."""
+    slices: Annotated[list[Slice], MapBy("level"), Field(max_length=SLICES_MAX + 1)] = []
+    """Neighbours that stay together, also those that share each layer; outermost level first."""
 
 
 class Progress(ApiModel):
@@ -186,6 +248,23 @@ class Restarts(ApiModel):
     """A worker's program failed; these count against failurePolicy.maxRestarts."""
     infrastructure: Count = 0
     """The cluster's doing: lost nodes, evictions, deleted pods."""
+    preemptions: Count = 0
+    """It made room for others."""
+
+
+class EvictionStatus(ApiModel):
+    """What others will take from the gang: announced, and then carried out."""
+
+    by: Annotated[str, Field(max_length=512)]
+    """Namespace and name of what needs the room."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word of a closed list."""
+    message: Message
+    """Why it is this gang, and what it costs."""
+    workers: Count = 0
+    """Workers that are left to it; 0 when it goes back to the queue."""
+    lost: Count = 0
+    """Work that is lost, in accelerator-seconds."""
 
 
 class JobStatus(Status):
@@ -196,8 +275,8 @@ class JobStatus(Status):
     phase: Annotated[str, Field(max_length=32)] | None = None
     """Summary for people; programs read the conditions."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
-    """Ready, Accepted, Placed, Running, TrainingComplete, Failed; with spec.push also Pushed; Reconciling and Stalled
-    only while true."""
+    """Ready, Accepted, Placed, Running, Evicted, TrainingComplete, Failed; with spec.push also Pushed; Reconciling and
+    Stalled only while true."""
     attempt: Count = 0
     """Number of the latest attempt, from 1; 0 before the first placement."""
     replicas: Replicas = Replicas()
@@ -210,6 +289,8 @@ class JobStatus(Status):
     """What the program last reported."""
     restarts: Restarts = Restarts()
     """How often the gang started anew."""
+    eviction: EvictionStatus | None = None
+    """What others will take from it; present only while announced."""
     verdict: VerdictStatus | None = None
     """Why the job is where it is."""
     push: PushStatus | None = None

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.intake.admission import Admission
 from trainpush.intake.serving import Asked
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
-from trainpush.model.plan import Decision, Plan
-from trainpush.model.workload import Refusal
+from trainpush.model.plan import Plan
 from trainpush.planner.plan import plan
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -27,8 +27,6 @@ IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""
 FAILURES_MAX: Final = 5
 """Cycles in a row that may end in an unexpected error before the liveness probe fails."""
-MODE: Final = "Shared"
-"""The only mode of a pool as yet: training may use every node."""
 
 _log = logger(__name__)
 
@@ -76,9 +74,10 @@ class Loop:
         started = time.perf_counter()
         with self._timed("plan"):
             decided = plan(seen.snapshot, now)
-        self._measure(seen, decided, time.perf_counter() - started, now)
+        measure(self._metrics, seen, decided, time.perf_counter() - started, now)
         with self._timed("apply"):
             wait = await self._applier.carry_out(_tasks(seen, decided), now, later)
+        count_evictions(self._metrics, seen, decided, self._store)
         self._took = time.monotonic() - begun
         due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
@@ -113,31 +112,6 @@ class Loop:
     def _timed(self, stage: str) -> Iterator[None]:
         with self._metrics.cycle_duration_seconds.labels(stage).time():
             yield
-
-    def _measure(self, seen: Observation, decided: Plan, seconds: float, now: datetime) -> None:
-        metrics = self._metrics
-        metrics.pool_accelerators.clear()
-        for pool in decided.pools:
-            for state, count in (("used", pool.used), ("free", pool.free), ("unavailable", pool.unavailable)):
-                metrics.pool_accelerators.labels(pool.name, MODE, state).set(count)
-        metrics.gangs_waiting.clear()
-        for decision in decided.decisions:
-            if decision.placement is None and decision.outcome is None:
-                metrics.gangs_waiting.labels(_pool_of(seen, decision), decision.verdict.reason).inc()
-        placed = [d for d in decided.decisions if d.placement and d.placement.since == now and not d.last]
-        if placed:
-            metrics.placement_duration_seconds.observe(seconds)
-        for decision in placed:
-            level = decision.placement.level if decision.placement else ""
-            metrics.placement_domains.labels(level).inc()
-            if decision.attempt == 1:
-                waited = now - seen.jobs[decision.key].metadata.created_at
-                metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
-
-
-def _pool_of(seen: Observation, decision: Decision) -> str:
-    admission = seen.admissions[decision.key]
-    return "" if isinstance(admission, Refusal) else admission.gang.pool
 
 
 def _tasks(seen: Observation, decided: Plan) -> list[Task]:

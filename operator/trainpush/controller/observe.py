@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from trainpush.api import names
 from trainpush.api.conditions import Condition
@@ -11,16 +12,18 @@ from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import JobStatus, TrainPushJob
 from trainpush.intake.admission import Admission, admit
 from trainpush.intake.convert import places, recorded
-from trainpush.intake.pools import age
+from trainpush.intake.pools import age, quotas_of
+from trainpush.intake.scheduling import Priorities, min_runtime_of, preemption_of
 from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
-from trainpush.kube.store import Index, Seen, Store
-from trainpush.model.nodes import Level, Node, node_table
+from trainpush.kube.store import Seen, Store
+from trainpush.model.fleet import Claim
+from trainpush.model.nodes import Level
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Replica, Revision, Service
+from trainpush.model.serving import Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Export, Job, Key, Push, Refusal, Worker
+from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
 from trainpush.render.export import export_name
 
 TroubleOf = Callable[[str], str]
@@ -29,8 +32,9 @@ TroubleOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What was made for jobs and services, by owner: looked up often, so put together once."""
+    """Priority classes, and what was made for jobs and services, by owner: looked up often, so put together once."""
 
+    priorities: Priorities
     exports: Mapping[OwnerId, tuple[Export, ...]]
     releases: Mapping[OwnerId, Sequence[RevisionRow]]
     """By number."""
@@ -56,13 +60,14 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     offers = [seen.found for _, seen in sorted(pools.items()) if seen.found]
     jobs = {_key(seen): seen for seen in store.jobs}
     services = {_key(seen): seen for seen in store.services}
-    admissions = {key: _admission(seen, offers) for key, seen in jobs.items()}
     made = _Made(
+        priorities=_priorities(store),
         exports=_exports(store),
         releases=_releases(store),
         endpoints={(row.owner, row.name) for row in store.endpoints},
         budgets={(row.owner, row.name): row for row in store.budgets},
     )
+    admissions = {key: _admission(seen, offers, made.priorities) for key, seen in jobs.items()}
     wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
         pools=tuple(_pools(store, offers)),
@@ -76,12 +81,14 @@ def _key(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> Key:
     return Key(seen.metadata.namespace, seen.metadata.name)
 
 
-def _owner(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> OwnerId:
-    return OwnerId(seen.metadata.uid, seen.metadata.namespace)
+def _admission(seen: Seen[TrainPushJob], offers: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
+    return admit(seen.found, offers, priorities) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
 
 
-def _admission(seen: Seen[TrainPushJob], offers: Sequence[GPUPool]) -> Admission | Refusal:
-    return admit(seen.found, offers) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
+def _priorities(store: Store) -> Priorities:
+    """The priority classes; of several global defaults the lowest counts, as in Kubernetes."""
+    defaults = [row.value for row in store.priorities if row.is_default]
+    return Priorities({row.name: row.value for row in store.priorities}, min(defaults, default=0))
 
 
 def _releases(store: Store) -> Mapping[OwnerId, Sequence[RevisionRow]]:
@@ -100,8 +107,11 @@ def _asked(
 ) -> Asked | Refusal | None:
     if seen.found is None:
         return Refusal(Reason.INVALID_SPEC, seen.fault)
+    # What serves already goes on, whatever became of its class.
+    if not _stable(seen) and (fault := made.priorities.fault(seen.found.spec.scheduling.priority_class_name)):
+        return fault
     source = jobs.get(Key(seen.metadata.namespace, _follows(seen.found)))
-    released = [Asked(row.name, row.data) for row in made.releases.get(_owner(seen), [])]
+    released = [Asked(row.name, row.data) for row in made.releases.get(seen.owner, [])]
     return asked(seen.found, offers, source.found if source else None, released, _stable(seen), proxy_image)
 
 
@@ -134,14 +144,17 @@ def _job(
         uid=metadata.uid,
         created_at=metadata.created_at,
         request=admission if isinstance(admission, Refusal) else admission.gang,
+        priority=made.priorities.of(job.spec.scheduling.priority_class_name if job else None),
+        preemption=preemption_of(job.spec) if job else Preemption.NEVER,
+        min_runtime=min_runtime_of(job.spec) if job else timedelta(0),
         suspend=bool(job and job.spec.suspend),
         deleting=metadata.deletion_timestamp is not None,
         max_restarts=job.spec.failure_policy.max_restarts if job else 0,
         recorded=recorded(job.status if job else JobStatus.read(seen.status)),
-        workers=tuple(sorted(store.workers.of(_owner(seen)), key=lambda w: (w.attempt, w.rank, w.uid))),
+        workers=tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid))),
         trouble=trouble_of(metadata.uid),
         push=_push(job, admission) if job else None,
-        exports=made.exports.get(_owner(seen), ()),
+        exports=made.exports.get(seen.owner, ()),
     )
 
 
@@ -184,7 +197,7 @@ def _service(
     made: _Made,
     trouble_of: TroubleOf,
 ) -> Service:
-    metadata, owner, found = seen.metadata, _owner(seen), seen.found
+    metadata, owner, found = seen.metadata, seen.owner, seen.found
     status = _status(seen)
     budget = made.budgets.get((owner, key.name))
     kept = budget.min_available if budget else None
@@ -195,6 +208,7 @@ def _service(
         request=wanted.name if isinstance(wanted, Asked) else wanted,
         replicas=found.spec.replicas if found else len(status.placements),
         min_available=found.spec.min_available if found else kept or 0,
+        priority=made.priorities.of(found.spec.scheduling.priority_class_name if found else None),
         is_readable=found is not None,
         follows=_follows(found),
         deleting=metadata.deletion_timestamp is not None,
@@ -217,43 +231,23 @@ def _revision(row: RevisionRow) -> Revision:
 
 def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:
     """Pools with their nodes; a node that several match belongs to the oldest."""
-    by_age = sorted(pools, key=age)
-    usage = _usage(store)
-    taken: set[str] = set()
-    made = []
-    for pool in by_age:
-        matching = [node for node in store.nodes if _matches(node, pool.spec.node_selector)]
-        own = [node for node in matching if node.name not in taken]
-        lost = sorted(node.name for node in matching if node.name in taken)
-        taken.update(node.name for node in own)
-        levels = [Level(alias, label) for alias, label in levels_of(pool.spec.topology)]
-        made.append(
-            Pool(
-                name=pool.name,
-                accelerators=tuple(pool.spec.accelerator_resources),
-                table=node_table(own, levels, usage),
-                shared_nodes=tuple(lost),
-                unlabelled_nodes=sum(any(not node.labels.get(level.label) for level in levels) for node in own),
-            )
+    fleet = store.fleet
+    fleet.divide([_claim(pool) for pool in sorted(pools, key=age)])
+    return [
+        Pool(
+            name=pool.name,
+            accelerators=tuple(pool.spec.accelerator_resources),
+            table=fleet.table(pool.name),
+            quotas=quotas_of(pool),
+            capacity_preference=tuple(pool.spec.capacity_preference),
+            linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
+            shared_nodes=fleet.shared(pool.name),
+            unlabelled_nodes=fleet.unlabelled(pool.name),
         )
-    return sorted(made, key=lambda pool: pool.name)
+        for pool in sorted(pools, key=lambda pool: pool.name)
+    ]
 
 
-def _usage(store: Store) -> Mapping[str, Mapping[str, int]]:
-    """What pods take that no known job or service answers for: foreign ones, and those of ours whose owner is gone."""
-    known = {_owner(seen) for seen in [*store.jobs, *store.services]}
-    indexes: tuple[Index[Worker] | Index[Replica], ...] = (store.workers, store.replicas)
-    orphans = [pod for index in indexes for owner, pods in index.items() if owner not in known for pod in pods]
-    if not orphans:
-        return store.usage
-    usage = {node: dict(amounts) for node, amounts in store.usage.items()}
-    for pod in orphans:
-        if pod.node and pod.is_live:
-            amounts = usage.setdefault(pod.node, {})
-            for resource, amount in pod.request.items():
-                amounts[resource] = amounts.get(resource, 0) + amount
-    return usage
-
-
-def _matches(node: Node, selector: Mapping[str, str]) -> bool:
-    return all(node.labels.get(key) == value for key, value in selector.items())
+def _claim(pool: GPUPool) -> Claim:
+    levels = (Level(alias, label) for alias, label in levels_of(pool.spec.topology))
+    return Claim(pool.name, pool.spec.node_selector, tuple(levels))

@@ -25,9 +25,10 @@ from trainpush.kube.apply import Applier
 from trainpush.kube.children import read_export, read_owned, read_revision
 from trainpush.kube.client import Client, Written
 from trainpush.kube.lease import Elector
+from trainpush.kube.priorities import read_priority
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
-from trainpush.kube.resources import BUDGETS, JOBS, NODES, PODS, REVISIONS, SERVICES
+from trainpush.kube.resources import BUDGETS, JOBS, NODES, PODS, PRIORITYCLASSES, REVISIONS, SERVICES
 from trainpush.kube.store import Store
 from trainpush.telemetry import logs
 from trainpush.telemetry.metrics import Metrics
@@ -71,6 +72,7 @@ def _reflectors(client: Client, store: Store) -> list[Reflector[Any]]:
     return [
         Reflector(client, NODES, read_node, store.nodes),
         Reflector(client, PODS, read_pod, store.pods),
+        Reflector(client, PRIORITYCLASSES, read_priority, store.priorities),
         Reflector(client, JOBS, read_export, store.exports, labels=ours),
         Reflector(client, REVISIONS, read_revision, store.revisions, labels=ours),
         Reflector(client, SERVICES, read_owned, store.endpoints, labels=ours),

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import levels_of
-from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
+from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.intake.convert import toleration
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
+from trainpush.intake.scheduling import Priorities
+from trainpush.intake.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
 from trainpush.model.nodes import HOST, PODS
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Refusal
+from trainpush.model.workload import Gang, Refusal, Slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +27,27 @@ class Admission:
     resolved: Resolved
 
 
-def admit(job: TrainPushJob, pools: Sequence[GPUPool]) -> Admission | Refusal:
-    """The gang that `job` asks for. A job that holds a place keeps what was resolved when it got it."""
+def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
+    """The gang that `job` asks for. A job that holds a place keeps its size and what was resolved when it got it."""
     if job.status.placement is not None and job.status.resolved is not None:
-        return Admission(_gang(job, job.status.resolved), job.status.resolved)
+        kept, workers = job.status.resolved, len(job.status.placement.nodes)
+        held = sorted({*legal_sizes(job.spec, kept), workers}, reverse=True)
+        return Admission(_gang(job, kept, workers, held), kept)
     pool = pool_for(job.spec.placement.pool, pools)
     if isinstance(pool, Refusal):
         return pool
     resolved = _resolve(job, pool)
     if isinstance(resolved, Refusal):
         return resolved
-    return _level_fault(job, pool) or Admission(_gang(job, resolved), resolved)
+    fault = (
+        _level_fault(job, pool)
+        or slices_fault(job.spec, resolved.required, pool)
+        or priorities.fault(job.spec.scheduling.priority_class_name)
+    )
+    if fault:
+        return fault
+    sizes = legal_sizes(job.spec, resolved)
+    return Admission(_gang(job, resolved, sizes[0], sizes), resolved)
 
 
 def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
@@ -51,10 +63,9 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
     if isinstance(accelerator, Refusal):
         return accelerator
     name, per_worker = accelerator
-    world_size = job.spec.replicas * per_worker
-    degree = _sharding_degree(job.spec.strategy, world_size, f"{job.spec.replicas} workers x {per_worker} {name}")
-    if isinstance(degree, Refusal):
-        return degree
+    if fault := strategy_fault(job.spec, name, per_worker):
+        return fault
+    world_size = job.spec.sizes()[0] * per_worker
     takes_defaults = not (worker.image or worker.command or worker.args)
     return Resolved(
         pool=pool.name,
@@ -65,23 +76,11 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
         accelerator_resource=name,
         processes_per_worker=per_worker,
         world_size=world_size,
-        sharding_degree=degree,
+        sharding_degree=sharding_degree(job.spec.strategy, world_size),
+        tensor_parallel=job.spec.strategy.tensor_parallel,
         required=job.spec.placement.required or defaults.required,
         preferred=job.spec.placement.preferred or defaults.preferred,
-    )
-
-
-def _sharding_degree(strategy: Strategy, world_size: int, sizes: str) -> int | Refusal | None:
-    if strategy.type != "FSDP":
-        return None
-    degree = strategy.sharding.degree if strategy.sharding else world_size
-    if world_size % degree == 0:
-        return degree
-    legal = ", ".join(str(d) for d in range(1, world_size + 1) if world_size % d == 0)
-    return Refusal(
-        Reason.INVALID_SPEC,
-        f"spec.strategy.sharding.degree: {degree} does not divide the world size {world_size} ({sizes}); "
-        f"use one of {legal}",
+        slices=slices_of(job.spec, per_worker),
     )
 
 
@@ -104,10 +103,10 @@ def _level_fault(job: TrainPushJob, pool: GPUPool) -> Refusal | None:
     return None
 
 
-def _gang(job: TrainPushJob, resolved: Resolved) -> Gang:
+def _gang(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[int]) -> Gang:
     return Gang(
         pool=resolved.pool,
-        workers=job.spec.replicas,
+        workers=workers,
         request={**requests_of(job.spec.resources), PODS: 1000},
         accelerator=resolved.accelerator_resource,
         accelerators_per_worker=resolved.processes_per_worker,
@@ -115,4 +114,6 @@ def _gang(job: TrainPushJob, resolved: Resolved) -> Gang:
         preferred=resolved.preferred,
         products=frozenset(job.spec.placement.accelerator_products),
         tolerations=tuple(toleration(entry) for entry in resolved.tolerations),
+        slices=tuple(Slices(entry.level, entry.size) for entry in resolved.slices),
+        sizes=tuple(sizes) if len(sizes) > 1 else (),
     )

@@ -9,7 +9,7 @@ from trainpush.api.trainpushjob import Toleration as TolerationSpec
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
-from trainpush.model.workload import Outcome, Placement, Recorded, Refusal
+from trainpush.model.workload import Eviction, Outcome, Placement, Recorded, Refusal
 
 HOLD = timedelta(seconds=30)
 """How long a gang whose pods could not be bound waits before it is placed again."""
@@ -37,7 +37,10 @@ def recorded(status: JobStatus) -> Recorded:
         has_run=running is not None and running.status == "True",
         failures=status.restarts.failures,
         infrastructure=status.restarts.infrastructure,
+        preemptions=status.restarts.preemptions,
+        eviction=_eviction(status),
         outcome=outcome,
+        queued_at=placed.last_transition_time if placed and placed.status == "False" else None,
         hold_until=placed.last_transition_time + HOLD if placed and unbound else None,
         last=_last(status),
     )
@@ -52,7 +55,18 @@ def _placement(status: JobStatus) -> Placement | None:
     place = status.placement
     if place is None:
         return None
-    return Placement(nodes=tuple(place.nodes), level=place.level, domain=place.domain, since=place.since)
+    return Placement(
+        nodes=tuple(place.nodes),
+        level=place.level,
+        domain=place.domain,
+        since=place.since,
+        protected_until=place.protected_until,
+    )
+
+
+def _eviction(status: JobStatus) -> Eviction | None:
+    told = status.eviction
+    return Eviction(told.by, told.reason, told.message, told.workers, told.lost) if told else None
 
 
 def _last(status: JobStatus) -> Refusal | None:

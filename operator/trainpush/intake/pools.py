@@ -1,4 +1,4 @@
-"""Which pool takes a request, and which of its accelerators are meant."""
+"""Which pool takes a request, which of its accelerators are meant, and what its teams may have."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,9 @@ from datetime import datetime
 from trainpush.api.demand import Resources
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.quantity import milli
+from trainpush.api.quota import Share as ShareSpec
 from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Quota, Share
 from trainpush.model.workload import Refusal
 
 
@@ -52,3 +54,20 @@ def accelerator_of(resources: Resources, pool: GPUPool) -> tuple[str, int] | Ref
     return Refusal(
         Reason.INVALID_SPEC, f"spec.resources.requests: ask for at least 1 of what GPUPool {pool.name} holds: {listed}"
     )
+
+
+def quotas_of(pool: GPUPool) -> tuple[Quota, ...]:
+    """The teams of a pool, by name; amounts in thousandths."""
+    return tuple(
+        Quota(
+            name=quota.name,
+            namespaces=frozenset(quota.namespaces),
+            shares={resource: _share(share) for resource, share in quota.resources.items()},
+        )
+        for quota in sorted(pool.spec.quotas, key=lambda quota: quota.name)
+    )
+
+
+def _share(share: ShareSpec) -> Share:
+    limit = None if share.limit is None else share.limit * 1000
+    return Share(guarantee=share.guarantee * 1000, weight=share.weight, limit=limit)

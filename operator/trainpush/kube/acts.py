@@ -88,8 +88,8 @@ class Acts:
         match act:
             case MakeService():
                 await self._apply(children.service(job), owner)
-            case MakeWorker(attempt, rank, node):
-                made = await self._create(PODS, children.worker(job, resolved, attempt, rank, node), owner)
+            case MakeWorker():
+                made = await self._create(PODS, children.worker(job, resolved, act), owner)
                 self._store.pods.put(read_pod(msgspec.json.encode(made)))
             case MakeExport():
                 made = await self._create(JOBS, export.export(job, resolved), owner)

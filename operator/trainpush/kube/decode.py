@@ -11,7 +11,7 @@ from trainpush.api.quantity import milli
 _milli = lru_cache(maxsize=4096)(milli)
 
 
-class _Part(msgspec.Struct, rename="camel", gc=False):
+class _Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     """A piece of an object; without cycles, so the garbage collector need not look at it."""
 
 
@@ -45,7 +45,7 @@ class Condition(_Part):
     message: str = ""
 
 
-class _Object(msgspec.Struct, rename="camel", gc=False):
+class _Object(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     metadata: Meta
 
     @property
@@ -250,11 +250,19 @@ class OwnedObject(_Object):
     spec: _BudgetSpec = msgspec.field(default_factory=_BudgetSpec)
 
 
+class PriorityObject(_Object):
+    """A PriorityClass as the API server sends it."""
+
+    value: int = 0
+    global_default: bool = False
+
+
 _node_decoder = msgspec.json.Decoder(NodeObject)
 _pod_decoder = msgspec.json.Decoder(PodObject)
 _job_decoder = msgspec.json.Decoder(JobObject)
 _revision_decoder = msgspec.json.Decoder(RevisionObject)
 _owned_decoder = msgspec.json.Decoder(OwnedObject)
+_priority_decoder = msgspec.json.Decoder(PriorityObject)
 
 
 def job(body: bytes | msgspec.Raw) -> JobObject:
@@ -282,6 +290,15 @@ def owned(body: bytes | msgspec.Raw) -> OwnedObject:
         msgspec.MsgspecError: it is malformed.
     """
     return _owned_decoder.decode(body)
+
+
+def priority(body: bytes | msgspec.Raw) -> PriorityObject:
+    """Decode a PriorityClass.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+    """
+    return _priority_decoder.decode(body)
 
 
 def node(body: bytes | msgspec.Raw) -> NodeObject:

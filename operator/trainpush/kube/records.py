@@ -1,6 +1,7 @@
 """Nodes and pods as read, reduced to the records that decisions look at."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -34,6 +35,17 @@ MESSAGE_MAX: Final = 300
 """Longest message of a pod that is kept, in characters."""
 _UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
 """Reasons of containers that wait as they should."""
+_CAPACITIES: Final = {
+    (names.LABEL_CAPACITY_KARPENTER, "reserved"): "reserved",
+    (names.LABEL_CAPACITY_KARPENTER, "on-demand"): "on-demand",
+    (names.LABEL_CAPACITY_KARPENTER, "spot"): "spot",
+    (names.LABEL_CAPACITY_EKS, "CAPACITY_BLOCK"): "reserved",
+    (names.LABEL_CAPACITY_EKS, "ON_DEMAND"): "on-demand",
+    (names.LABEL_CAPACITY_EKS, "SPOT"): "spot",
+    (names.LABEL_SPOT_GKE, "true"): "spot",
+    (names.LABEL_PRIORITY_AKS, "spot"): "spot",
+}
+"""Kind of capacity by label and value; the first that a node bears counts."""
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 
 
@@ -102,7 +114,13 @@ def node_record(node: NodeObject) -> Node:
         ready=node.is_ready and not node.is_deleting,
         cordoned=node.spec.unschedulable,
         product=node.labels.get(names.LABEL_PRODUCT, ""),
+        capacity=_capacity(node.labels),
     )
+
+
+def _capacity(labels: Mapping[str, str]) -> str:
+    """The kind of capacity that the labels of a node tell; empty where none does."""
+    return next((kind for (label, value), kind in _CAPACITIES.items() if labels.get(label) == value), "")
 
 
 def pod_row(pod: PodObject) -> PodRow:

@@ -16,6 +16,7 @@ from trainpush.kube.resources import (
     LEASES,
     NODES,
     PODS,
+    PRIORITYCLASSES,
     REVISIONS,
     SERVICES,
     TRAINPUSHJOBS,
@@ -62,6 +63,7 @@ EVERYWHERE: Final = (
     Right(GPUPOOLS, ("get", "list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
     Right(GPUPOOLS, ("patch",), "To report nodes and accelerators.", "status"),
     Right(NODES, ("list", "watch"), "To know what is allocatable where; nodes are never written."),
+    Right(PRIORITYCLASSES, ("list", "watch"), "To know which gang goes before which; the classes are the cluster's."),
     Right(
         PODS,
         ("get", "list", "watch", "create", "delete"),
@@ -104,8 +106,8 @@ def role(namespace: str) -> Object:
 def priority_class() -> Object:
     """The class of all our pods: it never preempts, since kube-scheduler knows nothing of checkpoints."""
     return {
-        "apiVersion": "scheduling.k8s.io/v1",
-        "kind": "PriorityClass",
+        "apiVersion": PRIORITYCLASSES.api_version,
+        "kind": PRIORITYCLASSES.kind,
         "metadata": {"name": PRIORITY_CLASS, "labels": _labels()},
         "value": 0,
         "preemptionPolicy": "Never",

@@ -11,13 +11,14 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.children import ExportRow, OwnedRow, RevisionRow
+from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.table import Row, Table
+from trainpush.model.fleet import Fleet
 from trainpush.model.nodes import Node
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Worker
 
-Amounts = dict[str, int]
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 
@@ -32,11 +33,16 @@ class Seen(Generic[R]):
     fault: str = ""
     """Why this version cannot read it; then `found` is None."""
 
+    @property
+    def owner(self) -> OwnerId:
+        """What its pods name as their owner."""
+        return OwnerId(self.metadata.uid, self.metadata.namespace)
+
 
 class Kind(Table[Seen[R]]):
     """All objects of one of our own kinds."""
 
-    def __init__(self, model: type[R], on_change: Callable[[object, object], None]) -> None:
+    def __init__(self, model: type[R], on_change: Callable[[Seen[R] | None, Seen[R] | None], None]) -> None:
         """An empty table of `model`s."""
         super().__init__(on_change)
         self._model = model
@@ -70,10 +76,6 @@ class Index(Generic[T]):
         """What belongs to `owner`, in no particular order."""
         return list(self._by_owner[owner].values()) if owner in self._by_owner else []
 
-    def items(self) -> Iterable[tuple[OwnerId, list[T]]]:
-        """Every owner with what belongs to it."""
-        return ((owner, list(things.values())) for owner, things in self._by_owner.items())
-
     def put(self, owner: OwnerId, uid: str, thing: T) -> None:
         """Take one."""
         self._by_owner[owner][uid] = thing
@@ -87,20 +89,21 @@ class Index(Generic[T]):
 
 @dataclass
 class Store:
-    """All tables, what pods take per node that are none of ours, and our pods by owner."""
+    """All tables, the nodes with what is taken on them, and our pods by owner."""
 
-    usage: dict[str, Amounts] = field(default_factory=lambda: defaultdict(dict))
-    """Thousandths that pods other than workers and replicas take, per node and resource."""
+    fleet: Fleet = field(default_factory=Fleet)
+    """The nodes, and what pods take that no known job or service answers for."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something changed that a decision may depend on."""
 
     def __post_init__(self) -> None:
         """Make the tables."""
-        self.nodes: Table[Node] = Table(self._changed)
+        self.nodes: Table[Node] = Table(self._node_changed)
         self.pods: Table[PodRow] = Table(self._pod_changed)
-        self.jobs = Kind(TrainPushJob, self._changed)
-        self.services = Kind(InferenceService, self._changed)
+        self.jobs = Kind(TrainPushJob, self._owner_changed)
+        self.services = Kind(InferenceService, self._owner_changed)
         self.pools = Kind(GPUPool, self._changed)
+        self.priorities: Table[PriorityRow] = Table(self._changed)
         self.exports: Table[ExportRow] = Table(self._changed)
         self.revisions: Table[RevisionRow] = Table(self._changed)
         self.endpoints: Table[OwnedRow] = Table(self._changed)
@@ -110,8 +113,26 @@ class Store:
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
         self.exporters: Index[Exporter] = Index()
+        self._owners: set[OwnerId] = set()
+        """Jobs and services that are known: what their pods take counts with them."""
 
     def _changed(self, before: object, after: object) -> None:
+        self.dirty.set()
+
+    def _node_changed(self, before: Node | None, after: Node | None) -> None:
+        if after:
+            self.fleet.put(after)
+        elif before:
+            self.fleet.remove(before.name)
+        self.dirty.set()
+
+    def _owner_changed(self, before: Seen[Any] | None, after: Seen[Any] | None) -> None:
+        if before is None and after:
+            self._owners.add(after.owner)
+            self._count_pods_of(after.owner, -1)
+        elif before and after is None:
+            self._owners.discard(before.owner)
+            self._count_pods_of(before.owner, +1)
         self.dirty.set()
 
     def _pod_changed(self, before: PodRow | None, after: PodRow | None) -> None:
@@ -129,18 +150,17 @@ class Store:
                 _enter(self.replicas, row.owner, replica.uid, replica if sign > 0 else None)
             case Exporter() as exporter if row.owner:
                 _enter(self.exporters, row.owner, exporter.uid, exporter if sign > 0 else None)
-                self._count_usage(row, sign)
-            case _:
-                self._count_usage(row, sign)
-
-    def _count_usage(self, row: PodRow, sign: int) -> None:
-        if not row.node or not row.is_live:
+        if isinstance(row.ours, Worker | Replica) and row.owner in self._owners:
             return
-        used = self.usage[row.node]
-        for resource, amount in row.requests.items():
-            used[resource] = used.get(resource, 0) + sign * amount
-        if not any(used.values()):
-            del self.usage[row.node]
+        if row.node and row.is_live:
+            self.fleet.add_usage(row.node, row.requests, sign)
+
+    def _count_pods_of(self, owner: OwnerId, sign: int) -> None:
+        """Count what the pods of a job or a service take as usage, or no more."""
+        pods: list[Worker | Replica] = [*self.workers.of(owner), *self.replicas.of(owner)]
+        for pod in pods:
+            if pod.node and pod.is_live:
+                self.fleet.add_usage(pod.node, pod.request, sign)
 
 
 def _enter(index: Index[T], owner: OwnerId, uid: str, thing: T | None) -> None:

@@ -29,6 +29,7 @@ from trainpush.model.plan import (
     ServiceAct,
     ServiceDecision,
 )
+from trainpush.render.environment import of_attempt
 from trainpush.render.events import events
 from trainpush.render.service_status import service_status
 from trainpush.render.serving import selector, url
@@ -61,8 +62,15 @@ class JobTask:
     def status(self, now: datetime) -> Object:
         """Its whole status."""
         seen = self.seen
-        workers = seen.found.spec.replicas if seen.found else 0
-        return job_status(self.decision, self.resolved, workers, seen.metadata.generation, seen.status, now)
+        workers = seen.found.spec.sizes()[0] if seen.found else 0
+        return job_status(self.decision, self._resolved(), workers, seen.metadata.generation, seen.status, now)
+
+    def _resolved(self) -> Resolved | None:
+        """What defaults come to with the workers that it has."""
+        found, placement = self.seen.found, self.decision.placement
+        if found and placement and self.resolved:
+            return of_attempt(found.spec.strategy, self.resolved, len(placement.nodes))
+        return self.resolved
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""

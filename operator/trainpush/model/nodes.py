@@ -1,8 +1,7 @@
 """What is known of the nodes of one pool: sorted along the topology, quantities in integer columns."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ PODS = "pods"
 """The resource that every pod takes one of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Taint:
     """A taint that keeps pods away (effect NoSchedule or NoExecute)."""
 
@@ -68,7 +67,7 @@ class Node:
         return NodeKind(self.taints, self.product, self.capacity)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class NodeKind:
     """What decides, whatever is free, whether a node may take a worker: few kinds for many nodes."""
 
@@ -114,13 +113,11 @@ class NodeTable:
     ready: NDArray[np.bool_]
     cordoned: NDArray[np.bool_]
     kinds: tuple[NodeKind, ...]
+    """In order, each once."""
     kind: NDArray[np.intp]
     """Position in `kinds`, per node."""
-
-    @cached_property
-    def rows(self) -> Mapping[str, int]:
-        """Position of each node by its name."""
-        return {name: row for row, name in enumerate(self.names)}
+    rows: Mapping[str, int] = field(repr=False)
+    """Position of each node by its name."""
 
     def level_index(self, alias: str) -> int | None:
         """Position of the level that users call `alias`, or None."""
@@ -132,44 +129,53 @@ def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str
 
     A node without a level's label is its own domain at that level.
     """
-    paths = {node.name: _path(node, levels) for node in nodes}
-    ordered = tuple(sorted(nodes, key=lambda node: (paths[node.name], node.name)))
+    ordered = sorted(nodes, key=lambda node: path(node, levels))
+    names = tuple(node.name for node in ordered)
     resources = tuple(sorted({name for node in nodes for name in node.allocatable}))
-    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(node.kind for node in ordered))}
+    kinds = tuple(sorted({node.kind for node in nodes}))
     return NodeTable(
-        names=tuple(node.name for node in ordered),
-        levels=_domains([paths[node.name] for node in ordered], [node.name for node in ordered], levels),
+        names=names,
+        levels=domains([path(node, levels) for node in ordered], levels),
         resources=resources,
-        allocatable=_column([node.allocatable for node in ordered], resources),
-        used=_column([used.get(node.name, {}) for node in ordered], resources),
+        allocatable=amounts([node.allocatable for node in ordered], resources),
+        used=amounts([used.get(name, {}) for name in names], resources),
         ready=np.array([node.ready for node in ordered], dtype=np.bool_),
         cordoned=np.array([node.cordoned for node in ordered], dtype=np.bool_),
-        kinds=tuple(kinds),
-        kind=np.array([kinds[node.kind] for node in ordered], dtype=np.intp),
+        kinds=kinds,
+        kind=positions([node.kind for node in ordered], kinds),
+        rows={name: row for row, name in enumerate(names)},
     )
 
 
-def _path(node: Node, levels: Sequence[Level]) -> tuple[str, ...]:
-    return tuple(node.labels.get(level.label) or f"~{node.name}" for level in levels)
+def path(node: Node, levels: Sequence[Level]) -> tuple[str, ...]:
+    """Where `node` stands: its domain at each of `levels`, then its own name."""
+    own = f"~{node.name}"
+    return (*[node.labels.get(level.label) or own for level in levels], node.name)
 
 
-def _column(rows: Sequence[Mapping[str, int]], resources: Sequence[str]) -> Amounts:
-    column = np.zeros((len(resources), len(rows)), dtype=np.int64)
-    index = {name: i for i, name in enumerate(resources)}
-    for n, row in enumerate(rows):
-        for name, amount in row.items():
-            if name in index:
-                column[index[name], n] = min(amount, AMOUNT_MAX)
-    return column
+def amounts(found: Sequence[Mapping[str, int]], resources: Sequence[str]) -> Amounts:
+    """What each of `found` says of each of `resources`, shape (resources, found); 0 where it says nothing."""
+    # Not min(): this is what most of the time of a new table goes into.
+    lines = [
+        [amount if (amount := one.get(name, 0)) < AMOUNT_MAX else AMOUNT_MAX for one in found] for name in resources
+    ]
+    return np.array(lines, dtype=np.int64).reshape(len(resources), len(found))
 
 
-def _domains(paths: Sequence[tuple[str, ...]], names: Sequence[str], levels: Sequence[Level]) -> tuple[Domains, ...]:
-    whole = Domains(POOL, (POOL,), np.zeros(1 if paths else 0, dtype=np.intp))
-    configured = [_level(paths, depth, level.alias) for depth, level in enumerate(levels, start=1)]
-    hosts = Domains(HOST, tuple(names), np.arange(len(paths), dtype=np.intp))
-    return (whole, *configured, hosts)
+def positions(found: Iterable[NodeKind], kinds: Sequence[NodeKind]) -> NDArray[np.intp]:
+    """Where each of `found` stands in `kinds`."""
+    index = {kind: i for i, kind in enumerate(kinds)}
+    return np.array([index[kind] for kind in found], dtype=np.intp)
 
 
-def _level(paths: Sequence[tuple[str, ...]], depth: int, alias: str) -> Domains:
-    starts = [i for i, path in enumerate(paths) if i == 0 or path[:depth] != paths[i - 1][:depth]]
-    return Domains(alias, tuple("/".join(paths[i][:depth]) for i in starts), np.array(starts, dtype=np.intp))
+def domains(paths: Sequence[tuple[str, ...]], levels: Sequence[Level]) -> tuple[Domains, ...]:
+    """The domains of all levels, those of the pool and the host too; `paths` are sorted."""
+    starts = np.zeros(1 if paths else 0, dtype=np.intp)
+    found = [Domains(POOL, (POOL,), starts)]
+    for depth, level in enumerate(levels):
+        own = np.array([path[depth] for path in paths], dtype=object)
+        # A domain begins where the one around it begins, and wherever its own name changes.
+        starts = np.union1d(starts, np.flatnonzero(own[1:] != own[:-1]) + 1)
+        names = tuple("/".join(paths[start][: depth + 1]) for start in starts.tolist())
+        found.append(Domains(level.alias, names, starts))
+    return (*found, Domains(HOST, tuple([path[-1] for path in paths]), np.arange(len(paths), dtype=np.intp)))

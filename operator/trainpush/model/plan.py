@@ -46,6 +46,8 @@ class Verdict:
     """Place in the queue of its pool, from 1; 0 when it does not wait."""
     advice: str = ""
     """The smallest change that would let it in, and why that was not done; empty when there is none."""
+    cause: str = ""
+    """What binds, finer than the reason; empty when it does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class MakeWorker:
     attempt: int
     rank: int
     node: str
+    workers: int
+    """Workers of this attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class Placement:
     """Alias of the innermost level of which one domain holds the gang, or `pool`."""
     domain: str
     since: datetime
+    protected_until: datetime | None = None
+    """Nothing is taken from it before, since it had waited very long."""
 
 
 class Preemption(StrEnum):
@@ -130,6 +132,8 @@ class Recorded:
     eviction: Eviction | None = None
     """Announced, but not yet carried out."""
     outcome: Outcome | None = None
+    queued_at: datetime | None = None
+    """Since when it has had no place; None where nothing tells, or it has one."""
     hold_until: datetime | None = None
     """No new placement before this time, after one that could not be bound."""
     last: Refusal | None = None
@@ -236,3 +240,8 @@ class Job:
     push: Push | None = None
     exports: tuple[Export, ...] = ()
     """The Jobs that export its model, by name."""
+
+    @property
+    def waiting_since(self) -> datetime:
+        """Since when it has waited for a place."""
+        return self.recorded.queued_at or self.created_at

@@ -1,16 +1,23 @@
 """How many workers each node could take, and why the others take none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from math import gcd
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeKind, NodeTable
+from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
 
 Slots = NDArray[np.int64]
 """Workers that would fit, one entry per node in table order."""
+
+
+SLOTS_MAX: Final = 2**20
+"""More workers than any gang has, and still few enough to be added up over all nodes."""
 
 
 class Hindrance(IntEnum):
@@ -46,14 +53,38 @@ def may_ever_take(blocked: NDArray[np.int8]) -> NDArray[np.bool_]:
 
 def slots(table: NodeTable, gang: Gang, used: Amounts) -> Slots:
     """Workers that fit into what is not `used`, hindrances aside."""
-    asked_for = (min(gang.request.get(name, 0), AMOUNT_MAX) for name in table.resources)
-    request = np.fromiter(asked_for, dtype=np.int64)
-    if set(gang.request) - set(table.resources) or not len(table.names):
+    asked = asked_of(table, gang)
+    if not asked or not len(table.names):
         return np.zeros(len(table.names), dtype=np.int64)
-    asked = request > 0
-    free = np.maximum(table.allocatable[asked] - used[asked], 0)
-    fits: Slots = (free // request[asked, None]).min(axis=0)
-    return fits
+    return fits(table.allocatable - used, asked)
+
+
+def fits(free: Amounts, asked: Mapping[int, int]) -> Slots:
+    """Workers that fit into what is `free`, shape (resources, nodes), if each takes so much, by row of `free`."""
+    workers: Slots = (free[list(asked)] // np.array(list(asked.values()), dtype=np.int64)[:, None]).min(axis=0)
+    return workers.clip(0, SLOTS_MAX)
+
+
+def asked_of(table: NodeTable, gang: Gang) -> dict[int, int]:
+    """What a worker asks for, by the position of the resource in the table; empty if no node has some of it."""
+    if set(gang.request) - set(table.resources):
+        return {}
+    amounts = ((i, min(gang.request.get(name, 0), AMOUNT_MAX)) for i, name in enumerate(table.resources))
+    return {i: amount for i, amount in amounts if amount > 0}
+
+
+def whole_groups(pool: Pool, gang: Gang, taken: Amounts, nodes: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Of how many workers a node must get a multiple so that its linked accelerators stay in whole groups.
+
+    One entry for each of `nodes`, of which `taken` is in use; 1 where nothing is linked, or a group is broken already.
+    """
+    table = pool.table
+    linked = np.array([max(pool.linked.get(kind.product, 1), 1) for kind in table.kinds], dtype=np.int64)
+    portions = np.array([size // gcd(size, gang.accelerators_per_worker) for size in linked.tolist()], dtype=np.int64)
+    kind = table.kind[nodes]
+    free = column(table, table.allocatable, gang.accelerator)[nodes] - column(table, taken, gang.accelerator)
+    result: NDArray[np.int64] = np.where(free // 1000 % linked[kind] == 0, portions[kind], 1)
+    return result
 
 
 def _of_kind(kind: NodeKind, gang: Gang) -> Hindrance:
@@ -71,7 +102,7 @@ def _is_tolerated(kind: NodeKind, gang: Gang) -> bool:
 def column(table: NodeTable, amounts: Amounts, resource: str) -> Amounts:
     """The row of one resource, zeros where no node has it."""
     if resource not in table.resources:
-        return np.zeros(len(table.names), dtype=np.int64)
+        return np.zeros(amounts.shape[1], dtype=np.int64)
     row: Amounts = amounts[table.resources.index(resource)]
     return row
 

@@ -1,7 +1,9 @@
 """A pool while a cycle places work in it: what is free shrinks with every decision."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,53 +14,241 @@ from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
 from trainpush.planner import capacity, ledger, verdicts
 from trainpush.planner.capacity import Hindrance
-from trainpush.planner.placement import Site, site_for
+from trainpush.planner.mending import replacements
+from trainpush.planner.placement import Site, depths, site_in, site_of
+from trainpush.planner.reserving import waiting_place
+from trainpush.planner.rooms import Rooms, Tree, slice_sizes
+
+FEW: Final = 12
+"""Up to so many changed nodes are counted anew one by one, more of them together: calls cost more than entries."""
+
+SHAPES: Final = 64
+"""The counts of so many shapes are kept: each takes some 50 bytes a node."""
+
+Shape = tuple[object, ...]
+"""What decides how many workers of a gang each node has room for, and in what portions."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Counted:
+    """The room for workers of one shape."""
+
+    asked: Mapping[int, int]
+    """Per worker, by the position of the resource."""
+    may_take: NDArray[np.bool_]
+    """Nodes without hindrance, of capacity that will do."""
+    is_soon: bool
+    """Whether what is leaving counts as gone."""
+    rooms: Rooms
+    seen: int
+    """How many of the changes to the ground are accounted for."""
+
+
+@dataclass
 class Ground:
-    """A pool, and what is `used` of it: shape (resources, nodes), thousandths; grows with every placement."""
+    """A pool and what is `used` of it, which grows with every placement; amounts as in its table.
+
+    Whatever changes goes through a method: what was counted before is mended, not counted anew.
+    """
 
     pool: Pool
     used: Amounts
-    blocked: dict[tuple[object, ...], NDArray[np.int8]] = field(default_factory=dict)
-    """Hindrances of the nodes, per kind of worker."""
+    """To be read only; without what is reserved."""
+    leaving: Amounts
+    """What of it is about to end; to be read only."""
+    reserved: Amounts = field(init=False)
+    """What is held for gangs that wait; to be read only."""
+
+    @classmethod
+    def at_rest(cls, pool: Pool, used: Amounts) -> "Ground":
+        """A ground that nothing is about to leave."""
+        return cls(pool, used, np.zeros_like(used))
+
+    def __post_init__(self) -> None:
+        self.reserved = np.zeros_like(self.used)
+        self._blocked: dict[Shape, NDArray[np.int8]] = {}
+        self._counted: dict[tuple[Shape, int, bool], _Counted] = {}
+        self._changed: list[int] = []
 
     def hindrances(self, gang: Gang) -> NDArray[np.int8]:
         """As `capacity.hindrances`, worked out once per kind of worker."""
         kind = (gang.products, gang.tolerations, tuple(sorted(gang.request.items())))
-        if kind not in self.blocked:
-            self.blocked[kind] = capacity.hindrances(self.pool.table, gang)
-        return self.blocked[kind]
-
-    def seat(self, gang: Gang) -> Site | None:
-        """The best place for `gang`, which is taken from now on; None if there is none."""
-        site = self._site(gang, self.used)
-        if site is not None:
-            ledger.take(self.pool.table, self.used, site.by_row, gang.request)
-        return site
-
-    def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
-        """Whether `gang` would find a place if one worker of `former` left `node`."""
-        used = self.used.copy()
-        ledger.give_back(self.pool.table, used, former, [node])
-        return self._site(gang, used) is not None
-
-    def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
-        """Free what one worker on each of `nodes` held."""
-        ledger.give_back(self.pool.table, self.used, gang, nodes)
-
-    def waiting(self, gang: Gang) -> Verdict:
-        """Why `gang` finds no place."""
-        return verdicts.waiting(gang, self.pool.table, self.used, self.hindrances(gang))
+        if kind not in self._blocked:
+            self._blocked[kind] = capacity.hindrances(self.pool.table, gang)
+        return self._blocked[kind]
 
     def hindrance_of(self, gang: Gang, node: str) -> Hindrance:
         """Why `node` takes no worker of `gang`; a node that is not there is not ready."""
         row = self.pool.table.rows.get(node)
         return Hindrance.NOT_READY if row is None else Hindrance(int(self.hindrances(gang)[row]))
 
-    def _site(self, gang: Gang, used: Amounts) -> Site | None:
-        """The best place for `gang` beside what is `used`."""
+    def seat(self, gang: Gang) -> Site | None:
+        """The best place for `gang`, which is taken from now on; None if there is none."""
+        site = self._best(gang, (self._rooms(gang, tier) for tier in range(len(self._tiers))))
+        if site is not None:
+            self._take(self.used, site.by_row, gang)
+        return site
+
+    def hold(self, gang: Gang, site: Site) -> None:
+        """Keep `site` for `gang`: nobody else finds room there, but it does not count as used."""
+        self._take(self.reserved, site.by_row, gang)
+
+    def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
+        """Free what one worker on each of `nodes` held."""
+        ledger.give_back(self.pool.table, self.used, gang, nodes)
+        self._changed.extend(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
+
+    def depart(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
+        """Note that so many workers more are about to end."""
+        ledger.take(self.pool.table, self.leaving, by_row, request)
+        self._changed.extend(by_row)
+
+    def largest(self, gang: Gang) -> int:
+        """The largest legal size of `gang` for which there is a place now; 0 if there is none."""
+        room = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang))
+        return next((size for size in gang.sizes or (gang.workers,) if size <= room), 0)
+
+    def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
+        """Whether `gang` would find a place if one worker of `former` left `node`."""
+        row = self.pool.table.rows.get(node)
+        if row is None:
+            return self.largest(replace(gang, sizes=())) > 0
+        before = self.used[:, row].copy()
+        self.leave(former, [node])
+        fits = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang)) >= gang.workers
+        self.used[:, row] = before
+        self._changed.append(row)
+        return fits
+
+    def soon(self, gang: Gang) -> Site | None:
+        """The best place for `gang` if what is leaving were gone already; nothing is taken."""
+        return self._best(gang, (self._rooms(gang, tier, is_soon=True) for tier in range(len(self._tiers))))
+
+    def someday(self, gang: Gang) -> Site | None:
+        """Where `gang` lacks least, if all that is ours were gone but what is reserved; nothing is taken."""
+        widest = len(self._tiers) - 1
+        later = self._room_beside(gang, widest, self.pool.table.used + self.reserved)
+        by_row = waiting_place(self._rooms(gang, widest), later, self._outermost(gang), gang.workers)
+        return None if by_row is None else site_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
+
+    def mend(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
+        """The places of `gang` by rank where those on a node with a hindrance, or without a node, are replaced.
+
+        `nodes` are its places by rank. Before, the caller gives back what it held on such nodes (`leave` with one
+        name per lost worker), and nothing else. What replaces them is taken; None, and nothing taken, if nothing can.
+        """
+        lost = [rank for rank, node in enumerate(nodes) if self.hindrance_of(gang, node) != Hindrance.NONE]
         table = self.pool.table
-        slots = np.where(self.hindrances(gang) == Hindrance.NONE, capacity.slots(table, gang, used), 0)
-        return site_for(gang, table, slots)
+        found = replacements(gang, table, self._rooms(gang, len(self._tiers) - 1), nodes, lost)
+        if found is None:
+            return None
+        rows = list(found.values())
+        self._take(self.used, {row: rows.count(row) for row in rows}, gang)
+        return tuple(table.names[found[rank]] if rank in found else node for rank, node in enumerate(nodes))
+
+    def waiting(self, gang: Gang) -> Verdict:
+        """Why `gang` finds no place."""
+        return verdicts.waiting(gang, self.pool.table, self._taken, self.hindrances(gang))
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(self.pool.table)
+
+    @cached_property
+    def _tiers(self) -> list[NDArray[np.bool_]]:
+        """The nodes that will do when only so much of the capacity preference is used, the best kinds only at first."""
+        order = {name: rank for rank, name in enumerate(self.pool.capacity_preference)}
+        ranks = np.array([order.get(kind.capacity, len(order)) for kind in self.pool.table.kinds], dtype=np.intp)
+        of_nodes = ranks[self.pool.table.kind]
+        return [of_nodes <= rank for rank in sorted(set(of_nodes.tolist()))] or [np.ones(0, dtype=np.bool_)]
+
+    @property
+    def _taken(self) -> Amounts:
+        taken: Amounts = self.used + self.reserved
+        return taken
+
+    def _outermost(self, gang: Gang) -> int:
+        return depths(gang, self.pool.table)[-1]
+
+    def _best(self, gang: Gang, tiers: Iterator[Rooms]) -> Site | None:
+        """The best place on as few kinds of capacity as will do."""
+        return next(filter(None, (site_in(gang, self.pool.table, rooms) for rooms in tiers)), None)
+
+    def _take(self, amounts: Amounts, by_row: Mapping[int, int], gang: Gang) -> None:
+        ledger.take(self.pool.table, amounts, by_row, gang.request)
+        self._changed.extend(by_row)
+
+    def _rooms(self, gang: Gang, tier: int, is_soon: bool = False) -> Rooms:
+        """The room for workers of `gang` as it is now, or will be when what is leaving is gone."""
+        shape = (
+            *(gang.products, gang.tolerations, gang.slices),
+            *(gang.accelerator, gang.accelerators_per_worker, tuple(sorted(gang.request.items()))),
+        )
+        counted = self._counted.get((shape, tier, is_soon))
+        if counted is None:
+            if len(self._counted) == SHAPES:
+                del self._counted[next(iter(self._counted))]
+            counted = self._counted[shape, tier, is_soon] = self._count(gang, tier, is_soon)
+        elif counted.seen < len(self._changed):
+            self._recount(gang, counted, sorted(set(self._changed[counted.seen :])))
+            counted.seen = len(self._changed)
+        return counted.rooms
+
+    def _count(self, gang: Gang, tier: int, is_soon: bool) -> _Counted:
+        taken = self._taken - self.leaving if is_soon else self._taken
+        rooms = self._room_beside(gang, tier, taken)
+        asked = capacity.asked_of(self.pool.table, gang)
+        return _Counted(asked, self._may_take(gang, tier), is_soon, rooms, len(self._changed))
+
+    def _may_take(self, gang: Gang, tier: int) -> NDArray[np.bool_]:
+        may_take: NDArray[np.bool_] = (self.hindrances(gang) == Hindrance.NONE) & self._tiers[tier]
+        return may_take
+
+    def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> Rooms:
+        """The room for workers of `gang` beside what is `taken`."""
+        table = self.pool.table
+        slots = np.where(self._may_take(gang, tier), capacity.slots(table, gang, taken), 0)
+        return Rooms(self._tree, slots, slice_sizes(gang, table), self._groups(gang, taken))
+
+    def _recount(self, gang: Gang, counted: _Counted, rows: list[int]) -> None:
+        """Count anew what fits `rows`, each of which comes once."""
+        rows = [row for row in rows if counted.may_take.item(row)]
+        table, rooms = self.pool.table, counted.rooms
+        if len(rows) > FEW:
+            taken = self._taken_at(rows, counted.is_soon)
+            rooms.put_all(np.array(rows), capacity.fits(table.allocatable[:, rows] - taken, counted.asked))
+        else:
+            for row in rows:
+                rooms.put(row, self._fits(row, counted))
+        if rooms.groups is not None:
+            taken = self._taken_at(rows, counted.is_soon)
+            rooms.groups[rows] = capacity.whole_groups(self.pool, gang, taken, np.array(rows, dtype=np.intp))
+
+    def _taken_at(self, rows: list[int], is_soon: bool) -> Amounts:
+        taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
+        return taken - self.leaving[:, rows] if is_soon else taken
+
+    def _fits(self, row: int, counted: _Counted) -> int:
+        """Workers that fit one node: as `capacity.fits`, which takes longer to begin."""
+        allocatable, used, reserved = self.pool.table.allocatable, self.used, self.reserved
+        leaving = self.leaving if counted.is_soon else None
+        free = [
+            (
+                allocatable.item(i, row)
+                - used.item(i, row)
+                - reserved.item(i, row)
+                + (leaving.item(i, row) if leaving is not None else 0)
+            )
+            // amount
+            for i, amount in counted.asked.items()
+        ]
+        return min(max(min(free), 0), capacity.SLOTS_MAX)
+
+    def _groups(self, gang: Gang, taken: Amounts) -> NDArray[np.int64] | None:
+        """As `capacity.whole_groups`, or None if no number of workers can break a group."""
+        groups = capacity.whole_groups(self.pool, gang, np.zeros_like(taken), np.arange(len(self.pool.table.names)))
+        return (
+            capacity.whole_groups(self.pool, gang, taken, np.arange(len(self.pool.table.names)))
+            if (groups > 1).any()
+            else None
+        )

@@ -7,10 +7,12 @@ and the next one begins when no pod of the old one lives any more.
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.model.workload import Eviction, Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.planner import verdicts
 
 BIND_TIMEOUT = timedelta(seconds=120)
 """A gang whose pods are not all bound by then gives its place back."""
@@ -28,39 +30,38 @@ def ended(job: Job) -> Decision:
         last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
         verdict = Verdict(last.reason, last.message)
     live = [worker for worker in job.workers if worker.is_live]
-    return replace(_standing(job, stage, verdict), acts=_removals(live))
+    return _standing(job, stage, verdict, acts=_removals(live))
 
 
 def suspended(job: Job) -> Decision:
     """All pods go, and the place with them."""
-    verdict = Verdict(Reason.SUSPENDED, "spec.suspend is set; set it to false to queue the job")
-    return replace(_without_place(job, Stage.SUSPENDED, verdict), acts=_removals(job.workers))
+    return _without_place(job, Stage.SUSPENDED, verdicts.suspended(), acts=_removals(job.workers))
 
 
 def refused(job: Job, refusal: Refusal) -> Decision:
     """The request cannot be taken; whatever is left of earlier attempts goes."""
     verdict = Verdict(refusal.reason, refusal.message)
-    return replace(_without_place(job, Stage.REFUSED, verdict), acts=_removals(job.workers))
+    return _without_place(job, Stage.REFUSED, verdict, acts=_removals(job.workers))
 
 
 def stranded(job: Job, refusal: Refusal) -> Decision:
     """What runs goes on running, although this version cannot make sense of its spec; no pod is made or deleted."""
     running = sum(w.phase is Phase.RUNNING and w.attempt == job.recorded.attempt for w in job.workers)
     stage = Stage.RUNNING if job.recorded.has_run else Stage.STARTING
-    return replace(_standing(job, stage, Verdict(refusal.reason, refusal.message)), running=running)
+    return _standing(job, stage, Verdict(refusal.reason, refusal.message), running=running)
 
 
 def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
     """The gang waits for a place."""
-    decision = _without_place(job, Stage.QUEUED, verdict)
-    return replace(decision, acts=_removals(_stale(job, job.recorded.attempt + 1)), wake_at=wake_at)
+    acts = _removals(_stale(job, job.recorded.attempt + 1))
+    return _without_place(job, Stage.QUEUED, verdict, acts=acts, wake_at=wake_at)
 
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
     verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
-    return replace(
-        _standing(job, Stage.STARTING, verdict),
+    return _standing(
+        *(job, Stage.STARTING, verdict),
         attempt=job.recorded.attempt + 1,
         placement=placement,
         running=0,
@@ -69,12 +70,34 @@ def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     )
 
 
+def evicted(job: Job, eviction: Eviction) -> Decision:
+    """The gang makes room for another: it goes back to the queue, and its pods get their time to save."""
+    decision = queued(job, Verdict(eviction.reason, eviction.message))
+    return replace(decision, preemptions=job.recorded.preemptions + 1, last=_cause(eviction))
+
+
+def shrunk(job: Job, placement: Placement, eviction: Eviction) -> Decision:
+    """The gang goes on with fewer workers: a new attempt, which begins when the pods of the old one are gone."""
+    return _standing(
+        *(job, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message)),
+        attempt=job.recorded.attempt + 1,
+        placement=placement,
+        preemptions=job.recorded.preemptions + 1,
+        has_run=False,
+        last=_cause(eviction),
+    )
+
+
+def _cause(eviction: Eviction) -> Refusal:
+    return Refusal(eviction.reason, eviction.message)
+
+
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
     if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
-        return replace(_standing(job, Stage.COMPLETE, verdict), outcome=Outcome.COMPLETE)
+        return _standing(job, Stage.COMPLETE, verdict, outcome=Outcome.COMPLETE)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
     if former := [worker for worker in _stale(job, job.recorded.attempt) if worker.is_live]:
@@ -113,16 +136,16 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
     if failures > job.max_restarts:
         last = Refusal(Reason.MAX_RESTARTS_EXCEEDED, f"attempt {job.recorded.attempt}: {message}")
         verdict = Verdict(last.reason, last.message)
-        return replace(
-            _standing(job, Stage.FAILED, verdict),
+        return _standing(
+            *(job, Stage.FAILED, verdict),
             outcome=Outcome.FAILED,
             failures=failures,
             last=last,
             running=0,
         )
     last = Refusal(Reason.RESTARTING, f"attempt {job.recorded.attempt} ended: {message}")
-    return replace(
-        _standing(job, Stage.RESTARTING, Verdict(last.reason, last.message)),
+    return _standing(
+        *(job, Stage.RESTARTING, Verdict(last.reason, last.message)),
         attempt=job.recorded.attempt + 1,
         placement=replace(placement, since=now),
         failures=failures,
@@ -138,8 +161,7 @@ def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
     said = (unbound.message if unbound else "") or job.trouble or "kube-scheduler gave no reason"
     seconds = int(BIND_TIMEOUT.total_seconds())
     last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {seconds} s: {said}")
-    decision = _without_place(job, Stage.QUEUED, Verdict(last.reason, last.message))
-    return replace(decision, last=last)
+    return _without_place(job, Stage.QUEUED, Verdict(last.reason, last.message), last=last)
 
 
 def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
@@ -149,8 +171,8 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
     verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
     is_late = now - placement.since > BIND_TIMEOUT / 2
     since = now if is_late else placement.since
-    return replace(
-        _standing(job, Stage.RESTARTING, verdict),
+    return _standing(
+        *(job, Stage.RESTARTING, verdict),
         placement=replace(placement, since=since),
         acts=_removals(_stale(job, job.recorded.attempt)),
         wake_at=since + BIND_TIMEOUT / 2 + timedelta(seconds=1),
@@ -159,24 +181,26 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
 
 def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
-    begun = [worker for worker in mine if worker.phase is not Phase.PENDING]
-    decision = _standing(job, *_progress(job, gang, placement, mine, len(begun)))
-    decision = replace(
-        decision,
+    begun = sum(worker.phase is not Phase.PENDING for worker in mine)
+    acts: tuple[JobAct, ...] = _removals(_stale(job, job.recorded.attempt))
+    wake_at = placement.since + _delay(job.recorded)
+    if now >= wake_at:
+        acts = (*acts, *_makings(job, placement, mine))
+    is_waited_for = now < wake_at or _is_unbound(mine, gang)
+    return _standing(
+        *(job, *_progress(job, gang, placement, mine, begun)),
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
-        has_run=job.recorded.has_run or len(begun) == gang.workers,
-        acts=_removals(_stale(job, job.recorded.attempt)),
+        has_run=job.recorded.has_run or begun == gang.workers,
+        acts=acts,
+        wake_at=(wake_at if now < wake_at else wake_at + BIND_TIMEOUT) if is_waited_for else None,
     )
-    starts_at = placement.since + _delay(job.recorded)
-    if now < starts_at:
-        return replace(decision, wake_at=starts_at)
-    wake_at = starts_at + BIND_TIMEOUT if _is_unbound(mine, gang) else None
-    return replace(decision, acts=(*decision.acts, *_makings(job, placement, mine)), wake_at=wake_at)
 
 
 def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], begun: int) -> tuple[Stage, Verdict]:
     if begun == gang.workers:
-        return Stage.RUNNING, Verdict(Reason.RUNNING, f"{gang.workers} workers run in {_site(placement)}")
+        return Stage.RUNNING, Verdict(
+            Reason.RUNNING, f"{gang.workers} worker{'s run' if gang.workers > 1 else ' runs'} in {_site(placement)}"
+        )
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
     troubles = Counter(worker.message for worker in mine if worker.phase is Phase.PENDING and worker.message)
@@ -189,8 +213,8 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
 
 def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[JobAct]:
     there = {worker.rank for worker in mine}
-    attempt = job.recorded.attempt
-    pods: list[JobAct] = [MakeWorker(attempt, r, node) for r, node in enumerate(placement.nodes) if r not in there]
+    attempt, nodes = job.recorded.attempt, placement.nodes
+    pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes)) for r, n in enumerate(nodes) if r not in there]
     return [MakeService(), *pods] if pods else []
 
 
@@ -223,30 +247,29 @@ def _site(placement: Placement) -> str:
     return f"{placement.level} {placement.domain}" if placement.domain != placement.level else "the pool"
 
 
-def _standing(job: Job, stage: Stage, verdict: Verdict) -> Decision:
-    """A decision that leaves everything recorded as it is."""
+def _standing(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decision:
+    """A decision that leaves everything recorded as it is, but for `changes`."""
     recorded = job.recorded
-    return Decision(
-        key=job.key,
-        stage=stage,
-        verdict=verdict,
-        attempt=recorded.attempt,
-        placement=recorded.placement,
-        failures=recorded.failures,
-        infrastructure=recorded.infrastructure,
-        outcome=recorded.outcome,
-        has_run=recorded.has_run,
-        last=recorded.last,
-        report=_report(job),
-    )
+    kept = {
+        "attempt": recorded.attempt,
+        "placement": recorded.placement,
+        "failures": recorded.failures,
+        "infrastructure": recorded.infrastructure,
+        "preemptions": recorded.preemptions,
+        "outcome": recorded.outcome,
+        "has_run": recorded.has_run,
+        "last": recorded.last,
+        "report": _report(job),
+    }
+    return Decision(job.key, stage, verdict, **{**kept, **changes})
 
 
-def _without_place(job: Job, stage: Stage, verdict: Verdict) -> Decision:
-    return replace(_standing(job, stage, verdict), placement=None, has_run=False)
+def _without_place(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decision:
+    return _standing(job, stage, verdict, placement=None, has_run=False, **changes)
 
 
 def _report(job: Job) -> dict[str, object]:
     """What the lowest rank of the latest attempt that left a report said."""
-    reports = sorted((-worker.attempt, worker.rank, worker.name) for worker in job.workers if worker.report)
-    found = next((w for w in job.workers if reports and w.name == reports[0][2]), None)
+    told = [worker for worker in job.workers if worker.report]
+    found = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
     return dict(found.report) if found else {}

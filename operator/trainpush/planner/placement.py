@@ -1,14 +1,25 @@
-"""Where a gang goes: the tightest domain that holds it, and in there as few domains and hosts as can be.
+"""Where a gang goes: the place that spans least, and of those the one that does least harm to gangs yet to come.
 
-Workers are alike, so a node is one number: how many of them fit. The search climbs from the preferred level
-(else the host) outwards, never beyond the required one, to the first level of which some domain has room.
-Among those the one with the least room wins, then the first in table order.
-Inside, at each level, the roomiest children are filled first, which needs the fewest of them,
-and the last one is the smallest that holds the rest.
+Workers are alike, so a node is one number: how many of them fit. Of all places the best one is taken, judged by
+
+1. how many domains it spans at each level, from the outside in, and last how many hosts;
+2. how many groups of linked accelerators it breaks: hosts with whole groups that get an odd number of workers;
+3. the largest gang of such workers that one domain could still take afterwards, per level from the outside in;
+4. how tight its domain is: least room in the innermost domain that holds it, then in the ones around that;
+5. the order of the table.
+
+One domain of the required level holds it. A domain of a level of slices takes whole slices, and has room for whole
+slices only. `preferred` needs no rule: if one domain of that level can hold the gang, rule 1 finds one. It is the
+innermost level that the place is described by.
+
+Where one rack (a domain of the innermost level above the hosts) holds the gang, all five rules are kept exactly.
+Where it takes several, rule 1 is kept exactly, or the place says by how much it may miss it (`Site.gap`);
+the others decide among the places that were looked at, the tightest fit always among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +27,24 @@ from numpy.typing import NDArray
 from trainpush.model.nodes import POOL, NodeTable
 from trainpush.model.workload import Gang
 from trainpush.planner.capacity import Slots, sums
+from trainpush.planner.hosts import hosts_of
+from trainpush.planner.rooms import Indices, Rooms, Tree, slice_sizes
+from trainpush.planner.search import spread
+
+RACKS_TRIED: Final = 32
+"""So many racks at most are looked at for one in which no group of linked accelerators is broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A domain and how many workers each node of the table gets."""
+    """A domain and how many workers its nodes get."""
 
     level: str
     domain: str
-    counts: NDArray[np.int64]
-
-    @property
-    def by_row(self) -> dict[int, int]:
-        """How many workers the nodes get that get any, by their position in the table."""
-        rows = np.flatnonzero(self.counts)
-        return dict(zip(rows.tolist(), self.counts[rows].tolist(), strict=True))
+    by_row: Mapping[int, int]
+    """Workers by the position of the node in the table, in its order; nodes that get none are left out."""
+    gap: float = 0.0
+    """By what part, at most, it spans more domains of some level than it must; 0 where it was shown to be best."""
 
     def nodes(self, table: NodeTable) -> tuple[str, ...]:
         """One node name per worker; consecutive ranks are neighbours."""
@@ -39,23 +53,41 @@ class Site:
 
 def site_for(gang: Gang, table: NodeTable, slots: Slots) -> Site | None:
     """The best place for `gang` where node i has room for `slots[i]` workers, or None if there is none."""
-    for depth in _depths(gang, table):
-        level = table.levels[depth]
-        room = sums(slots, level.starts)
-        fitting = np.flatnonzero(room >= gang.workers)
-        if not len(fitting):
-            continue
-        best = int(fitting[np.argmin(room[fitting])])
-        counts = np.zeros(len(table.names), dtype=np.int64)
-        _fill(table, slots, counts, depth, level.slice_of(best, len(table.names)), gang.workers)
-        return Site(level.alias, level.names[best], counts)
-    return None
+    return site_in(gang, table, Rooms(Tree(table), slots.copy(), slice_sizes(gang, table)))
+
+
+def site_in(gang: Gang, table: NodeTable, rooms: Rooms) -> Site | None:
+    """As `site_for`, where the rooms are known."""
+    described = depths(gang, table)
+    depth = _innermost(rooms, gang.workers, described[-1])
+    if depth is None:
+        return None
+    gap = 0.0
+    if depth == rooms.tree.last:
+        by_row = {_best_host(rooms, gang.workers): gang.workers}
+    elif depth == rooms.tree.last - 1:
+        by_row = _in_one_rack(rooms, np.flatnonzero(rooms.room[depth] >= gang.workers), gang.workers)
+    else:
+        by_row, gap = spread(rooms, depth, np.flatnonzero(rooms.room[depth] >= gang.workers), gang.workers)
+    return site_of(table, rooms.tree, described, by_row, gap)
+
+
+def site_of(table: NodeTable, tree: Tree, described: range, by_row: Mapping[int, int], gap: float = 0.0) -> Site:
+    """The place that these nodes make, by the innermost of the levels `described` of which one domain holds them."""
+    rows = sorted(by_row)
+    ordered = {row: by_row[row] for row in rows}
+    for depth in described:
+        index = tree.domain[depth].item(rows[0])
+        if index == tree.domain[depth].item(rows[-1]):
+            level = table.levels[depth]
+            return Site(level.alias, level.names[index], ordered, gap)
+    return Site(POOL, POOL, ordered, gap)
 
 
 def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, str]:
     """Level and name of the innermost domain, of those that `gang` looks at, that holds all `nodes`."""
     rows = [table.rows[node] for node in nodes if node in table.rows]
-    for depth in _depths(gang, table):
+    for depth in depths(gang, table):
         level = table.levels[depth]
         found = set((np.searchsorted(level.starts, rows, side="right") - 1).tolist())
         if len(found) == 1:
@@ -64,45 +96,111 @@ def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, 
 
 
 def largest_room(gang: Gang, table: NodeTable, slots: Slots) -> int:
-    """Most workers that one domain of the required level (the pool where none is) has room for."""
-    outermost = _depths(gang, table)[-1]
-    return int(sums(slots, table.levels[outermost].starts).max(initial=0))
+    """Most workers that one domain of the required level (the pool where none is) has room for; whole slices only."""
+    if not gang.slices:
+        return int(sums(slots, table.levels[depths(gang, table)[-1]].starts).max(initial=0))
+    return Rooms(Tree(table), slots.copy(), slice_sizes(gang, table)).most(depths(gang, table)[-1])
 
 
-def _depths(gang: Gang, table: NodeTable) -> range:
-    """Levels to try, by position, innermost first; names of levels were checked when the gang was taken."""
+def depths(gang: Gang, table: NodeTable) -> range:
+    """Levels that a place of `gang` is described by, innermost first; the names were checked when it was taken."""
     outermost = table.level_index(gang.required) if gang.required else 0
     innermost = table.level_index(gang.preferred) if gang.preferred else len(table.levels) - 1
     low = outermost or 0
     return range(max(innermost if innermost is not None else low, low), low - 1, -1)
 
 
-def _fill(table: NodeTable, slots: Slots, counts: NDArray[np.int64], depth: int, within: slice, workers: int) -> None:
-    """Spread `workers` over the nodes `within` a domain of level `depth`, fewest children first."""
-    if depth == len(table.levels) - 1:
-        counts[within.start] = workers
-        return
-    children = _children(table, depth + 1, within)
-    room = np.array([int(slots[child].sum()) for child in children])
-    for index, share in _shares(room, workers):
-        _fill(table, slots, counts, depth + 1, children[index], share)
+def _innermost(rooms: Rooms, workers: int, outermost: int) -> int | None:
+    """The innermost level of which one domain has room for all."""
+    return next((level for level in range(rooms.tree.last, outermost - 1, -1) if rooms.most(level) >= workers), None)
 
 
-def _children(table: NodeTable, depth: int, within: slice) -> list[slice]:
-    level = table.levels[depth]
-    first, last = np.searchsorted(level.starts, [within.start, within.stop])
-    return [level.slice_of(i, len(table.names)) for i in range(int(first), int(last))]
+def _best_host(rooms: Rooms, workers: int) -> int:
+    level, room = rooms.tree.last, rooms.room[-1]
+    if rooms.groups is None:
+        # Below zero turns into more than any room: the least one is the tightest that will do.
+        tightest = room[(room - workers).view(np.uint64).argmin()]
+        found = _spared(rooms, level, (room == tightest).nonzero()[0], must_keep=False)
+        if len(found):
+            return _tightest(rooms, level, found)
+    found = np.flatnonzero(room >= workers)
+    if rooms.groups is not None:
+        found = _lowest(found, workers % rooms.groups[found] > 0)
+    return _tightest(rooms, level, _spared(rooms, level, found))
 
 
-def _shares(room: NDArray[np.int64], workers: int) -> list[tuple[int, int]]:
-    """Which children take how many workers: roomiest first, the last one as tight as can be."""
-    left, shares = workers, []
-    order = np.argsort(-room, kind="stable").tolist()
-    while left:
-        if room[order[0]] >= left:
-            tightest = min((i for i in order if room[i] >= left), key=lambda i: (int(room[i]), i))
-            shares.append((tightest, left))
+def _in_one_rack(rooms: Rooms, found: Indices, workers: int) -> dict[int, int]:
+    """Hosts in one of the racks `found`, each of which has room for all `workers`."""
+    level = rooms.tree.last - 1
+    if len(found) > 1:
+        found = _lowest(found, rooms.ladder(level, level + 1).fewest(workers, found))
+    tried: list[dict[int, int]] = []
+    while len(found) and len(tried) < RACKS_TRIED:
+        best = _best_rack(rooms, found, workers)
+        tried.append(hosts_of(rooms, best, workers))
+        if not rooms.broken(tried[-1]):
+            return tried[-1]
+        found = found[found != best]
+    return min(tried, key=rooms.broken)
+
+
+def _best_rack(rooms: Rooms, found: Indices, workers: int) -> int:
+    level = rooms.tree.last - 1
+    found = _spared(rooms, level, found)
+    if len(found) > 1:
+        found = _with_largest_host(rooms, found, workers)
+    return _tightest(rooms, level, found)
+
+
+def _with_largest_host(rooms: Rooms, found: Indices, workers: int) -> Indices:
+    """Those of the racks `found` that leave the largest host to others."""
+    level = rooms.tree.last - 1
+    ladder = rooms.ladder(level, level + 1)
+    largest = ladder.ranked[ladder.starts]
+    owner = int(largest.argmax())
+    most = int(largest[owner])
+    where = int(found.searchsorted(owner))
+    if where == len(found) or found[where] != owner or np.count_nonzero(largest == most) > 1:
+        return found
+    first, _ = rooms.tree.inside(level, owner, level + 1)
+    taken = hosts_of(rooms, owner, workers)
+    room = rooms.room[-1][first : ladder.ends[owner]].copy()
+    room[[row - first for row in taken]] -= list(taken.values())
+    return found if room.max() == most else np.delete(found, where)
+
+
+def _spared(rooms: Rooms, level: int, found: Indices, must_keep: bool = True) -> Indices:
+    """Those of the domains `found` of `level` that leave most to others at that level and further out.
+
+    None of them may touch the only largest domain of a level, unless all do and something `must_keep`.
+    """
+    for outer in range(1, level + 1):
+        room = rooms.room[outer]
+        if len(room) == 1 or (len(found) == 1 and must_keep):
+            continue
+        top = int(room.argmax())
+        others = room[top + 1 :]
+        if len(others) and others[others.argmax()] == room[top]:
+            continue
+        begin, end = rooms.tree.inside(outer, top, level)
+        if not len(found) or found.item(0) >= end or found.item(-1) < begin:
+            continue
+        first, behind = int(found.searchsorted(begin)), int(found.searchsorted(end))
+        if first < behind and (behind - first < len(found) or not must_keep):
+            found = np.concatenate((found[:first], found[behind:]))
+    return found
+
+
+def _tightest(rooms: Rooms, level: int, found: Indices) -> int:
+    """Of the domains `found` of `level` the one with least room, then with least room around it, then the first."""
+    for outer in range(level, 0, -1):
+        if len(found) == 1 or len(rooms.room[outer]) == 1:
             break
-        shares.append((order[0], int(room[order[0]])))
-        left -= int(room[order.pop(0)])
-    return shares
+        around = found if outer == level else rooms.tree.domain[outer][rooms.tree.starts[level][found]]
+        found = _lowest(found, rooms.room[outer][around])
+    return int(found[0])
+
+
+def _lowest(found: Indices, by: NDArray[Any]) -> Indices:
+    lowest: Indices = found[by == by[by.argmin()]]
+    return lowest

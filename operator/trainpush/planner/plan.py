@@ -1,61 +1,89 @@
 """The whole decision of one cycle: (snapshot, now) -> Plan.
 
-Same snapshot, same plan, whatever the order of its parts. Gangs and replicas are placed first come, first served;
-what does not fit lets later ones pass.
+Same snapshot, same plan, whatever the order of its parts. First everything that needs no place is decided, then the
+waiting gangs and the services have their turns, pool by pool; last, those are told who must make room.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, Plan, ServiceDecision, Verdict
-from trainpush.model.reasons import Reason
+from trainpush.model.plan import Decision, Plan, ServiceDecision
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Gang, Job, Key, Placement, Refusal
-from trainpush.planner import ledger, lifecycle, pools, pushing, serving
+from trainpush.model.workload import Eviction, Gang, Job, Key, Refusal
+from trainpush.planner import lifecycle, pools, pushing, serving, verdicts
 from trainpush.planner.adoption import adopted
-from trainpush.planner.capacity import Hindrance
-from trainpush.planner.ground import Ground
+from trainpush.planner.placement import domain_of
+from trainpush.planner.queue import Turn, turns
+from trainpush.planner.round import Round
 
-Grounds = Mapping[str, Ground]
+Rounds = Mapping[str, Round]
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
-    """What should happen next. `now` decides on time-outs and delays only."""
+    """What should happen next. `now` decides on time-outs, delays and ages only."""
     tables = {pool.name: pool.table for pool in snapshot.pools}
     released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
-    jobs = [adopted(job, tables, released, now) for job in snapshot.jobs]
-    used = {pool.name: ledger.used_amounts(pool.table, jobs, snapshot.services) for pool in snapshot.pools}
-    grounds = {pool.name: Ground(pool, used[pool.name]) for pool in snapshot.pools}
+    jobs = {job.key: adopted(job, tables, released, now) for job in snapshot.jobs}
     services = {service.key: service for service in snapshot.services}
-    decisions: list[Decision] = []
-    served: list[ServiceDecision] = []
-    works: list[Job | Service] = [*jobs, *services.values()]
-    for work in sorted(works, key=lambda work: (work.created_at, work.key, work.uid)):
-        if work.deleting:
-            continue
-        match work:
-            case Job():
-                decisions.append(_decide(work, grounds, services, now))
-            case Service():
-                served.append(serving.decide(work, grounds, now))
+    rounds = {pool.name: Round(pool, jobs.values(), services.values(), now) for pool in snapshot.pools}
+    living = [job for job in jobs.values() if not job.deleting]
+    stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
+    asking = [job for job in living if job.key not in stages]
+    served = _give_out(asking, services.values(), rounds, stages, now)
+    for round_ in rounds.values():
+        for key, eviction in round_.evictions.wanted.items():
+            stages[key] = _yielding(jobs[key], stages[key], eviction, rounds, now)
+    decisions = [_pushing(job, stages[job.key], services) for job in living]
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
-        pools=tuple(pools.summary(ground.pool, ground.used) for ground in grounds.values()),
+        pools=tuple(pools.summary(round_.ground, round_.accounts) for round_ in rounds.values()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
         wake_at=min(filter(None, (*(d.wake_at for d in decisions), *(s.wake_at for s in served))), default=None),
     )
 
 
-def _decide(job: Job, grounds: Grounds, services: Mapping[Key, Service], now: datetime) -> Decision:
+def _give_out(
+    asking: Iterable[Job], services: Iterable[Service], rounds: Rounds, stages: dict[Key, Decision], now: datetime
+) -> list[ServiceDecision]:
+    """Let everybody have a turn: jobs get their decision in `stages`, services theirs in what is returned."""
+    waiting: dict[str, list[Turn]] = defaultdict(list)
+    served = []
+    for job in asking:
+        gang = job.request
+        if isinstance(gang, Gang):
+            waiting[gang.pool].append(Turn(job, gang.of_size(min(gang.sizes, default=gang.workers))))
+    for service in services:
+        wanted = serving.wanted(service)
+        if service.deleting:
+            continue
+        if wanted and wanted.gang.pool in rounds:
+            waiting[wanted.gang.pool].append(Turn(service, wanted.gang))
+        else:
+            served.append(serving.decide(service, rounds, now))
+    for name in sorted(waiting):
+        for turn in turns(waiting[name], rounds[name].accounts, now):
+            work = turn.work
+            if isinstance(work, Service):
+                served.append(serving.decide(work, rounds, now))
+            elif isinstance(work.request, Gang) and (placed := rounds[name].seek(work, work.request)):
+                stages[work.key] = placed
+        stages |= rounds[name].explained()
+    return served
+
+
+def _pushing(job: Job, decision: Decision, services: Mapping[Key, Service]) -> Decision:
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
-    decision = _stage(job, grounds, now)
+    if not refusal and not job.push:
+        return decision
     push, acts = pushing.push(job, services)
     return replace(decision, refusal=refusal, push=push, acts=(*decision.acts, *acts))
 
 
-def _stage(job: Job, grounds: Grounds, now: datetime) -> Decision:
+def _settled(job: Job, rounds: Rounds, now: datetime) -> Decision | None:
+    """What becomes of a job that looks for no place; None for one that does."""
     if job.recorded.outcome:
         return lifecycle.ended(job)
     if job.suspend and not lifecycle.has_succeeded(job):
@@ -64,34 +92,26 @@ def _stage(job: Job, grounds: Grounds, now: datetime) -> Decision:
         case Refusal() as refusal:
             return lifecycle.stranded(job, refusal) if job.recorded.placement else lifecycle.refused(job, refusal)
         case Gang() as gang:
-            return _decide_gang(job, gang, grounds, now)
+            return _settled_gang(job, gang, rounds.get(gang.pool), now)
 
 
-def _decide_gang(job: Job, gang: Gang, grounds: Grounds, now: datetime) -> Decision:
+def _settled_gang(job: Job, gang: Gang, round_: Round | None, now: datetime) -> Decision | None:
     placement = job.recorded.placement
-    if placement and not _lost_ground(job, gang, placement, grounds):
+    if placement and (round_ is None or round_.stands(job, gang, placement)):
         return lifecycle.holding(job, gang, placement, now)
     if job.recorded.hold_until and now < job.recorded.hold_until:
-        last = job.recorded.last or Refusal(Reason.BIND_TIMEOUT, "")
-        return lifecycle.queued(job, Verdict(last.reason, last.message), job.recorded.hold_until)
-    return _find_place(job, gang, grounds[gang.pool], now)
+        said = job.recorded.last.message if job.recorded.last else "the last place could not be used"
+        return lifecycle.queued(job, verdicts.held_back(said, job.recorded.hold_until), job.recorded.hold_until)
+    return None
 
 
-def _lost_ground(job: Job, gang: Gang, placement: Placement, grounds: Grounds) -> bool:
-    """Whether an attempt that has no pod yet was given a node that takes no pods any more."""
-    if any(worker.attempt == job.recorded.attempt for worker in job.workers) or job.recorded.has_run:
-        return False
-    if gang.pool not in grounds:
-        return False
-    ground = grounds[gang.pool]
-    return any(ground.hindrance_of(gang, node) != Hindrance.NONE for node in set(placement.nodes))
-
-
-def _find_place(job: Job, gang: Gang, ground: Ground, now: datetime) -> Decision:
-    if job.recorded.placement:
-        ground.leave(gang, job.recorded.placement.nodes)
-    site = ground.seat(gang)
-    if site is None:
-        return lifecycle.queued(job, ground.waiting(gang))
-    nodes = site.nodes(ground.pool.table)
-    return lifecycle.placed(job, gang, Placement(nodes=nodes, level=site.level, domain=site.domain, since=now))
+def _yielding(job: Job, stage: Decision, eviction: Eviction, rounds: Rounds, now: datetime) -> Decision:
+    """A gang that must make room: told in one cycle, carried out in a later one that wants the same."""
+    told, gang, placement = job.recorded.eviction, job.request, job.recorded.placement
+    if told is None or told.workers != eviction.workers or placement is None or not isinstance(gang, Gang):
+        return replace(stage, eviction=eviction)
+    if not eviction.workers:
+        return lifecycle.evicted(job, eviction)
+    nodes = placement.nodes[: eviction.workers]
+    level, domain = domain_of(gang, rounds[gang.pool].ground.pool.table, nodes)
+    return lifecycle.shrunk(job, replace(placement, nodes=nodes, level=level, domain=domain, since=now), eviction)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from trainpush.model.nodes import HOST, Amounts
+from trainpush.model.nodes import HOST
 from trainpush.model.plan import PoolSummary
-from trainpush.model.snapshot import Pool
+from trainpush.planner.accounts import Accounts
 from trainpush.planner.capacity import sums
+from trainpush.planner.ground import Ground
 
 
-def summary(pool: Pool, used: Amounts) -> PoolSummary:
+def summary(ground: Ground, accounts: Accounts) -> PoolSummary:
     """Counts of nodes and accelerators; accelerators of a node that is not ready or cordoned are unavailable."""
-    table = pool.table
+    pool, table, used = ground.pool, ground.pool.table, ground.used
     rows = [i for i, resource in enumerate(table.resources) if resource in pool.accelerators]
     usable = table.ready & ~table.cordoned
     total = table.allocatable[rows].sum(axis=0) // 1000
@@ -33,4 +34,5 @@ def summary(pool: Pool, used: Amounts) -> PoolSummary:
         },
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,
+        teams=accounts.use(),
     )

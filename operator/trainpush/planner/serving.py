@@ -27,6 +27,7 @@ from trainpush.model.workload import Refusal
 from trainpush.planner import claims
 from trainpush.planner.capacity import Hindrance
 from trainpush.planner.ground import Ground
+from trainpush.planner.round import Round
 from trainpush.planner.stand import Stand
 
 BIND_TIMEOUT: Final = timedelta(seconds=120)
@@ -42,14 +43,14 @@ HISTORY: Final = 10
 _BAD: Final = {Hindrance.NOT_READY, Hindrance.CORDONED}
 
 
-def decide(service: Service, grounds: Mapping[str, Ground], now: datetime) -> ServiceDecision:
+def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> ServiceDecision:
     """The whole decision on one service."""
     revisions = {revision.name: revision for revision in service.revisions}
-    stand = Stand(service, revisions, _wanted(service))
-    _take_stock(stand, grounds, now)
+    stand = Stand(service, revisions, wanted(service))
+    _take_stock(stand, rounds, now)
     if service.is_readable:
         _shrink(stand)
-        _grow(stand, grounds, now)
+        _grow(stand, rounds, now)
     stable = stand.wanted.name if stand.wanted and _is_settled(stand) else service.stable
     return ServiceDecision(
         key=service.key,
@@ -70,13 +71,13 @@ def decide(service: Service, grounds: Mapping[str, Ground], now: datetime) -> Se
     )
 
 
-def _wanted(service: Service) -> Revision | None:
+def wanted(service: Service) -> Revision | None:
     """The revision that the spec asks for, once it is recorded; the newest one until then."""
     named = next((revision for revision in service.revisions if revision.name == service.request), None)
     return named or (service.revisions[-1] if service.revisions else None)
 
 
-def _take_stock(stand: Stand, grounds: Mapping[str, Ground], now: datetime) -> None:
+def _take_stock(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> None:
     """Sort the places that still hold into good and old ones."""
     wanted = stand.wanted.name if stand.wanted else ""
     for place in _recorded(stand.service, now):
@@ -84,7 +85,7 @@ def _take_stock(stand: Stand, grounds: Mapping[str, Ground], now: datetime) -> N
         pod = stand.pod(place)
         if stand.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(stand, place, revision)):
             continue
-        if revision and _is_bad(place, revision, grounds):
+        if revision and _is_bad(place, revision, rounds):
             if pod is None:
                 continue
             stand.bad.add(place)
@@ -114,9 +115,9 @@ def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
     return pod.deleting or (pod.node is None and now >= place.since + BIND_TIMEOUT)
 
 
-def _is_bad(place: Place, revision: Revision, grounds: Mapping[str, Ground]) -> bool:
-    ground = grounds.get(revision.gang.pool)
-    return ground is None or ground.hindrance_of(revision.gang, place.node) in _BAD
+def _is_bad(place: Place, revision: Revision, rounds: Mapping[str, Round]) -> bool:
+    round_ = rounds.get(revision.gang.pool)
+    return round_ is None or round_.ground.hindrance_of(revision.gang, place.node) in _BAD
 
 
 def _shrink(stand: Stand) -> None:
@@ -137,18 +138,18 @@ def _shrink(stand: Stand) -> None:
         stand.old.pop()
 
 
-def _grow(stand: Stand, grounds: Mapping[str, Ground], now: datetime) -> None:
+def _grow(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> None:
     """Find places for what is missing."""
     service = stand.service
     stable = stand.revisions.get(service.stable)
     if stable and stable is not stand.wanted:
         floor = min(service.min_available, service.replicas)
         while _hopeful(stand) + stand.ready(stand.good) < floor and _has_room(stand):
-            if not _seat(stand, stable, stand.old, grounds, now):
+            if not _seat(stand, stable, stand.old, rounds, now):
                 break
     while stand.wanted and len(stand.good) < service.replicas and _has_room(stand):
-        if not _seat(stand, stand.wanted, stand.good, grounds, now):
-            _make_way(stand, stand.wanted, grounds)
+        if not _seat(stand, stand.wanted, stand.good, rounds, now):
+            _make_way(stand, stand.wanted, rounds)
             break
 
 
@@ -163,15 +164,15 @@ def _has_room(stand: Stand) -> bool:
     return len(stand.good) + len(stand.old) < stand.service.replicas + (SURGE if is_rolling else 0)
 
 
-def _seat(stand: Stand, revision: Revision, among: list[Place], grounds: Mapping[str, Ground], now: datetime) -> bool:
+def _seat(stand: Stand, revision: Revision, among: list[Place], rounds: Mapping[str, Round], now: datetime) -> bool:
     """Give one more replica of `revision` a place; whether there was one."""
-    ground = grounds.get(revision.gang.pool)
-    site = ground.seat(revision.gang) if ground else None
-    if ground is None or site is None:
+    round_ = rounds.get(revision.gang.pool)
+    site = round_.seat(stand.service.key, revision.gang) if round_ else None
+    if round_ is None or site is None:
         gone = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {revision.gang.pool} is gone: make it again")
-        stand.waiting = ground.waiting(revision.gang) if ground else gone
+        stand.waiting = round_.refusal(stand.service.key.namespace, revision.gang) if round_ else gone
         return False
-    among.append(Place(_next_serial(stand), revision.name, site.nodes(ground.pool.table)[0], now))
+    among.append(Place(_next_serial(stand), revision.name, site.nodes(round_.ground.pool.table)[0], now))
     return True
 
 
@@ -180,9 +181,9 @@ def _next_serial(stand: Stand) -> int:
     return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in stand.service.pods)])
 
 
-def _make_way(stand: Stand, wanted: Revision, grounds: Mapping[str, Ground]) -> None:
+def _make_way(stand: Stand, wanted: Revision, rounds: Mapping[str, Round]) -> None:
     """No place is free: give up one old replica whose place would do, if enough others serve and none is going yet."""
-    ground = grounds.get(wanted.gang.pool)
+    ground = rounds[wanted.gang.pool].ground if wanted.gang.pool in rounds else None
     if ground is None or any(_is_going(stand, pod, ground, wanted) for pod in stand.service.pods):
         return
     for place in reversed(stand.old):

@@ -1,4 +1,13 @@
-"""Why a gang waits, in numbers."""
+"""Why a gang waits, in numbers: one verdict, whoever asks.
+
+`waiting` looks at nodes and what is used of them; the others say what the queue decided.
+All are pure: gangs alike get verdicts alike, so that the first one's may be kept for all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,75 +15,164 @@ from numpy.typing import NDArray
 from trainpush.model.nodes import POOL, Amounts, NodeTable
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang
+from trainpush.model.workload import Eviction, Gang
 from trainpush.planner import capacity
+from trainpush.planner.advice import advice
 from trainpush.planner.capacity import Hindrance
-from trainpush.planner.placement import largest_room
+from trainpush.planner.causes import Cause
+from trainpush.planner.diagnosis import finding
+from trainpush.planner.fitting import field_of_size, least, step
+from trainpush.planner.situation import Circumstances, Situation
+from trainpush.planner.wording import amount, count
 
-_WORDS = {
+_WORDS: Final = {
     Hindrance.NOT_READY: "not ready",
     Hindrance.CORDONED: "cordoned",
     Hindrance.TAINTED: "with a taint that is not tolerated",
     Hindrance.OTHER_PRODUCT: "with another accelerator product",
     Hindrance.TOO_SMALL: "too small for a worker even when empty",
 }
+_SPARED: Final = {
+    Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
+    Cause.PROTECTED_BY_MIN_RUNTIME: "within their minRuntime",
+    Cause.PREEMPTION_NEVER: "with preemption Never",
+    Cause.PROTECTED_DOWN_TO_MINIMUM: "already at their smallest size, with preemption BeyondMin",
+    Cause.WITHIN_GUARANTEES: "of teams within their guarantees",
+    Cause.VICTIMS_NOT_ENOUGH: "could, but even together they do not make enough",
+}
+_HELD: Final = {Cause.HELD_BY_JOBS, Cause.HELD_BY_SERVICES, Cause.HELD_BY_OTHER_PODS}
+_NAMED_MAX: Final = 3
+"""Victims that a message names; it counts the others."""
+_HOUR: Final = 3600
+"""In seconds."""
+_NOTHING: Final = Circumstances()
 
 
-def waiting(gang: Gang, table: NodeTable, used: Amounts, blocked: NDArray[np.int8]) -> Verdict:
-    """The verdict on a gang that found no place; reasons that no waiting can cure come first."""
-    empty = np.where(capacity.may_ever_take(blocked), capacity.slots(table, gang, np.zeros_like(used)), 0)
-    now = np.where(blocked == Hindrance.NONE, capacity.slots(table, gang, used), 0)
-    per_worker = gang.accelerators_per_worker
-    free = capacity.column(table, table.allocatable - used, gang.accelerator) // 1000
-    free_usable = int(free[(blocked == Hindrance.NONE) & (free > 0)].sum())
-    largest = largest_room(gang, table, now) * per_worker
-    where = gang.required or POOL
-    counts = _tally(gang, blocked, now)
+def waiting(
+    gang: Gang, table: NodeTable, used: Amounts, blocked: NDArray[np.int8], around: Circumstances = _NOTHING
+) -> Verdict:
+    """The verdict on a gang that found no place; reasons that no waiting can cure come first.
+
+    `used` has shape (resources, nodes), thousandths; `blocked` is what `capacity.hindrances` says of each node.
+    """
+    here = Situation(gang, table, used, blocked, around)
+    found = finding(here)
+    free = int(here.free.sum())
+    largest = here.room(here.now) * gang.accelerators_per_worker
+    tally = _tally(here)
     return Verdict(
-        reason=_reason(gang, table, empty),
+        reason=found.reason,
         message=(
-            f"{int((now > 0).sum())}/{len(table.names)} nodes fit{': ' if counts else ''}{counts}; "
-            f"{_workers(gang.workers)} need{'s' if gang.workers == 1 else ''} "
-            f"{gang.accelerators} {gang.accelerator}, {free_usable} free, "
-            f"room for {largest} in the largest {where}{_remedy(gang, table, empty)}"
+            f"{int((here.now > 0).sum())}/{len(table.names)} nodes fit{': ' if tally else ''}{tally}; "
+            f"{_needs(gang)}, {free} free, room for {largest} in the largest {gang.required or POOL}"
+            f"{'; ' if found.words else ''}{found.words}"
         ),
         needed=gang.accelerators,
-        free=free_usable,
+        free=free,
         largest_free=largest,
+        holders=here.shares.largest,
+        advice=advice(here, found),
+        cause=found.cause,
     )
 
 
-def _reason(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> Reason:
-    if not empty.any():
-        return Reason.NO_MATCHING_NODES
-    if int(empty.sum()) < gang.workers:
-        return Reason.EXCEEDS_POOL
-    if largest_room(gang, table, empty) < gang.workers:
-        return Reason.TOPOLOGY_UNSATISFIABLE
-    return Reason.WAITING_FOR_CAPACITY
+def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdict:
+    """The team's limit of `resource` is in the way; `used` and `limit` in thousandths."""
+    each = gang.request.get(resource, 0)
+    whole = least(gang) * each
+    size = min(max(limit - used, 0) // max(each, 1), least(gang) - 1)
+    size -= size % step(gang)
+    is_alone = whole > limit
+    return Verdict(
+        reason=Reason.EXCEEDS_QUOTA_LIMIT if is_alone else Reason.WAITING_FOR_QUOTA,
+        message=(
+            f"team {team} may use {amount(resource, limit)} and uses {amount(resource, used)}; "
+            f"{count(least(gang), 'worker')} {'need' if least(gang) > 1 else 'needs'} {amount(resource, whole)}"
+        ),
+        needed=gang.accelerators,
+        advice=(
+            f"{field_of_size(gang)}: {size} would stay within the limit; the operator does not change a spec"
+            if size > 0
+            else ""
+        ),
+        cause=Cause.QUOTA_TOO_SMALL if is_alone else Cause.QUOTA_USED,
+    )
 
 
-def _remedy(gang: Gang, table: NodeTable, empty: NDArray[np.int64]) -> str:
-    match _reason(gang, table, empty):
-        case Reason.NO_MATCHING_NODES if not table.names:
-            return f"; the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
-        case Reason.NO_MATCHING_NODES:
-            return "; ask for less per worker, other acceleratorProducts, or add a toleration"
-        case Reason.EXCEEDS_POOL:
-            return f"; the empty pool takes {_workers(int(empty.sum()))}: lower spec.replicas or add nodes"
-        case Reason.TOPOLOGY_UNSATISFIABLE:
-            most = largest_room(gang, table, empty)
-            return f"; the largest empty {gang.required} takes {_workers(most)}: relax spec.placement.required"
-        case _:
-            return ""
+def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
+    """Others make room: what is taken by namespace and name, announced for the next cycle, else ending already."""
+    names = list(victims)
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    one = len(names) == 1
+    how = (
+        f"make{'s' if one else ''} room in the next cycle"
+        if is_announced
+        else f"{'is' if one else 'are'} ending to make room"
+    )
+    # What it cost is not on record any more for those that are ending already.
+    lost = sum(taken.lost for taken in victims.values())
+    cost = f" (lose{'s' if one else ''} {_work(lost)})" if lost else ""
+    return replace(
+        verdict,
+        reason=Reason.WAITING_FOR_PREEMPTION,
+        message=f"{', '.join(names[:_NAMED_MAX])}{more} {how}{cost}; {verdict.message}",
+        advice="",
+        cause=Cause.PREEMPTION_ANNOUNCED if is_announced else Cause.VICTIMS_ENDING,
+    )
 
 
-def _workers(count: int) -> str:
-    return f"{count} worker{'' if count == 1 else 's'}"
+def not_preempted(verdict: Verdict, spared: Mapping[Cause, int], until: datetime | None = None) -> Verdict:
+    """As `verdict`, with why nobody makes room: how many gangs are spared for which cause; none: nobody is in question.
+
+    `until` is when the first minimum run time ends. Where accelerators are held, the main cause becomes the verdict's.
+    """
+    counts = sorted(spared.items(), key=lambda item: (-item[1], item[0]))
+    why = ", ".join(_spared(cause, gangs, until) for cause, gangs in counts) or _SPARED[Cause.NOBODY_TO_PREEMPT]
+    main = counts[0][0] if counts else Cause.NOBODY_TO_PREEMPT
+    return replace(
+        verdict,
+        advice=f"{verdict.advice}{'; ' if verdict.advice else ''}nobody makes room: {why}",
+        cause=main if verdict.cause in _HELD else verdict.cause,
+    )
 
 
-def _tally(gang: Gang, blocked: NDArray[np.int8], now: NDArray[np.int64]) -> str:
+def held_back(said: str, until: datetime) -> Verdict:
+    """After a place whose pods were not bound: `said` tells why, and until when no other is sought."""
+    message = f"{said}; a new place is sought from {_time(until)} on"
+    return Verdict(Reason.BIND_TIMEOUT, message, cause=Cause.BIND_TIMEOUT)
+
+
+def suspended() -> Verdict:
+    """The user wants it to wait."""
+    return Verdict(Reason.SUSPENDED, "spec.suspend is set; set it to false to queue the job", cause=Cause.SUSPENDED)
+
+
+def _spared(cause: Cause, gangs: int, until: datetime | None) -> str:
+    is_timed = until and cause is Cause.PROTECTED_BY_MIN_RUNTIME
+    return (
+        f"{count(gangs, 'gang')} {_SPARED[cause]}{f' (the first until {_time(until)})' if until and is_timed else ''}"
+    )
+
+
+def _work(lost: int) -> str:
+    """Accelerator-seconds in words."""
+    return f"{lost / _HOUR:.1f} accelerator-hours" if lost >= _HOUR else f"{lost} accelerator-seconds"
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _needs(gang: Gang) -> str:
+    """`4 workers need 32 nvidia.com/gpu`; of an elastic gang also the fewest that will do."""
+    fewest = f", at least {least(gang)}," if least(gang) < gang.workers else ""
+    verb = "needs" if gang.workers == 1 else "need"
+    return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.accelerator}"
+
+
+def _tally(here: Situation) -> str:
+    gang, blocked = here.gang, here.blocked
     parts = [(int((blocked == hindrance).sum()), words) for hindrance, words in _WORDS.items()]
-    busy = int(((blocked == Hindrance.NONE) & (now == 0)).sum())
+    busy = int((here.usable & (here.now == 0)).sum())
     parts.append((busy, f"without room for {gang.accelerators_per_worker} {gang.accelerator} and the rest of a worker"))
     return capacity.tally(parts)

@@ -3,6 +3,7 @@
 from trainpush.api import names
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.model.plan import MakeWorker
 from trainpush.render.environment import CHECKPOINTS, MASTER_PORT, environment
 from trainpush.render.pods import (
     Manifest,
@@ -48,45 +49,45 @@ def service(job: TrainPushJob) -> Manifest:
     }
 
 
-def worker(job: TrainPushJob, resolved: Resolved, attempt: int, rank: int, node: str) -> Manifest:
+def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manifest:
     """The pod of one worker, pinned to its node by affinity, so that kube-scheduler still checks and binds it."""
     spec = job.spec.worker
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": worker_name(job.name, rank, attempt),
+            "name": worker_name(job.name, act.rank, act.attempt),
             "namespace": job.namespace,
             "labels": {
                 **spec.labels,
                 **_labels(job),
-                names.LABEL_ATTEMPT: str(attempt),
-                names.LABEL_RANK: str(rank),
+                names.LABEL_ATTEMPT: str(act.attempt),
+                names.LABEL_RANK: str(act.rank),
                 names.LABEL_POOL: resolved.pool,
             },
             "annotations": dict(spec.annotations),
             "ownerReferences": [owner(job)],
         },
         "spec": {
-            "hostname": _hostname(rank, attempt),
+            "hostname": _hostname(act.rank, act.attempt),
             "subdomain": service_name(job.name),
             "restartPolicy": "Never",
             **confined(),
             "terminationGracePeriodSeconds": _grace_seconds(job),
-            "affinity": on_nodes([node]),
+            "affinity": on_nodes([act.node]),
             "tolerations": [plain(entry) for entry in resolved.tolerations],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
             "securityContext": pod_security(spec.security_context),
-            "containers": [_container(job, resolved, attempt, rank)],
+            "containers": [_container(job, resolved, act)],
             "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory)],
         },
     }
 
 
-def _container(job: TrainPushJob, resolved: Resolved, attempt: int, rank: int) -> Manifest:
+def _container(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manifest:
     spec = job.spec.worker
     wanted = spec.security_context
-    variables = environment(job, resolved, attempt, rank, f"{_hostname(0, attempt)}.{service_name(job.name)}")
+    variables = environment(job, resolved, act, f"{_hostname(0, act.attempt)}.{service_name(job.name)}")
     container: Manifest = {
         "name": "worker",
         "image": resolved.image,

@@ -39,12 +39,26 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its `noun`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def verdict_status(verdict: Verdict) -> Status:
-    """Why an object is where it is."""
-    return {
+    """Why an object is where it is; what there is nothing to say of is left out."""
+    status: Status = {
         "reason": verdict.reason,
         "message": verdict.message[:MESSAGE_MAX],
         "needed": verdict.needed,
         "free": verdict.free,
         "largestFree": verdict.largest_free,
     }
+    if verdict.cause:
+        status["cause"] = verdict.cause
+    if verdict.holders:
+        status["holders"] = [{"name": held.name, "accelerators": held.accelerators} for held in verdict.holders]
+    if verdict.position:
+        status["position"] = verdict.position
+    if verdict.advice:
+        status["advice"] = verdict.advice[:MESSAGE_MAX]
+    return status

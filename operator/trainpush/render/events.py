@@ -23,11 +23,14 @@ _FLIPS: Final = {
 """Changes of a condition's status that are worth an Event, with its type."""
 _LOSSES: Final = {ServiceCondition.MODEL_LOADED, ServiceCondition.AVAILABLE}
 """Conditions whose end is worth a warning, once they were true."""
-_STEPS: Final = {Condition.PUSHED, ServiceCondition.PROGRESSING}
+_STEPS: Final = {Condition.EVICTED, Condition.PUSHED, ServiceCondition.PROGRESSING}
 """Conditions whose reasons tell of a way: each new one is worth an Event."""
-_QUIET: Final = {Reason.IN_PROGRESS, Reason.WAITING_FOR_MODEL}
+_QUIET: Final = {Reason.IN_PROGRESS, Reason.WAITING_FOR_MODEL, Reason.NOT_EVICTED}
 """Reasons that say that nothing happened yet."""
 _SETBACKS: Final = {
+    Reason.ANNOUNCED,
+    Reason.PREEMPTED,
+    Reason.RECLAIMED,
     Reason.EXPORT_FAILED,
     Reason.TARGET_NOT_FOUND,
     Reason.TARGET_DOES_NOT_CONSENT,
@@ -81,7 +84,7 @@ def _moment(status: Mapping[str, Any]) -> Iterable[object]:
     """What tells apart two changes of the same kind: how far a job or service has come."""
     serials = [place["serial"] for place in status.get("placements", [])]
     progress = (status.get("attempt", 0), _restarts(status), status.get("wanted", ""), max(serials, default=0))
-    return (*progress, status["observedGeneration"])
+    return (*progress, status.get("eviction", {}).get("by", ""), status["observedGeneration"])
 
 
 def _event(kind: str, of: Metadata, news: _News, status: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from trainpush.api.conditions import Condition, PoolCondition
 from trainpush.api.trainpushjob import Resolved
-from trainpush.model.plan import Decision, PoolSummary, Pushing, Stage
+from trainpush.model.plan import Decision, PoolSummary, Pushing, Stage, TeamUse
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Outcome, Placement
-from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, stamped, timestamp, verdict_status
+from trainpush.model.workload import Eviction, Outcome, Placement
+from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, counted, stamped, timestamp, verdict_status
+from trainpush.render.eviction import evicted
 
 COUNT_MAX = 2**53
 """Largest count that every reader of JSON understands."""
@@ -18,22 +19,28 @@ COUNT_MAX = 2**53
 def job_status(
     decision: Decision, resolved: Resolved | None, workers: int, generation: int, old: Mapping[str, Any], now: datetime
 ) -> Status:
-    """The whole status of a TrainPushJob with `workers` in its spec; `old` gives unchanged conditions their times."""
+    """The whole status of a TrainPushJob that asks for `workers`; `old` gives unchanged conditions their times."""
     status: Status = {
         "observedGeneration": generation,
         "phase": decision.stage.value,
-        "conditions": stamped(_job_claims(decision), generation, old, now),
+        "conditions": stamped(_job_claims(decision, old), generation, old, now),
         "attempt": decision.attempt,
         "replicas": {
             "desired": workers,
             "assigned": len(decision.placement.nodes) if decision.placement else 0,
             "running": decision.running,
         },
-        "restarts": {"failures": decision.failures, "infrastructure": decision.infrastructure},
+        "restarts": {
+            "failures": decision.failures,
+            "infrastructure": decision.infrastructure,
+            "preemptions": decision.preemptions,
+        },
         "verdict": verdict_status(decision.verdict),
     }
     if decision.placement:
         status["placement"] = _placement(decision.placement)
+    if decision.eviction:
+        status["eviction"] = _eviction(decision.eviction)
     if resolved is not None:
         status["resolved"] = resolved.model_dump(by_alias=True, exclude_none=True, mode="json")
     elif decision.placement and "resolved" in old:
@@ -52,7 +59,7 @@ def job_status(
 
 def pool_status(summary: PoolSummary, generation: int, old: Mapping[str, Any], now: datetime) -> Status:
     """The whole status of a GPUPool."""
-    return {
+    status: Status = {
         "observedGeneration": generation,
         "conditions": stamped(_pool_claims(summary), generation, old, now),
         "nodes": {
@@ -69,6 +76,9 @@ def pool_status(summary: PoolSummary, generation: int, old: Mapping[str, Any], n
         },
         "largestFree": dict(summary.largest_free),
     }
+    if summary.teams:
+        status["quotas"] = _quotas(summary.teams)
+    return status
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +94,7 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
     return patch
 
 
-def _job_claims(decision: Decision) -> list[Statement]:
+def _job_claims(decision: Decision, old: Mapping[str, Any]) -> list[Statement]:
     verdict, stage = decision.verdict, decision.stage
     reason, message = verdict.reason, verdict.message
     is_complete = decision.outcome is Outcome.COMPLETE
@@ -101,6 +111,7 @@ def _job_claims(decision: Decision) -> list[Statement]:
         if decision.placement
         else (Condition.PLACED, False, reason, message),
         (Condition.RUNNING, stage is Stage.RUNNING, reason, message),
+        evicted(decision, old),
         (Condition.TRAINING_COMPLETE, True, Reason.COMPLETED, message)
         if is_complete
         else (Condition.TRAINING_COMPLETE, False, reason if has_failed else Reason.IN_PROGRESS, "training is not over"),
@@ -127,13 +138,13 @@ def _passing_claims(decision: Decision) -> Iterable[Statement]:
 
 def _pool_claims(summary: PoolSummary) -> list[Statement]:
     found = (
-        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"{summary.nodes} nodes belong to the pool")
+        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"the pool has {counted(summary.nodes, 'node')}")
         if summary.nodes
         else (PoolCondition.NODES_FOUND, False, Reason.NO_NODES, "no node carries the labels of spec.nodeSelector")
     )
     if summary.shared_nodes:
         listed = ", ".join(summary.shared_nodes[:8])
-        text = f"{found[3]}; {len(summary.shared_nodes)} more match but belong to an older pool: {listed}"
+        text = f"{found[3]}; an older pool has {counted(len(summary.shared_nodes), 'node')} that would match: {listed}"
         found = (found[0], found[1], Reason.OVERLAPPING_POOLS, text)
     known = (
         (PoolCondition.TOPOLOGY_KNOWN, True, Reason.TOPOLOGY_KNOWN, "every node carries every level's label")
@@ -142,7 +153,7 @@ def _pool_claims(summary: PoolSummary) -> list[Statement]:
             PoolCondition.TOPOLOGY_KNOWN,
             False,
             Reason.LABELS_MISSING,
-            f"{summary.unlabelled_nodes} nodes lack a label of spec.topology; each counts as a domain of its own",
+            f"{counted(summary.unlabelled_nodes, 'node')} without a label of spec.topology; each is its own domain",
         )
     )
     ready = (
@@ -159,12 +170,39 @@ def _placement(placement: Placement) -> Status:
         "domain": placement.domain,
         "nodes": list(placement.nodes),
         "since": timestamp(placement.since),
+        **({"protectedUntil": timestamp(placement.protected_until)} if placement.protected_until else {}),
     }
 
 
 def _where(placement: Placement) -> str:
     site = "the pool" if placement.domain == placement.level else f"{placement.level} {placement.domain}"
-    return f"{len(placement.nodes)} workers on {len(set(placement.nodes))} nodes of {site}"
+    workers, nodes = len(placement.nodes), len(set(placement.nodes))
+    return f"{counted(workers, 'worker')} on {counted(nodes, 'node')} of {site}"
+
+
+def _eviction(eviction: Eviction) -> Status:
+    return {
+        "by": eviction.by,
+        "reason": eviction.reason,
+        "message": eviction.message[:MESSAGE_MAX],
+        "workers": eviction.workers,
+        "lost": eviction.lost,
+    }
+
+
+def _quotas(uses: Iterable[TeamUse]) -> list[Status]:
+    """One entry per team, with all of its resources."""
+    teams: dict[str, dict[str, Status]] = {}
+    for use in uses:
+        counts = {"used": _whole(use.used), "guarantee": _whole(use.guarantee)}
+        limit = {} if use.limit is None else {"limit": _whole(use.limit)}
+        teams.setdefault(use.team, {})[use.resource] = counts | limit
+    return [{"name": team, "resources": resources} for team, resources in teams.items()]
+
+
+def _whole(thousandths: int) -> int:
+    """Whole units, a part of one as one."""
+    return min(-(-thousandths // 1000), COUNT_MAX)
 
 
 def _push(push: Pushing) -> Status:

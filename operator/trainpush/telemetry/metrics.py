@@ -49,6 +49,24 @@ class Metrics:
             ("level",),
             registry=registry,
         )
+        self.preemptions = Counter(
+            "trainpush_preemptions",
+            "Times that a gang lost its place, or some of its workers, to another, by why it had to.",
+            ("pool", "reason"),
+            registry=registry,
+        )
+        self.lost_accelerator_seconds = Counter(
+            "trainpush_lost_accelerator_seconds",
+            "Work that was lost so: accelerators times seconds.",
+            ("pool", "reason"),
+            registry=registry,
+        )
+        self.quota_used = Gauge(
+            "trainpush_quota_used",
+            "What a team of a pool's quotas holds of a resource, in units of that resource.",
+            ("pool", "team", "resource"),
+            registry=registry,
+        )
         self.cycle_duration_seconds = Histogram(
             "trainpush_cycle_duration_seconds",
             "Seconds of each stage of a cycle: observe, plan, apply.",

@@ -56,8 +56,10 @@ def with_defaults(value: Any, schema: Schema) -> Any:
     """What the API server makes of a value that says less than the schema."""
     if isinstance(value, list):
         return [with_defaults(entry, schema["items"]) for entry in value]
-    if not isinstance(value, dict) or "properties" not in schema:
+    if not isinstance(value, dict):
         return value
+    if "properties" not in schema:
+        return {name: with_defaults(entry, schema.get("additionalProperties", {})) for name, entry in value.items()}
     fields = schema["properties"]
     filled = {**{name: field["default"] for name, field in fields.items() if "default" in field}, **value}
     return {name: with_defaults(entry, fields[name]) for name, entry in filled.items()}

@@ -32,9 +32,10 @@ def revision(
 
 
 def test_the_same_spec_is_the_same_revision() -> None:
-    """The number of replicas is none of it; anything that a pod is made from is."""
+    """The number of replicas and what goes before what are none of it; anything that a pod is made from is."""
     first = revision(a_service())
     assert revision(a_service(replicas=5, minAvailable=3)).name == first.name
+    assert revision(a_service(scheduling={"priorityClassName": "high"})).name == first.name
     assert revision(a_service(batching={"maxBatchSize": 8})).name != first.name
     assert revision(a_service(model={"name": "svc", "uri": "pvc://models/other"})).name != first.name
 

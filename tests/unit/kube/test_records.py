@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-from trainpush.kube.records import PodRow, read_pod
+import pytest
+
+from trainpush.kube.records import PodRow, read_node, read_pod
 from trainpush.kube.table import Row, Table
 from trainpush.model.serving import Replica
 
@@ -26,6 +28,29 @@ def a_replica(name: str = "svc-1234abcd-3", serial: str = "3", **status: Any) ->
     )
     assert row.ours is None or isinstance(row.ours, Replica)
     return row.ours
+
+
+@pytest.mark.parametrize(
+    ("labels", "capacity"),
+    [
+        ({"karpenter.sh/capacity-type": "reserved"}, "reserved"),
+        ({"karpenter.sh/capacity-type": "on-demand"}, "on-demand"),
+        ({"karpenter.sh/capacity-type": "spot"}, "spot"),
+        ({"eks.amazonaws.com/capacityType": "CAPACITY_BLOCK"}, "reserved"),
+        ({"eks.amazonaws.com/capacityType": "ON_DEMAND"}, "on-demand"),
+        ({"eks.amazonaws.com/capacityType": "SPOT"}, "spot"),
+        ({"cloud.google.com/gke-spot": "true"}, "spot"),
+        ({"kubernetes.azure.com/scalesetpriority": "spot"}, "spot"),
+        ({"karpenter.sh/capacity-type": "spot", "eks.amazonaws.com/capacityType": "ON_DEMAND"}, "spot"),
+        ({"karpenter.sh/capacity-type": "borrowed"}, ""),
+        ({"cloud.google.com/gke-spot": "false"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_kind_of_capacity_is_read_from_the_labels_of_a_node(labels: dict[str, str], capacity: str) -> None:
+    """As the clouds and Karpenter write them; whatever else they say is no kind that we know."""
+    node = {"metadata": {"name": "n1", "uid": "u", "resourceVersion": "7", "labels": labels}, "spec": {}, "status": {}}
+    assert read_node(json.dumps(node).encode()).value.capacity == capacity
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Gangs go whole into the tightest domain that holds them."""
+"""Gangs go whole where they span least and leave most."""
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, three_racks
+from support.placement_oracle import Host, Question, fewest_by_table
 from trainpush.model.nodes import Node, Taint, Toleration
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job
+from trainpush.planner.ground import Ground
 from trainpush.planner.plan import plan
 
 
@@ -158,3 +161,45 @@ def test_an_empty_pool_fits_nobody() -> None:
     decision = decide(a_job(), a_pool())
     assert decision.verdict.reason == Reason.NO_MATCHING_NODES
     assert decision.verdict.message.startswith("0/0 nodes fit")
+
+
+def test_an_empty_host_in_a_busy_rack_is_taken_first() -> None:
+    """Of equal hosts the one in the rack with least room left."""
+    decision = decide(a_job(gang=a_gang(1)), a_pool(*three_racks(4, 4), used={"r2-n0": 8, "r2-n1": 8}))
+    assert nodes_of(decision) == ["r2-n2"]
+
+
+def test_the_only_large_rack_is_left_to_others() -> None:
+    """Two hosts of r1 would do as well, and after that no gang of eight would fit any rack."""
+    decision = decide(a_job(gang=a_gang(2)), a_pool(*three_racks(8, 7)))
+    assert nodes_of(decision) == ["r2-n0", "r2-n1"]
+
+
+def test_fewer_hosts_beat_a_tighter_rack() -> None:
+    """Rack r1 has room for four workers on the halves of two hosts, and a host of the roomier r2 has it alone."""
+    pool = a_pool(*three_racks(2, 3), used={"r1-n0": 4, "r1-n1": 4})
+    assert nodes_of(decide(a_job(gang=a_gang(4, gpus=2)), pool)) == ["r2-n0"] * 4
+
+
+def test_fewest_hosts_among_the_fewest_racks() -> None:
+    """Any two of three racks hold the gang; the hosts of r2 and r3 are whole, those of r1 are halves."""
+    pool = a_pool(*three_racks(4, 2, 2), used={f"r1-n{i}": 4 for i in range(4)})
+    decision = decide(a_job(gang=a_gang(8, gpus=4)), pool)
+    assert sorted(set(nodes_of(decision))) == ["r2-n0", "r2-n1", "r3-n0", "r3-n1"]
+
+
+def test_where_the_bound_on_the_work_ends_the_search_the_place_says_so() -> None:
+    """3,000 workers on 400 racks: no level has more domains, in proportion, than the gap admits."""
+    draw = random.Random(1)  # noqa: S311
+    free = [draw.choice([0, 1, 2, 3, 8]) for _ in range(4000)]
+    nodes = [a_node(f"n{i:04}", gpus=gpus, rack=f"r{i // 10:03}") for i, gpus in enumerate(free)]
+    pool = a_pool(*nodes)
+    site = Ground.at_rest(pool, pool.table.used.copy()).seat(a_gang(3000, gpus=1))
+    assert site
+    hosts = [Host(("b1", f"r{i // 10:03}"), gpus) for i, gpus in enumerate(free)]
+    best = fewest_by_table(Question(hosts, 3000, {}))
+    assert best
+    racks, spent = len({row // 10 for row in site.by_row}), len(site.by_row)
+    assert site.gap > 0
+    assert racks <= best[1] * (1 + site.gap)
+    assert spent <= best[2] * (1 + site.gap)

@@ -41,6 +41,12 @@ def flips(kind: str, before: CONDITION | None, after: CONDITION) -> list[tuple[s
         (("Pushed", "False", "Releasing"), ("Pushed", "True", "Pushed"), ("Normal", "Pushed")),
         (("Pushed", "True", "Pushed"), ("Pushed", "True", "Superseded"), ("Normal", "Superseded")),
         (("Pushed", "True", "Pushed"), ("Pushed", "True", "Pushed"), None),
+        (None, ("Evicted", "False", "NotEvicted"), None),
+        (("Evicted", "False", "NotEvicted"), ("Evicted", "False", "Announced"), ("Warning", "Announced")),
+        (("Evicted", "False", "Announced"), ("Evicted", "False", "Announced"), None),
+        (("Evicted", "False", "Announced"), ("Evicted", "True", "Preempted"), ("Warning", "Preempted")),
+        (("Evicted", "False", "Announced"), ("Evicted", "True", "Reclaimed"), ("Warning", "Reclaimed")),
+        (("Evicted", "True", "Preempted"), ("Evicted", "False", "NotEvicted"), None),
     ],
     ids=str,
 )
@@ -87,6 +93,25 @@ def test_a_restart_is_told_with_its_cause() -> None:
     cause = {"reason": "Restarting", "message": "exit code 1"}
     new = a_status(restarts={"failures": 1, "infrastructure": 0}, attempt=2, lastFailure=cause)
     assert told("TrainPushJob", old, new) == [("Warning", "Restarting", "exit code 1")]
+
+
+def test_an_eviction_is_told_once() -> None:
+    """It is a new start and a condition at the same time."""
+    cause = {"reason": "Preempted", "message": "Preempted."}
+    old = a_status(("Evicted", "False", "Announced"), restarts={"preemptions": 0}, attempt=1)
+    new = a_status(("Evicted", "True", "Preempted"), restarts={"preemptions": 1}, attempt=1, lastFailure=cause)
+    assert told("TrainPushJob", old, new) == [("Warning", "Preempted", "Preempted.")]
+
+
+def test_another_announcement_is_another_event() -> None:
+    """The first may have been dropped: somebody else needs the room now."""
+    names = {
+        events("TrainPushJob", OF, {}, a_status(("Evicted", "False", "Announced"), eviction={"by": by}), NOW)[0][
+            "metadata"
+        ]["name"]
+        for by in ("team/a", "team/b")
+    }
+    assert len(names) == 2
 
 
 def test_one_cause_of_two_changes_is_told_once() -> None:

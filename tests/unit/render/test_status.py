@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.build import NOW
-from trainpush.model.plan import Decision, Pushing, Stage, Verdict
+from support.build import GPU, NOW, a_placement
+from trainpush.api.gpupool import GPUPoolStatus
+from trainpush.api.trainpushjob import JobStatus
+from trainpush.model.plan import Decision, Holder, PoolSummary, Pushing, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key, Outcome, Refusal
-from trainpush.render.status import job_status, merge_patch
+from trainpush.model.workload import Eviction, Key, Outcome, Refusal
+from trainpush.render.status import job_status, merge_patch, pool_status
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.booleans(),
@@ -116,3 +118,90 @@ def test_the_way_of_a_push_stands_in_its_status() -> None:
         "digest": digest,
         "uri": "pvc://models/x",
     }
+
+
+def test_a_verdict_says_who_holds_what_and_what_would_help() -> None:
+    """With the gang's place in the queue."""
+    verdict = Verdict(
+        Reason.WAITING_FOR_CAPACITY,
+        "why",
+        holders=(Holder("team/big", 16), Holder("other pods", 8)),
+        position=3,
+        advice="lower spec.replicas to 2",
+    )
+    told = job_status(a_decision(verdict=verdict), None, 1, 1, {}, NOW)["verdict"]
+    assert told["holders"] == [{"name": "team/big", "accelerators": 16}, {"name": "other pods", "accelerators": 8}]
+    assert (told["position"], told["advice"]) == (3, "lower spec.replicas to 2")
+
+
+def test_a_verdict_leaves_out_what_there_is_nothing_to_say_of() -> None:
+    """Else every status would change for nothing."""
+    told = job_status(a_decision(), None, 1, 1, {}, NOW)["verdict"]
+    assert told.keys() == {"reason", "message", "needed", "free", "largestFree"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        (("n1",), "1 worker on 1 node of host x"),
+        (("n1", "n1"), "2 workers on 1 node of host x"),
+        (("n1", "n2", "n2"), "3 workers on 2 nodes of host x"),
+    ],
+    ids=str,
+)
+def test_a_place_is_told_in_plain_words(nodes: tuple[str, ...], expected: str) -> None:
+    status = job_status(a_decision(placement=a_placement(*nodes)), None, 5, 1, {}, NOW)
+    assert next(c["message"] for c in status["conditions"] if c["type"] == "Placed") == expected
+    assert (status["replicas"]["desired"], status["replicas"]["assigned"]) == (5, len(nodes))
+
+
+def a_summary(**fields: object) -> PoolSummary:
+    """A pool of two nodes."""
+    counts = dict.fromkeys(("cordoned", "not_ready", "total", "used", "free", "unavailable"), 0)
+    return PoolSummary(**{"name": "pool", "nodes": 2, "ready": 2, "largest_free": {}, **counts} | fields)  # type: ignore[arg-type]
+
+
+def test_a_pool_shows_what_each_team_holds() -> None:
+    """In whole accelerators; without a limit where there is none."""
+    teams = (
+        TeamUse("a", GPU, 16_000, 8_000, 24_000),
+        TeamUse("a", "amd.com/gpu", 0, 0, None),
+        TeamUse("b", GPU, 1, 0, None),
+    )
+    assert pool_status(a_summary(teams=teams), 1, {}, NOW)["quotas"] == [
+        {
+            "name": "a",
+            "resources": {
+                GPU: {"used": 16, "guarantee": 8, "limit": 24},
+                "amd.com/gpu": {"used": 0, "guarantee": 0},
+            },
+        },
+        {"name": "b", "resources": {GPU: {"used": 1, "guarantee": 0}}},
+    ]
+
+
+def test_what_is_written_fits_the_schema() -> None:
+    """The API server would drop what it does not know, and refuse what it does not take."""
+    verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "why", 1, 1, 1, (Holder("team/big", 16),) * 5, 1, "x" * 2000)
+    eviction = Eviction("team/urgent", Reason.PREEMPTED, "x" * 2000, workers=2, lost=2**40)
+    job = job_status(a_decision(verdict=verdict, eviction=eviction, preemptions=1), None, 1, 1, {}, NOW)
+    assert JobStatus.model_validate(job).eviction is not None
+    pool = pool_status(a_summary(teams=(TeamUse("a", GPU, 2**62, 0, 2**62),)), 1, {}, NOW)
+    assert GPUPoolStatus.model_validate(pool).quotas[0].name == "a"
+
+
+def test_a_pool_without_quotas_says_nothing_of_them() -> None:
+    assert "quotas" not in pool_status(a_summary(), 1, {}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"nodes": 1}, "the pool has 1 node"),
+        ({"shared_nodes": ("n1", "n2")}, "the pool has 2 nodes; an older pool has 2 nodes that would match: n1, n2"),
+    ],
+    ids=str,
+)
+def test_a_pool_counts_its_nodes_in_plain_words(fields: dict[str, object], expected: str) -> None:
+    conditions = pool_status(a_summary(**fields), 1, {}, NOW)["conditions"]
+    assert next(c["message"] for c in conditions if c["type"] == "NodesFound") == expected

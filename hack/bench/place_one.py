@@ -1,0 +1,119 @@
+"""Time to place one gang, in microseconds, on pools of 12 to 100,000 nodes of 8 GPUs, 16 a rack, 16 racks a block.
+
+Of every node 0 to 8 GPUs are in use, drawn evenly. A figure is the time of `Ground.seat`, the place being taken:
+what a cycle needs for one more gang of a shape that it has counted before. Gangs of so many workers, each of 1, 2, 4
+or 8 GPUs in turn, are placed one after another; once four are there the oldest leaves before the next one comes.
+Giving back is not part of the figure, the recount of what was given back is. Gangs that find no place, the large ones
+on the small pools, have a figure of their own (`no place`). The garbage collector runs as always.
+Medians are time on the wall. The 99th percentiles are processor time, with one reading of its clock: on the wall they
+would show the time slices of other programs.
+`cold` is the first gang on a new ground: domains, hindrances and rooms of all nodes are worked out, in milliseconds.
+"""
+
+import random
+import statistics
+import time
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+from bench.result import Result
+from trainpush.model.nodes import Level, Node, node_table
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Gang
+from trainpush.planner.ground import Ground
+from trainpush.planner.placement import Site
+
+GPU: Final = "nvidia.com/gpu"
+LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))
+SIZES: Final = (12, 100, 500, 2_500, 5_000, 30_000, 100_000)
+GANGS: Final = (4, 9, 32)
+PLACED: Final = 2_000
+"""Gangs per figure."""
+GOALS: Final = {
+    "12 nodes, 4 workers: median": 20.0,
+    "12 nodes, 9 workers: median": 20.0,
+    "5000 nodes, 4 workers: median": 60.0,
+    "5000 nodes, 4 workers: p99": 300.0,
+    "30000 nodes, 32 workers: median": 600.0,
+    "100000 nodes, 4 workers: p99": 2_000.0,
+    "100000 nodes, 9 workers: p99": 2_000.0,
+    "100000 nodes, 32 workers: p99": 2_000.0,
+}
+MAIN: Final = "5000 nodes, 4 workers: median"
+
+
+async def measure(seed: int, folder: Path) -> Result:
+    """The median for 4 workers on 5,000 nodes; all other figures are details, some with goals of their own."""
+    del folder
+    found: dict[str, float] = {}
+    for nodes in SIZES:
+        pool = a_pool(nodes, random.Random(seed))
+        for workers in GANGS:
+            found |= {
+                f"{nodes} nodes, {workers} workers: {name}": value for name, value in _times(pool, workers).items()
+            }
+    missed = [name for name, goal in GOALS.items() if found.get(name, 0) > goal]
+    return Result(found[MAIN], "us", GOALS[MAIN], {**found, "goals": GOALS}, missed)
+
+
+def a_pool(nodes: int, draw: random.Random) -> Pool:
+    """A pool of so many nodes, partly in use."""
+    made = [
+        Node(
+            f"n{i:06}",
+            {"topology/block": f"b{i // 256:03}", "topology/rack": f"r{i // 16:05}"},
+            {GPU: 8_000, "pods": 110_000, "cpu": 96_000, "memory": 1_000_000},
+        )
+        for i in range(nodes)
+    ]
+    used = {node.name: {GPU: 1_000 * draw.randint(0, 8)} for node in made}
+    return Pool("pool", (GPU,), node_table(made, LEVELS, used))
+
+
+def a_gang(workers: int, gpus: int) -> Gang:
+    """Workers of so many GPUs each."""
+    request = {GPU: 1_000 * gpus, "pods": 1_000, "cpu": 4_000 * gpus, "memory": 1_000 * gpus}
+    return Gang("pool", workers, request, GPU, gpus)
+
+
+def _times(pool: Pool, workers: int) -> dict[str, float]:
+    """Median and 99th percentile in microseconds, and the first time in milliseconds."""
+    ground = Ground.at_rest(pool, pool.table.used.copy())
+    gangs = [a_gang(workers, gpus) for gpus in (1, 2, 4, 8)]
+    first, _, _ = _time(ground, gangs[0])
+    for gang in gangs:
+        _time(ground, gang)
+    there: deque[tuple[Gang, Site]] = deque()
+    placed: list[tuple[int, int]] = []
+    refused: list[tuple[int, int]] = []
+    for i in range(PLACED):
+        if len(there) == len(gangs):
+            former, site = there.popleft()
+            ground.leave(former, site.nodes(pool.table))
+        gang = gangs[i % len(gangs)]
+        spent, worked, found = _time(ground, gang)
+        if found:
+            there.append((gang, found))
+        (placed if found else refused).append((spent, worked))
+    return {**_figures("", placed), **_figures("no place, ", refused), "cold ms": round(first / 1e6, 2)}
+
+
+def _figures(name: str, taken: list[tuple[int, int]]) -> dict[str, float]:
+    if not taken:
+        return {}
+    worked = sorted(worked for _, worked in taken)
+    return {
+        f"{name}gangs": len(taken),
+        f"{name}median": round(statistics.median(spent for spent, _ in taken) / 1e3, 1),
+        f"{name}p99": round(worked[len(worked) * 99 // 100] / 1e3, 1),
+    }
+
+
+def _time(ground: Ground, gang: Gang) -> tuple[int, int, Site | None]:
+    """Nanoseconds on the wall and of the processor that it takes to place one gang, and its place."""
+    worked = time.thread_time_ns()
+    before = time.perf_counter_ns()
+    site = ground.seat(gang)
+    spent = time.perf_counter_ns() - before
+    return spent, time.thread_time_ns() - worked, site

@@ -1,0 +1,1 @@
+"""What would happen: snapshots of a cluster in a file, and plans that nobody carries out."""

@@ -1,0 +1,168 @@
+"""What a plan says of each object, and what a second plan says otherwise: values only, for people and for programs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trainpush.cli.document import Identity
+from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
+from trainpush.model.plan import Decision, JobAct, Plan, PoolSummary, ServiceAct, ServiceDecision, Stage, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Eviction, Gang, Job, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What would become of one object."""
+
+    identity: Identity
+    is_settled: bool
+    """Whether it has all that it asks for, or has come to its end: it does not wait."""
+    stage: str
+    """Of a job; empty for other kinds."""
+    verdict: Verdict
+    pool: str = ""
+    """The pool that takes it, where one does."""
+    level: str = ""
+    domain: str = ""
+    """Of a job's place."""
+    nodes: tuple[str, ...] = ()
+    """One for each worker in rank order, or for each replica."""
+    eviction: Eviction | None = None
+    acts: tuple[JobAct | ServiceAct, ...] = ()
+
+
+class What(StrEnum):
+    """What becomes different for an object; the worst first."""
+
+    EVICTED = "evicted"
+    """It would go back to the queue."""
+    SHRUNK = "shrunk"
+    """It would lose workers, and go on with fewer."""
+    UNPLACED = "unplaced"
+    """It would wait instead of getting a place."""
+    DELAYED = "delayed"
+    """It would wait for another reason, or further back in the queue."""
+    MOVED = "moved"
+    """It would get another place."""
+    RESTORED = "restored"
+    """It would keep what it would lose."""
+    PLACED = "placed"
+    """It would get a place instead of waiting."""
+    ADVANCED = "advanced"
+    """It would wait further ahead in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes different for one object."""
+
+    what: What
+    before: Outlook
+    after: Outlook
+
+
+def outlooks(snapshot: Snapshot, plan: Plan) -> Mapping[Identity, Outlook]:
+    """What `plan`, made for `snapshot`, says of each object."""
+    jobs = {job.key: job for job in snapshot.jobs}
+    asked = {service.key: service.replicas for service in snapshot.services}
+    pools = {service.key: service.revisions[-1].gang.pool for service in snapshot.services if service.revisions}
+    found = [
+        *(_pool(summary) for summary in plan.pools),
+        *(_job(decision, jobs[decision.key]) for decision in plan.decisions),
+        *(_service(served, asked[served.key], pools.get(served.key, "")) for served in plan.services),
+    ]
+    return {outlook.identity: outlook for outlook in found}
+
+
+def changes(
+    before: Mapping[Identity, Outlook], after: Mapping[Identity, Outlook], given: Iterable[Identity]
+) -> tuple[Change, ...]:
+    """What becomes different for everything that is in both and was not `given`; the worst first."""
+    others = (before.keys() & after.keys()) - set(given)
+    found = [(_what(before[one], after[one]), before[one], after[one]) for one in sorted(others)]
+    order = list(What)
+    made = [Change(what, old, new) for what, old, new in found if what]
+    return tuple(sorted(made, key=lambda change: order.index(change.what)))
+
+
+def _what(old: Outlook, new: Outlook) -> What | None:
+    if old.identity[0] == GPUPOOLS.kind:
+        # What is used and free there follows from all the others.
+        return None
+    if old.eviction != new.eviction:
+        return _eviction(new.eviction)
+    if old.nodes != new.nodes:
+        return _place(old, new)
+    return _waiting(old, new)
+
+
+def _eviction(announced: Eviction | None) -> What:
+    if announced is None:
+        return What.RESTORED
+    return What.SHRUNK if announced.workers else What.EVICTED
+
+
+def _place(old: Outlook, new: Outlook) -> What:
+    if old.is_settled != new.is_settled:
+        return What.PLACED if new.is_settled else What.UNPLACED
+    return What.SHRUNK if len(new.nodes) < len(old.nodes) else What.MOVED
+
+
+def _waiting(old: Outlook, new: Outlook) -> What | None:
+    before, after = old.verdict, new.verdict
+    if (before.reason, before.position) == (after.reason, after.position):
+        return None
+    is_ahead = before.reason == after.reason and after.position < before.position
+    return What.ADVANCED if is_ahead else What.DELAYED
+
+
+def _job(decision: Decision, job: Job) -> Outlook:
+    place = decision.placement
+    return Outlook(
+        identity=(TRAINPUSHJOBS.kind, *_parts(decision.key)),
+        is_settled=place is not None or decision.outcome is not None,
+        stage=decision.stage,
+        verdict=decision.verdict,
+        pool=job.request.pool if isinstance(job.request, Gang) else "",
+        level=place.level if place else "",
+        domain=place.domain if place else "",
+        nodes=place.nodes if place else (),
+        eviction=decision.eviction,
+        acts=decision.acts,
+    )
+
+
+def _service(served: ServiceDecision, replicas: int, pool: str) -> Outlook:
+    nodes = tuple(place.node for place in served.places if place.revision == served.wanted)
+    return Outlook(
+        identity=(INFERENCESERVICES.kind, *_parts(served.key)),
+        is_settled=served.refusal is None and len(nodes) >= replicas,
+        stage="",
+        verdict=served.verdict,
+        pool=pool,
+        nodes=nodes,
+        acts=served.acts,
+    )
+
+
+def _pool(summary: PoolSummary) -> Outlook:
+    closed = summary.nodes - summary.ready
+    elsewhere = len(summary.shared_nodes)
+    message = (
+        f"{summary.nodes} nodes{f', {closed} of them cordoned or not ready' if closed else ''}; "
+        f"{summary.free} of {summary.total} accelerators free"
+        f"{f'; {elsewhere} more nodes match, and belong to an older pool' if elsewhere else ''}"
+    )
+    reason = Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
+    return Outlook((GPUPOOLS.kind, "", summary.name), bool(summary.nodes), "", Verdict(reason, message))
+
+
+def _parts(key: Key) -> tuple[str, str]:
+    return key.namespace, key.name
+
+
+def is_refused(outlook: Outlook) -> bool:
+    """Whether a person must change something before it can go on."""
+    return outlook.stage == Stage.REFUSED

@@ -1,0 +1,67 @@
+"""What a cycle shows in metrics: pools, teams, what waits, what got a place, and what had to make room."""
+
+from datetime import datetime
+from typing import Final
+
+from trainpush.controller.observe import Observation
+from trainpush.kube.store import Store
+from trainpush.model.plan import Decision, Plan, PoolSummary
+from trainpush.model.workload import Refusal
+from trainpush.telemetry.metrics import Metrics
+
+MODE: Final = "Shared"
+"""The only mode of a pool as yet: training may use every node."""
+
+
+def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, now: datetime) -> None:
+    """What was `decided` at `now`, which took so many `seconds`."""
+    metrics.pool_accelerators.clear()
+    metrics.quota_used.clear()
+    for pool in decided.pools:
+        _measure_pool(metrics, pool)
+    metrics.gangs_waiting.clear()
+    for decision in decided.decisions:
+        if decision.placement is None and decision.outcome is None:
+            metrics.gangs_waiting.labels(_pool_of(seen, decision), decision.verdict.reason).inc()
+    placed = [d for d in decided.decisions if d.placement and d.placement.since == now and not _has_place(seen, d)]
+    if placed:
+        metrics.placement_duration_seconds.observe(seconds)
+    for decision in placed:
+        level = decision.placement.level if decision.placement else ""
+        metrics.placement_domains.labels(level).inc()
+        if decision.attempt == 1:
+            waited = now - seen.jobs[decision.key].metadata.created_at
+            metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
+
+
+def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: Store) -> None:
+    """Count what was announced before and is carried out now, where the status that says so stands in `store`.
+
+    What does not stand yet is decided again, and counted then.
+    """
+    announced = {job.key: (job.recorded.preemptions, job.recorded.eviction) for job in seen.snapshot.jobs}
+    standing = {job.metadata.uid: job.status.get("restarts", {}).get("preemptions") for job in store.jobs}
+    for decision in decided.decisions:
+        preemptions, eviction = announced[decision.key]
+        stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.preemptions
+        if eviction and stands and decision.preemptions > preemptions:
+            labels = (_pool_of(seen, decision), eviction.reason)
+            metrics.preemptions.labels(*labels).inc()
+            metrics.lost_accelerator_seconds.labels(*labels).inc(eviction.lost)
+
+
+def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:
+    for state, count in (("used", pool.used), ("free", pool.free), ("unavailable", pool.unavailable)):
+        metrics.pool_accelerators.labels(pool.name, MODE, state).set(count)
+    for use in pool.teams:
+        metrics.quota_used.labels(pool.name, use.team, use.resource).set(use.used / 1000)
+
+
+def _pool_of(seen: Observation, decision: Decision) -> str:
+    admission = seen.admissions[decision.key]
+    return "" if isinstance(admission, Refusal) else admission.gang.pool
+
+
+def _has_place(seen: Observation, decision: Decision) -> bool:
+    """Whether the gang had a place already; a restart dates it anew, and so does the loss of some workers."""
+    return "placement" in seen.jobs[decision.key].status

@@ -1,0 +1,104 @@
+"""All nodes, what is taken on them, and which pool each belongs to, however the news of them is ordered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainpush.model.columns import Columns, Tally
+from trainpush.model.nodes import Level, Node, NodeTable
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which nodes a pool wants, and how they are to be sorted."""
+
+    pool: str
+    selector: Mapping[str, str]
+    """Labels that a node must have."""
+    levels: tuple[Level, ...]
+    """Outermost first."""
+
+    def covers(self, node: Node) -> bool:
+        """Whether the pool wants `node`."""
+        return all(node.labels.get(key) == value for key, value in self.selector.items())
+
+
+class Fleet:
+    """All nodes. A node belongs to one pool: the first that claims it."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._nodes: dict[str, Node] = {}
+        self._usage: dict[str, dict[str, int]] = {}
+        """Thousandths per node and resource, also for nodes that are not known yet, or no more."""
+        self._claims: tuple[Claim, ...] = ()
+        self._columns: dict[str, Columns] = {}
+        """By pool."""
+        self._shared: dict[str, Tally[str]] = {}
+        """By pool, the nodes that an earlier claim has."""
+        self._pools: dict[str, tuple[str, ...]] = {}
+        """By node, the pools that want it: the first has it."""
+
+    def put(self, node: Node) -> None:
+        """Take a node that is new or changed; of two with one name, the later counts."""
+        self._nodes[node.name] = node
+        self._assign(node)
+
+    def remove(self, name: str) -> None:
+        """Forget a node."""
+        if self._nodes.pop(name, None):
+            self._move(name, self._pools.pop(name, ()), ())
+
+    def add_usage(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
+        """Count `amounts`, in thousandths by resource, once more (`sign` 1) or once less (-1) as taken on `node`."""
+        used = self._usage.setdefault(node, {})
+        for resource, amount in amounts.items():
+            used[resource] = used.get(resource, 0) + sign * amount
+        if not any(used.values()):
+            del self._usage[node]
+        if pools := self._pools.get(node):
+            self._columns[pools[0]].usage_changed(node)
+
+    def divide(self, claims: Sequence[Claim]) -> None:
+        """Give each node to the first of `claims` that covers it; costs nothing where these are the last ones."""
+        before, self._claims = self._claims, tuple(claims)
+        if self._claims == before:
+            return
+        for claim in claims:
+            self._columns.setdefault(claim.pool, Columns(claim.levels, self._usage)).arrange(claim.levels)
+            self._shared.setdefault(claim.pool, Tally())
+        if [(claim.pool, claim.selector) for claim in claims] == [(claim.pool, claim.selector) for claim in before]:
+            return
+        for node in self._nodes.values():
+            self._assign(node)
+        for pool in self._columns.keys() - {claim.pool for claim in claims}:
+            del self._columns[pool], self._shared[pool]
+
+    def table(self, pool: str) -> NodeTable:
+        """The nodes of a pool that claimed some; the very same table as long as nothing in it changed."""
+        return self._columns[pool].table()
+
+    def shared(self, pool: str) -> tuple[str, ...]:
+        """Names of the nodes that `pool` claims too but does not have, in order."""
+        return self._shared[pool].things
+
+    def unlabelled(self, pool: str) -> int:
+        """How many nodes of `pool` lack the label of some level."""
+        return self._columns[pool].unlabelled
+
+    def _assign(self, node: Node) -> None:
+        before = self._pools.get(node.name, ())
+        pools = tuple(claim.pool for claim in self._claims if claim.covers(node))
+        if pools != before:
+            self._pools[node.name] = pools
+            self._move(node.name, before, pools)
+        if pools:
+            self._columns[pools[0]].put(node)
+
+    def _move(self, name: str, before: Sequence[str], pools: Sequence[str]) -> None:
+        """Take note that others want a node than `before`."""
+        if before and before[:1] != pools[:1]:
+            self._columns[before[0]].remove(name)
+        for pool in before[1:]:
+            self._shared[pool].drop([name])
+        for pool in pools[1:]:
+            self._shared[pool].add([name])

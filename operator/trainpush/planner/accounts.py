@@ -1,0 +1,102 @@
+"""What each team of a pool holds, and what it may have: guarantee, weight and limit."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from trainpush.model.plan import TeamUse
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Pool, Quota, Share
+from trainpush.model.workload import Gang, Job
+
+OTHERS: Final = ""
+"""The team of all namespaces that no quota names."""
+_FREE: Final = Share()
+
+
+class Accounts:
+    """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
+
+    def __init__(self, pool: Pool, jobs: Iterable[Job], services: Iterable[Service]) -> None:
+        """Charge every team with the places that its jobs and services hold."""
+        self.quotas: Sequence[Quota] = pool.quotas
+        self._resources = pool.accelerators
+        self._teams = {namespace: quota.name for quota in pool.quotas for namespace in quota.namespaces}
+        self._shares = {quota.name: quota.shares for quota in pool.quotas}
+        self._used: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._totals = _totals(pool)
+        for job in jobs:
+            gang, place = job.request, job.recorded.placement
+            if place and not job.recorded.outcome and isinstance(gang, Gang) and gang.pool == pool.name:
+                self.charge(job.key.namespace, gang, len(place.nodes))
+        for service in services:
+            gangs = {revision.name: revision.gang for revision in service.revisions}
+            for seat in service.places:
+                if seat.revision in gangs and gangs[seat.revision].pool == pool.name:
+                    self.charge(service.key.namespace, gangs[seat.revision], 1)
+
+    def team_of(self, namespace: str) -> str:
+        """Name of the team that a namespace belongs to."""
+        return self._teams.get(namespace, OTHERS)
+
+    def charge(self, namespace: str, gang: Gang, workers: int) -> None:
+        """Note that a team holds so many workers more, or less where negative."""
+        used = self._used[self.team_of(namespace)]
+        for resource in self._resources:
+            used[resource] += gang.request.get(resource, 0) * workers
+
+    def used(self, team: str) -> Mapping[str, int]:
+        """What a team holds by resource."""
+        return self._used[team]
+
+    def over_limit(self, namespace: str, gang: Gang) -> str | None:
+        """The resource of which the team may not have so much more; None when it may."""
+        team = self.team_of(namespace)
+        for resource in self._asked(gang):
+            limit = self.share(team, resource).limit
+            if limit is not None and self._used[team][resource] + gang.request[resource] * gang.workers > limit:
+                return resource
+        return None
+
+    def is_owed(self, namespace: str, gang: Gang) -> bool:
+        """Whether `gang` stays within what its team is guaranteed."""
+        team = self.team_of(namespace)
+        return all(
+            self._used[team][resource] + gang.request[resource] * gang.workers <= self.share(team, resource).guarantee
+            for resource in self._asked(gang)
+        )
+
+    def excess(self, team: str) -> Mapping[str, int]:
+        """What a team holds beyond its guarantee, by resource."""
+        used = self._used[team]
+        return {name: max(0, used[name] - self.share(team, name).guarantee) for name in self._resources}
+
+    def standing(self, team: str) -> float:
+        """Dominant share: the largest part of a resource that a team holds beyond its guarantee, over its weight."""
+        excess = self.excess(team)
+        return max(
+            (excess[name] / self._totals[name] / self.share(team, name).weight for name in excess if excess[name]),
+            default=0.0,
+        )
+
+    def share(self, team: str, resource: str) -> Share:
+        """What a team may have of one resource."""
+        return self._shares.get(team, {}).get(resource, _FREE)
+
+    def use(self) -> tuple[TeamUse, ...]:
+        """What the status of the pool shows; nothing where there are no quotas."""
+        return tuple(
+            TeamUse(quota.name, name, self._used[quota.name][name], share.guarantee, share.limit)
+            for quota in sorted(self.quotas, key=lambda quota: quota.name)
+            for name, share in sorted(quota.shares.items())
+        )
+
+    def _asked(self, gang: Gang) -> list[str]:
+        return [name for name in self._resources if gang.request.get(name)]
+
+
+def _totals(pool: Pool) -> dict[str, int]:
+    """Accelerators of the whole pool; at least one, to divide by."""
+    table = pool.table
+    sums = dict(zip(table.resources, table.allocatable.sum(axis=1).tolist(), strict=True))
+    return {name: max(1, sums.get(name, 0)) for name in pool.accelerators}

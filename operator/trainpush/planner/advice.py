@@ -1,0 +1,148 @@
+"""The cheapest change that would admit a gang that waits, and why it was not made.
+
+Cheapest first: fewer workers, a wider level, other nodes, smaller workers. Each change is made alone, and tried.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from trainpush.model.nodes import POOL
+from trainpush.planner import capacity
+from trainpush.planner.capacity import Slots, sums
+from trainpush.planner.causes import Cause
+from trainpush.planner.diagnosis import HOPELESS, Finding, asked, common_taint
+from trainpush.planner.fitting import depth_of, field_of_size, least, step
+from trainpush.planner.situation import Mask, Situation
+from trainpush.planner.wording import amount, count
+
+_SPEC: Final = "the operator does not change a spec"
+_NODES: Final = "the operator opens no node that somebody closed"
+_SOON: Final = {Cause.ROOM_NOW, Cause.PODS_ENDING}
+_UNITS: Final = (("cpu", 1000), ("memory", 1000 * 2**30), ("ephemeral-storage", 1000 * 2**30))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """Where a change is tried: who takes pods there, and what each node has room for, hindrances aside."""
+
+    here: Situation
+    open: Mask
+    slots: Slots
+    when: str
+
+    def fits(self, nodes: Mask) -> bool:
+        """Whether the gang fits on `nodes`."""
+        return self.here.fits(self.slots * nodes)
+
+
+def advice(here: Situation, found: Finding) -> str:
+    """One sentence; empty when no single change would let the gang in, or when it comes in soon without any."""
+    if found.cause in _SOON:
+        return ""
+    table = here.table
+    grounds = [_Ground(here, here.usable, here.slots, "would fit now")]
+    if found.reason in HOPELESS:
+        grounds.append(_Ground(here, here.willing, here.whole, "would fit the empty pool"))
+    kinds = (_fewer, _wider, _opened, _other_kinds, _smaller)
+    changes = (change for kind in kinds for ground in grounds for change in kind(ground))
+    return next(changes, "") if table.names else ""
+
+
+def _fewer(ground: _Ground) -> Iterator[str]:
+    """The largest size that fits."""
+    gang = ground.here.gang
+    size = min(ground.here.room(ground.slots * ground.open), least(gang) - 1)
+    size -= size % step(gang)
+    if size > 0:
+        yield f"{field_of_size(gang)}: {size} {ground.when}; {_SPEC}"
+
+
+def _wider(ground: _Ground) -> Iterator[str]:
+    """The next wider level of which one domain holds the gang; or no slices."""
+    here, slots = ground.here, ground.slots * ground.open
+    for level in reversed(here.table.levels[: depth_of(here.table, here.gang.required)]):
+        if here.of(replace(here.gang, required=level.alias)).fits(slots):
+            without = f"without spec.placement.required it {ground.when}"
+            wider = f"spec.placement.required: {level.alias} {ground.when}"
+            yield f"{without if level.alias == POOL else wider}; {_SPEC}"
+            return
+    if here.gang.slices and here.of(replace(here.gang, slices=())).fits(slots):
+        yield f"without its slices it {ground.when}; {_SPEC}"
+
+
+def _opened(ground: _Ground) -> Iterator[str]:
+    """Cordoned nodes, as few as will do."""
+    here = ground.here
+    closed = here.willing & here.table.ready & here.table.cordoned & ~ground.open
+    if ground.fits(ground.open | closed):
+        yield f"with {_fewest(ground, closed)} opened it {ground.when}; {_NODES}"
+
+
+def _fewest(ground: _Ground, closed: Mask) -> str:
+    """How many of the closed nodes must be opened: in each domain the roomiest first, in the best domain."""
+    here, slots = ground.here, ground.slots
+    if here.gang.slices:
+        nodes = int((closed & (slots > 0)).sum())
+        return f"{'all ' if nodes > 1 else ''}{count(nodes, 'cordoned node')}"
+    starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+    domain = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(slots)))
+    order = np.lexsort((-slots * closed, domain))
+    gained = np.cumsum((slots * closed)[order])
+    before = np.concatenate(([0], gained))[starts]
+    reached = sums(slots * ground.open, starts)[domain] + gained - before[domain] >= least(here.gang)
+    ranks = np.arange(len(slots)) - starts[domain] + 1
+    return count(int(ranks[reached].min()), "cordoned node")
+
+
+def _other_kinds(ground: _Ground) -> Iterator[str]:
+    """One more toleration, or one more product."""
+    here, table = ground.here, ground.here.table
+    passing = table.ready & ~table.cordoned
+    tainted = here.allowed & ~here.tolerated & passing
+    if tainted.any():
+        _, taint = common_taint(here, tainted)
+        only = here.allowed & here.of_kinds([set(here.untolerated(k)) == {taint} for k in range(len(table.kinds))])
+        if ground.fits(ground.open | (only & passing)):
+            nodes = count(int((only & passing).sum()), "node")
+            yield f"with a toleration of {taint} ({nodes}) it {ground.when}; {_SPEC}"
+            return
+    for product in sorted({kind.product for kind in table.kinds} - here.gang.products - {""}):
+        others = here.tolerated & ~here.allowed & here.of_kinds([kind.product == product for kind in table.kinds])
+        if ground.fits(ground.open | (others & passing)):
+            nodes = count(int((others & passing).sum()), "node")
+            yield f"with {product} ({nodes}) in spec.placement.acceleratorProducts it {ground.when}; {_SPEC}"
+            return
+
+
+def _smaller(ground: _Ground) -> Iterator[str]:
+    """As many workers that ask for less of one resource: the most of it that fits."""
+    for resource in asked(ground.here):
+        unit = dict(_UNITS).get(resource, 1000)
+        most = _most(ground, resource, unit)
+        if most:
+            yield f"with {amount(resource, most * unit)} per worker it {ground.when}; {_SPEC}"
+            return
+
+
+def _most(ground: _Ground, resource: str, unit: int) -> int:
+    """The most units of `resource` per worker with which the gang fits, by bisection; 0 when none."""
+    here, gang = ground.here, ground.here.gang
+    used = here.taken if ground.slots is here.slots else np.zeros_like(here.used)
+    available = capacity.column(here.table, here.table.allocatable, resource).max(initial=0)
+
+    def fits(units: int) -> bool:
+        request = {**gang.request, resource: units * unit}
+        # A node that was too small is not any more: only its kind, and whether it is open, counts.
+        nodes = here.willing & here.table.ready & ~here.table.cordoned if used is here.taken else here.willing
+        return here.fits(capacity.slots(here.table, replace(gang, request=request), used) * nodes)
+
+    low, high = 1, min(gang.request[resource] - 1, int(available)) // unit
+    if high < low or not fits(low):
+        return 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,240 @@
+"""The least cost at which enough room comes free in one of several domains.
+
+Where no two candidates share a node, each frees a fixed number of slots, and a dynamic program over the slots
+that are missing gives the optimum. Where they share nodes, the same program with the most that each could free
+in any company bounds the cost from below, and its answer is optimal if it fits. If it does not, all candidates are
+taken and let go again, the dearest per slot first, and so are all but the dearest ones; then the best that is left
+is improved step by step: by the same program around the present choice, by taking all that is in the way on one
+more node or two, and by doing without one victim.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trainpush.planner.trials import Field, Ints, Mask, Places, Trials
+
+EXACT = 10
+"""Up to so many candidates all subsets are tried."""
+CELLS = 4_000_000
+"""Largest table of the dynamic program; beyond it the search goes without."""
+EFFORT = 300_000
+"""How much is tried to improve choices, in entries looked at: it bounds the time without a clock."""
+CROWD = 20_000
+"""Most entries of attempts that are made at once."""
+TRIES = 64
+"""Most attempts that are made at once."""
+FEW = 4
+"""Where fewer can be made at once, the domain is so large that the programs alone come near enough."""
+PARTNERS = 16
+"""Of so many nodes every two are tried together."""
+SPARES = 3
+"""So many more nodes than are needed are made free when one victim is to be spared."""
+FOLLOWED = 10
+"""One of so many attempts of a step, the best, is gone on with."""
+HOPE = 1.25
+"""A domain where the first attempt is dearer than the best by more than this is left at that."""
+MANY = 100
+"""With more candidates, several are let go at a time, and all are taken only once."""
+NOTHING = 2**62
+"""More than anything costs."""
+
+
+@dataclass
+class Found:
+    """The best choice so far: a domain, and which of its pairs are taken."""
+
+    cost: int = NOTHING
+    domain: int = -1
+    taken: Mask = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def offer(self, cost: int, domain: int, taken: Mask) -> None:
+        """Take this one if it is cheaper."""
+        if cost < self.cost:
+            self.cost, self.domain, self.taken = cost, domain, taken
+
+
+def cheapest(where: Field, domains: Iterable[tuple[int, float]]) -> Found:
+    """The best choice in any of `domains`, each with a lower bound of its cost, which ascends."""
+    found, undecided = Found(), {}
+    for domain, bound in domains:
+        if bound >= found.cost:
+            break
+        least = _relaxed(where, domain, found)
+        if least < found.cost:
+            undecided[domain] = least
+    left = {domain: least for domain, least in undecided.items() if least < found.cost}
+    if left:
+        _search(where, left, found)
+    return found
+
+
+def _relaxed(where: Field, domain: int, found: Found) -> int:
+    """A lower bound of the cost in `domain`; where it can be met, the choice that does is offered."""
+    one = where.trials([domain])
+    span = slice(where.entries[domain], where.entries[domain + 1])
+    most = np.bincount(one.pair, where.entry_most[span], len(one.cost)).astype(np.int64)
+    missing = where.workers - int(one.slots_now.sum())
+    guess = covering(one.cost, most, missing)
+    if guess is None:
+        return 0
+    cost = one.cost_of(guess)
+    if cost < found.cost and one.spare(guess)[0] >= 0:
+        found.offer(cost, domain, guess)
+    return cost
+
+
+def _search(where: Field, domains: dict[int, int], found: Found) -> None:
+    """Try to find something cheaper in `domains`, each with a lower bound, the most promising ones first."""
+    together = where.trials(list(domains))
+    everybody = np.ones(len(together.cost), dtype=np.bool_)
+    rough = together.pruned(everybody, in_haste=len(everybody) > MANY * len(domains))
+    costs = together.costs(rough).tolist()
+    effort = EFFORT
+    for cost, i, (domain, least) in sorted(zip(costs, range(len(domains)), domains.items(), strict=True)):
+        if cost > HOPE * found.cost:
+            break
+        if least < found.cost:
+            one = where.trials([domain])
+            taken, effort = _improved(where, domain, one, rough[together.trial == i], effort)
+            found.offer(one.cost_of(taken), domain, taken)
+
+
+def _improved(where: Field, domain: int, one: Trials, taken: Mask, effort: int) -> tuple[Mask, int]:
+    """`taken`, or something cheaper, and what is left of the effort."""
+    if len(one.cost) <= EXACT:
+        return _best_subset(where, domain, len(one.cost)), effort
+    most = min(TRIES, CROWD // len(one.pair))
+    taken = _exchanged(one, taken)
+    if len(one.cost) <= MANY and most >= FEW:
+        begun = _prefixes(one, most)
+        starts = _pruned(where, domain, begun, np.zeros_like(begun))[: 1 + most // FOLLOWED]
+        taken = min([taken, *(_exchanged(one, start) for start in starts)], key=one.cost_of)
+    while effort > 0 and most >= FEW:
+        begun, kept = _neighbours(one, taken, most)
+        effort -= 16 * len(begun) * len(one.pair)
+        nexts = _pruned(where, domain, begun, kept)[: 1 + most // FOLLOWED]
+        other = min((_exchanged(one, start) for start in nexts), key=one.cost_of, default=taken)
+        if one.cost_of(other) >= one.cost_of(taken):
+            break
+        taken = other
+    return taken, effort
+
+
+def _pruned(where: Field, domain: int, begun: Mask, kept: Mask) -> list[Mask]:
+    """What is left of the rows of `begun` that fit, the cheapest first; `kept` is let go last."""
+    crowd = where.trials([domain] * len(begun))
+    ends = crowd.pruned(crowd.pruned(begun.ravel(), kept.ravel()))
+    costs = np.where(crowd.spare(ends) >= 0, crowd.costs(ends), NOTHING)
+    rows = np.argsort(costs, kind="stable")[: int((costs < NOTHING).sum())]
+    return list(ends.reshape(begun.shape)[rows])
+
+
+def _best_subset(where: Field, domain: int, candidates: int) -> Mask:
+    """The cheapest of all subsets that fit; of equal ones that with the first candidates."""
+    numbers = np.arange(2**candidates - 1, -1, -1)
+    subsets = ((numbers[:, None] >> np.arange(candidates - 1, -1, -1)) & 1).astype(np.bool_)
+    crowd = where.trials([domain] * len(numbers))
+    flat = subsets.ravel()
+    costs = np.where(crowd.spare(flat) >= 0, crowd.costs(flat), NOTHING)
+    best: Mask = subsets[int(np.argmin(costs))]
+    return best
+
+
+def _prefixes(one: Trials, most: int) -> Mask:
+    """Attempts without the dearest ones, one per row, from none left out to as many as can be."""
+    lengths = np.unique(np.linspace(1, len(one.cost), most).astype(np.intp))
+    result: Mask = np.arange(len(one.cost)) < lengths[:, None]
+    return result
+
+
+def _neighbours(one: Trials, taken: Mask, most: int) -> tuple[Mask, Mask]:
+    """Choices to prune from, one per row, and what must stay: a node or two made free, or one victim spared."""
+    groups, costs_of_groups, gains = _groups(one, taken)
+    _, needed = one.changes(taken)
+    spared = np.flatnonzero(taken)[: -1 - most // 2 : -1]
+    enough = max([most - len(spared), *(needed[spared] + SPARES).tolist()])
+    joined = np.zeros((min(len(groups), enough), len(taken)), dtype=np.bool_)
+    for row, i in enumerate(_by_price(costs_of_groups, gains)[:enough]):
+        joined[row, list(groups[i])] = True
+    added = joined[: most - len(spared)]
+    without = [joined[: needed[victim] + SPARES].any(axis=0) | taken for victim in spared.tolist()]
+    for rest, victim in zip(without, spared.tolist(), strict=True):
+        rest[victim] = False
+    return np.array([*(added | taken), *without]), np.array([*added, *(np.zeros_like(taken) for _ in without)])
+
+
+def _groups(one: Trials, taken: Mask) -> tuple[list[tuple[int, ...]], Ints, Ints]:
+    """Sets of candidates that make room together, on one node or on two; what they cost, and how much room."""
+    groups = one.bundles(taken)
+    costs, gains = _costs(one, groups), one.gains(taken, groups)
+    best = [groups[i] for i in _by_price(costs, gains)[:PARTNERS]]
+    pairs = sorted({tuple(sorted({*a, *b})) for i, a in enumerate(best) for b in best[:i]} - set(groups))
+    costs = np.concatenate([costs, _costs(one, pairs)])
+    return groups + pairs, costs, np.concatenate([gains, one.gains(taken, pairs)])
+
+
+def _costs(one: Trials, groups: Sequence[tuple[int, ...]]) -> Ints:
+    """What each group costs."""
+    of = one.cost.tolist()
+    return np.array([sum(of[member] for member in group) for group in groups], dtype=np.int64)
+
+
+def _by_price(costs: Ints, gains: Ints) -> list[int]:
+    """The cheapest per slot first."""
+    order: list[int] = np.argsort(costs / np.maximum(gains, 1), kind="stable").tolist()
+    return order
+
+
+def _exchanged(one: Trials, taken: Mask) -> Mask:
+    """`taken`, improved as if each move freed what it frees beside the present choice."""
+    while True:
+        groups, costs_of_groups, gains = _groups(one, taken)
+        spare, alone = one.changes(taken)
+        costs = np.concatenate([one.cost, costs_of_groups])
+        moves = covering(costs, np.concatenate([alone, gains]), int(alone[taken].sum() - spare[0]))
+        if moves is None:
+            return taken
+        other = moves[: len(taken)].copy()
+        for move in np.flatnonzero(moves[len(taken) :]).tolist():
+            other[list(groups[move])] = True
+        other = one.pruned(other if one.spare(other)[0] >= 0 else other | taken)
+        if one.cost_of(other) >= one.cost_of(taken):
+            return taken
+        taken = other
+
+
+def covering(costs: Ints, weights: Ints, missing: int) -> Mask | None:
+    """The cheapest items whose `weights` add up to `missing`; None where that cannot be or takes too long."""
+    chosen = np.zeros(len(costs), dtype=np.bool_)
+    if missing <= 0:
+        return chosen
+    weights = np.minimum(weights, missing)
+    useful = _undominated(costs, weights, missing)
+    if weights[useful].sum() < missing or len(useful) * missing > CELLS:
+        return None
+    best, other = np.full((2, missing + 1), NOTHING, dtype=np.int64)
+    best[0] = 0
+    is_better = np.zeros((len(useful), missing + 1), dtype=np.bool_)
+    for row, (cost, weight) in enumerate(zip(costs[useful].tolist(), weights[useful].tolist(), strict=True)):
+        other[:weight] = cost
+        np.add(best[: missing + 1 - weight], cost, out=other[weight:])
+        np.less(other, best, out=is_better[row])
+        np.minimum(best, other, out=best)
+    left = missing
+    for row in range(len(useful) - 1, -1, -1):
+        if is_better[row, left]:
+            chosen[useful[row]] = True
+            left = max(0, left - int(weights[useful[row]]))
+    return chosen
+
+
+def _undominated(costs: Ints, weights: Ints, missing: int) -> Places:
+    """Positions that can be part of a cheapest cover: of equal weights no more than would do alone."""
+    order = np.lexsort((costs, weights))
+    ordered = weights[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    kept = order[(ordered > 0) & (rank < -(-missing // np.maximum(ordered, 1)))]
+    result: Places = np.sort(kept)
+    return result

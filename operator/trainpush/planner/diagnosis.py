@@ -1,0 +1,247 @@
+"""What binds: the one cause for which a gang found no place, hopeless ones first.
+
+Each question takes one more thing for granted: that nodes may be changed, that the pool is empty, that all nodes
+are open, that nobody is before the gang. The first that is answered with no is the cause.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from trainpush.model.nodes import POOL, Amounts
+from trainpush.model.reasons import Reason
+from trainpush.planner import capacity
+from trainpush.planner.capacity import Slots, sums
+from trainpush.planner.causes import TAKEN, TOO_LITTLE, Cause
+from trainpush.planner.fitting import depth_of, field_of_size, least
+from trainpush.planner.situation import Mask, Situation
+from trainpush.planner.wording import amount, count
+
+_ORDER: Final = ("cpu", "memory", "pods", "ephemeral-storage")
+HOPELESS: Final = frozenset({Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE})
+"""Reasons that no waiting can cure."""
+_OTHER_NODES: Final = "ask for less per worker, other acceleratorProducts, or add a toleration"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause, the reason that it comes under, and what is to be said beside the numbers."""
+
+    cause: Cause
+    reason: Reason
+    words: str = ""
+
+
+def finding(here: Situation) -> Finding:
+    """Why the gang of `here` finds no place."""
+    return _nowhere(here) or _never(here) or _closed(here) or _behind(here) or _taken(here)
+
+
+def _nowhere(here: Situation) -> Finding | None:
+    """No node could ever take a single worker."""
+    gang, table = here.gang, here.table
+    if not table.names:
+        words = f"the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
+        return Finding(Cause.POOL_EMPTY, Reason.NO_MATCHING_NODES, words)
+    for resource in asked(here):
+        if not capacity.column(table, table.allocatable, resource).any():
+            cause = Cause.NO_ACCELERATORS if resource == gang.accelerator else Cause.NO_SUCH_RESOURCE
+            return Finding(cause, Reason.NO_MATCHING_NODES, f"no node has any {resource}")
+    if not (here.whole * here.willing).any():
+        return _unwilling(here) or _too_small(here)
+    return None
+
+
+def _unwilling(here: Situation) -> Finding | None:
+    """Every node is of a kind that will not do."""
+    if here.willing.any():
+        return None
+    if here.allowed.any():
+        nodes, taint = common_taint(here, here.allowed)
+        words = f"{count(nodes, 'node')} with the taint {taint}: tolerate it"
+        return Finding(Cause.ALL_TAINTED, Reason.NO_MATCHING_NODES, words)
+    if any(kind.product for kind in here.table.kinds):
+        return Finding(Cause.OTHER_PRODUCT, Reason.NO_MATCHING_NODES, _OTHER_NODES)
+    words = "no node has a label that tells its product: drop acceleratorProducts, or run feature discovery"
+    return Finding(Cause.PRODUCT_UNKNOWN, Reason.NO_MATCHING_NODES, words)
+
+
+def common_taint(here: Situation, among: Mask) -> tuple[int, str]:
+    """The taint that alone keeps the gang away from most nodes, else one of the most frequent, and on how many."""
+    kinds = np.bincount(here.table.kind[among], minlength=len(here.table.kinds)).tolist()
+    alone: Counter[str] = Counter()
+    beside: Counter[str] = Counter()
+    for kind, nodes in enumerate(kinds):
+        taints = here.untolerated(kind) if nodes else []
+        for taint in dict.fromkeys(taints):
+            (alone if len(taints) == 1 else beside)[taint] += nodes
+    found = alone or beside
+    taint = min(found, key=lambda name: (-found[name], name))
+    return found[taint], taint
+
+
+def _too_small(here: Situation) -> Finding:
+    """Every node of a kind that will do is too small for a worker."""
+    gang, table = here.gang, here.table
+    most = {name: int(capacity.column(table, table.allocatable, name)[here.willing].max()) for name in asked(here)}
+    for resource, largest in most.items():
+        if largest >= gang.request[resource]:
+            continue
+        if resource == gang.accelerator:
+            return Finding(Cause.TOO_FEW_ACCELERATORS_PER_NODE, Reason.NO_MATCHING_NODES, _OTHER_NODES)
+        needed = amount(resource, gang.request[resource])
+        words = f"a worker needs {needed}, the largest node has {amount(resource, largest)}"
+        return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
+    short = [
+        name
+        for name in most
+        if (capacity.column(table, table.allocatable, name)[here.willing] < gang.request[name]).any()
+    ]
+    words = f"no node has enough of {' and '.join(short)} at once"
+    return Finding(Cause.TOO_LITTLE_TOGETHER, Reason.NO_MATCHING_NODES, words)
+
+
+def asked(here: Situation) -> list[str]:
+    """What a worker asks for: accelerators first, then the usual resources, then by name."""
+    first = (here.gang.accelerator, *_ORDER)
+    names = [name for name, amount in here.gang.request.items() if amount > 0]
+    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+
+
+def _never(here: Situation) -> Finding | None:
+    """The gang would not fit even if all nodes that will do were open and empty."""
+    empty = here.whole * here.willing
+    if here.fits(empty):
+        return None
+    gang, total, most = here.gang, int(empty.sum()), here.room(empty)
+    reason = Reason.EXCEEDS_POOL if total < least(gang) else Reason.TOPOLOGY_UNSATISFIABLE
+    if here.fits(here.whole * here.allowed):
+        nodes, taint = common_taint(here, here.allowed & ~here.tolerated)
+        words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} the taint {taint}: tolerate it"
+        return Finding(Cause.EXCEEDS_WITHOUT_TAINTED, reason, words)
+    if here.fits(here.whole * here.tolerated):
+        nodes = int((here.tolerated & ~here.allowed).sum())
+        words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} another product: allow more"
+        return Finding(Cause.EXCEEDS_WITHOUT_PRODUCTS, reason, words)
+    if reason is Reason.EXCEEDS_POOL:
+        words = f"the empty pool takes {count(total, 'worker')}: lower {field_of_size(gang)} or add nodes"
+        return Finding(Cause.EXCEEDS_POOL, reason, words)
+    without_slices = plain_room(here, empty)
+    if without_slices < least(gang):
+        words = (
+            f"the largest empty {gang.required} takes {count(without_slices, 'worker')}: relax spec.placement.required"
+        )
+        return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
+    return _slices_never(here, empty, most)
+
+
+def _have(things: int) -> str:
+    return "has" if things == 1 else "have"
+
+
+def plain_room(here: Situation, slots: Slots) -> int:
+    """As `Situation.room`, as if the gang had no slices."""
+    starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+    return int(sums(slots, starts).max(initial=0))
+
+
+def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
+    for layer in reversed(here.gang.slices):
+        starts = here.table.levels[depth_of(here.table, layer.level)].starts
+        largest = int(sums(empty, starts).max(initial=0))
+        if largest < layer.size:
+            words = f"a slice has {count(layer.size, 'worker')}, the largest empty {layer.level} takes {largest}"
+            return Finding(Cause.SLICE_TOO_LARGE, Reason.TOPOLOGY_UNSATISFIABLE, words)
+    where = f"the largest empty {here.gang.required or POOL}"
+    words = f"in whole slices {where} takes {count(most, 'worker')}: use smaller slices"
+    return Finding(Cause.SLICES_TOO_MANY, Reason.TOPOLOGY_UNSATISFIABLE, words)
+
+
+def _closed(here: Situation) -> Finding | None:
+    """The gang would fit into the empty pool, but for nodes that are not ready or cordoned."""
+    if here.fits(here.whole * here.usable):
+        return None
+    table, fit = here.table, here.willing & (here.whole > 0)
+    lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
+    back, opened = (
+        f"{count(lost, 'node')} came back",
+        f"{count(cordoned, 'cordoned node')} {'was' if cordoned == 1 else 'were'} opened",
+    )
+    if not (fit & here.usable).any():
+        cause = Cause.NO_NODE_USABLE if lost and cordoned else Cause.NO_NODE_READY if lost else Cause.NO_NODE_OPEN
+        return Finding(cause, Reason.WAITING_FOR_CAPACITY, "no node that would do is ready and uncordoned")
+    if here.fits(here.whole * (fit & ~table.cordoned)):
+        return Finding(Cause.NODES_NOT_READY, Reason.WAITING_FOR_CAPACITY, f"it could fit if {back}")
+    if here.fits(here.whole * (fit & table.ready)):
+        return Finding(Cause.NODES_CORDONED, Reason.WAITING_FOR_CAPACITY, f"it could fit if {opened}")
+    return Finding(Cause.NODES_CLOSED, Reason.WAITING_FOR_CAPACITY, f"it could fit only if {back} and {opened}")
+
+
+def _behind(here: Situation) -> Finding | None:
+    """The gang would fit, but for what is reserved, or has not ended yet."""
+    if here.fits(here.now):
+        return Finding(Cause.ROOM_NOW, Reason.WAITING_FOR_CAPACITY)
+    around = here.around
+    if around.reserved is not None and here.fits(_left(here, here.used)):
+        words = f"it would fit, but for the room that is kept for {around.reserved_for}"
+        return Finding(Cause.ROOM_RESERVED, Reason.BEHIND_HIGHER_PRIORITY, words)
+    if around.leaving is not None and here.fits(_left(here, here.taken - around.leaving)):
+        return Finding(Cause.PODS_ENDING, Reason.WAITING_FOR_CAPACITY, "it fits as soon as pods have ended")
+    return None
+
+
+def _left(here: Situation, used: Amounts) -> Slots:
+    return capacity.slots(here.table, here.gang, used) * here.usable
+
+
+def _taken(here: Situation) -> Finding:
+    """Others hold too much, or hold it in the wrong places."""
+    gang, per_worker = here.gang, here.gang.accelerators_per_worker
+    if int(here.free.sum()) < least(gang) * per_worker:
+        return Finding(_main_holder(here), Reason.WAITING_FOR_CAPACITY)
+    if int(here.now.sum()) >= least(gang):
+        return _torn(here)
+    if per_worker and int((here.free // per_worker).sum()) < least(gang):
+        hosts = int(((here.free > 0) & (here.free < per_worker)).sum())
+        words = f"{count(hosts, 'node')} {_have(hosts)} fewer free than the {per_worker} of a worker"
+        return Finding(Cause.FRAGMENTED, Reason.WAITING_FOR_CAPACITY, words)
+    resource = binding_resource(here)
+    cause = TAKEN.get(resource, Cause.ELSE_TAKEN)
+    words = f"too little {resource} is free beside the accelerators"
+    return Finding(cause, Reason.WAITING_FOR_CAPACITY, words)
+
+
+def _main_holder(here: Situation) -> Cause:
+    """Which kind of holders has most; jobs first where they have alike."""
+    held = here.shares
+    most = max(held.jobs, held.services, held.other_pods)
+    if held.jobs == most:
+        return Cause.HELD_BY_JOBS
+    return Cause.HELD_BY_SERVICES if held.services == most else Cause.HELD_BY_OTHER_PODS
+
+
+def _torn(here: Situation) -> Finding:
+    """Room for enough workers, but scattered."""
+    if plain_room(here, here.now) < least(here.gang):
+        starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+        places = int((sums(here.now, starts) > 0).sum())
+        words = f"the room is scattered over {places} domains of the level {here.gang.required}"
+        return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)
+    layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.slices)
+    words = f"in whole slices ({layers}) only {count(here.room(here.now), 'worker')} would fit"
+    return Finding(Cause.SLICES_BROKEN, Reason.WAITING_FOR_CAPACITY, words)
+
+
+def binding_resource(here: Situation) -> str:
+    """The resource, but the accelerators, that leaves least room beside them; the usual ones first."""
+    gang, table = here.gang, here.table
+    accelerators = {gang.accelerator: gang.request.get(gang.accelerator, 0)}
+    others = [name for name in asked(here) if name != gang.accelerator]
+
+    def room_for(resource: str) -> int:
+        pair = accelerators | {resource: gang.request[resource]}
+        return int((capacity.slots(table, replace(gang, request=pair), here.taken) * here.usable).sum())
+
+    return min(others, key=room_for)

@@ -1,0 +1,219 @@
+"""Who makes room for whom: what is taken from the running gangs of one pool in this cycle.
+
+Inside a team a gang makes room for one of strictly higher priority. Across teams, what a team runs beyond its guarantee
+goes back to the team whose guarantee it is, whatever the priorities: the gangs that rank last run on what is borrowed.
+Both orders are strict, so that no gang takes back what it gave. Workers beyond the smallest legal size go first,
+then whole gangs; in either case those whose taking loses the least work.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import Amounts
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
+from trainpush.planner import ledger
+from trainpush.planner.accounts import Accounts
+from trainpush.planner.capacity import Hindrance, slots
+from trainpush.planner.causes import Cause
+from trainpush.planner.fitting import room
+from trainpush.planner.ground import Ground
+from trainpush.planner.victims import Candidate, Choice, Victims
+from trainpush.planner.wording import count
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gang that has a place."""
+
+    job: Job
+    gang: Gang
+    place: Placement
+    team: str
+
+    @property
+    def least(self) -> int:
+        """Its smallest legal size."""
+        return min(self.gang.sizes, default=self.gang.workers)
+
+    def lost(self, now: datetime) -> int:
+        """Accelerator-seconds since its attempt began: nothing tells yet what was saved meanwhile."""
+        seconds = max(0, int((now - self.place.since).total_seconds()))
+        return seconds * self.gang.accelerators_per_worker * len(self.place.nodes)
+
+    def protected_until(self, now: datetime) -> datetime | None:
+        """When its least running time ends; None when it is over."""
+        until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
+        return until if now < until else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A gang in its turn, for which others may have to make room."""
+
+    job: Job
+    gang: Gang
+    team: str
+    is_owed: bool
+    """Whether it stays within what its team is guaranteed."""
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides who ranks below."""
+        return (self.team, self.is_owed, self.job.priority)
+
+
+class Evictions:
+    """What is taken from the running gangs of a pool in this cycle, and for whom."""
+
+    def __init__(self, ground: Ground, accounts: Accounts, running: Iterable[Running], now: datetime) -> None:
+        """Nobody has to make room yet."""
+        self.wanted: dict[Key, Eviction] = {}
+        self._ground = ground
+        self._accounts = accounts
+        self._running = {it.job.key: it for it in running}
+        self._now = now
+        self._ending = ground.leaving.copy()
+        self._reach: dict[tuple[object, ...], tuple[Mask, Mask]] = {}
+        self._spared: dict[tuple[object, ...], tuple[Mapping[Cause, int], datetime | None]] = {}
+
+    def make_room(self, claim: Claim) -> Mapping[str, Eviction]:
+        """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
+        used = self._ground.used + self._ground.reserved - self._ending
+        for may in filter(np.any, self._may(claim)):
+            choice = self._victims.choose(claim.gang, used, self._ground.hindrances(claim.gang), may)
+            if choice:
+                choice = self._trimmed(choice, claim.gang, used)
+                self._victims.take(choice)
+                return {str(victim.key): self._take(victim, claim) for victim in choice.victims}
+        return {}
+
+    def _trimmed(self, choice: Choice, gang: Gang, used: Amounts) -> Choice:
+        """The same with elastic gangs left as large as will do: they were to shrink to their smallest size."""
+        victims = list(choice.victims)
+        for i, victim in enumerate(victims):
+            it = self._running[victim.key]
+            left = len(it.place.nodes) - sum(victim.nodes.values())
+            for size in it.gang.sizes:
+                if 0 < left < size < len(it.place.nodes):
+                    part = replace(victim, nodes=self._rows(it.place.nodes[size:]))
+                    if self._fits(gang, used, [*victims[:i], part, *victims[i + 1 :]]):
+                        victims[i] = part
+                        break
+        return Choice(tuple(victims))
+
+    def _fits(self, gang: Gang, used: Amounts, victims: Iterable[Candidate]) -> bool:
+        """Whether there is room for `gang` once `victims`, and those that were taken before, are gone."""
+        table, gone = self._ground.pool.table, self._victims.leaving.copy()
+        for victim in victims:
+            ledger.take(table, gone, victim.nodes, victim.request)
+        may_take = self._ground.hindrances(gang) == Hindrance.NONE
+        return room(gang, table, np.where(may_take, slots(table, gang, used - gone), 0)) >= gang.workers
+
+    def _rows(self, nodes: Iterable[str]) -> Mapping[int, int]:
+        return ledger.counts(nodes, self._ground.pool.table.rows)
+
+    def spared(self, claim: Claim) -> tuple[Mapping[Cause, int], datetime | None]:
+        """How many gangs make no room, by the cause; and when the first of them loses its protection."""
+        if claim.kind not in self._spared:
+            shields = [(self._shield(it, claim), it) for it in self._running.values()]
+            young = [it for cause, it in shields if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
+            times = [until for it in young if (until := it.protected_until(self._now))]
+            self._spared[claim.kind] = Counter(cause for cause, _ in shields if cause), min(times, default=None)
+        return self._spared[claim.kind]
+
+    def _shield(self, it: Running, claim: Claim) -> Cause | None:
+        """Why a gang makes no room; None where its rank says it all."""
+        if not self._ranks_below(it, claim):
+            return Cause.WITHIN_GUARANTEES if claim.is_owed and it.team != claim.team else None
+        if it.job.preemption is Preemption.NEVER:
+            return Cause.PREEMPTION_NEVER
+        if it.protected_until(self._now):
+            return Cause.PROTECTED_BY_MIN_RUNTIME
+        if it.job.preemption is Preemption.BEYOND_MIN and len(it.place.nodes) <= it.least:
+            return Cause.PROTECTED_DOWN_TO_MINIMUM
+        return Cause.VICTIMS_NOT_ENOUGH
+
+    def _may(self, claim: Claim) -> tuple[Mask, Mask]:
+        """Whom the gang may ask, extras first, then whole gangs: worked out once for all that are alike in this."""
+        if claim.kind not in self._reach:
+            below = {
+                key
+                for key, it in self._running.items()
+                if self._ranks_below(it, claim) and not it.protected_until(self._now)
+            }
+            extras = self._victims.among(lambda one: one.key in below and self._is_part(one))
+            wholes = self._victims.among(lambda one: one.key in below and self._is_last_resort(one))
+            self._reach[claim.kind] = extras, wholes
+        return self._reach[claim.kind]
+
+    def _ranks_below(self, it: Running, claim: Claim) -> bool:
+        if it.team == claim.team:
+            return it.job.priority < claim.job.priority
+        return claim.is_owed and it.job.key in self._borrowers
+
+    @cached_property
+    def _borrowers(self) -> frozenset[Key]:
+        """The gangs of each team that rank last, as far as the team holds more than its guarantee."""
+        found: set[Key] = set()
+        excess: dict[str, Counter[str]] = {}
+        order = sorted(
+            self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key)
+        )
+        for it in order:
+            left = excess.setdefault(it.team, Counter(self._accounts.excess(it.team)))
+            held = {name: it.gang.request.get(name, 0) * len(it.place.nodes) for name in left}
+            if any(left[name] > 0 and amount for name, amount in held.items()):
+                found.add(it.job.key)
+                left.subtract(held)
+        return frozenset(found)
+
+    @cached_property
+    def _victims(self) -> Victims:
+        parts = (
+            (it, nodes)
+            for it in self._running.values()
+            for nodes in (it.place.nodes[it.least :], it.place.nodes)
+            if nodes and it.job.preemption is not Preemption.NEVER
+            if len(nodes) < len(it.place.nodes) or it.job.preemption is Preemption.ALWAYS
+        )
+        return Victims(
+            self._ground.pool.table,
+            [Candidate(it.job.key, it.lost(self._now), self._rows(nodes), it.gang.request) for it, nodes in parts],
+        )
+
+    def _is_part(self, one: Candidate) -> bool:
+        """Whether it stands for the extras of a gang."""
+        return sum(one.nodes.values()) < len(self._running[one.key].place.nodes)
+
+    def _is_last_resort(self, one: Candidate) -> bool:
+        """Whether it stands for all that may be taken of a gang."""
+        return not self._is_part(one) or self._running[one.key].job.preemption is Preemption.BEYOND_MIN
+
+    def _take(self, victim: Candidate, claim: Claim) -> Eviction:
+        it = self._running[victim.key]
+        left = len(it.place.nodes) - sum(victim.nodes.values())
+        self._ground.depart(victim.nodes, victim.request)
+        if it.team == claim.team:
+            reason, right = Reason.PREEMPTED, f"priority {claim.job.priority} is above {it.job.priority}"
+        else:
+            reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"
+        message = (
+            f"{self._how(left)} for {claim.job.key}: {right}; {victim.lost} accelerator-seconds since the attempt began"
+        )
+        eviction = Eviction(str(claim.job.key), reason, message, left, victim.lost)
+        self._accounts.charge(it.job.key.namespace, it.gang, left - len(it.place.nodes))
+        self.wanted[victim.key] = eviction
+        return eviction
+
+    @staticmethod
+    def _how(left: int) -> str:
+        return f"goes on with {count(left, 'worker')}" if left else "makes room"

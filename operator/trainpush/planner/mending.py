@@ -1,0 +1,85 @@
+"""Replacements for the places that a gang lost, while its other workers stay where they are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import NodeTable
+from trainpush.model.workload import Gang
+from trainpush.planner.placement import site_in
+from trainpush.planner.rooms import Rooms, slice_sizes
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """Ranks that must find a place in the same part of the pool."""
+
+    layer: int
+    """The innermost layer of slices of which they share a slice with workers that stay; -1 if there is none."""
+    ranks: list[int]
+
+
+def replacements(
+    gang: Gang, table: NodeTable, rooms: Rooms, places: Sequence[str], lost: Sequence[int]
+) -> dict[int, int] | None:
+    """The new row of each of the ranks `lost`, where `places` are the nodes by rank; None if there are none.
+
+    Each is sought on the hosts that the gang keeps, then around them level by level, within the slice and the domain
+    of the required level that workers which stay hold it to. `rooms` is what is free beside those who stay.
+    """
+    kept = {rank: table.rows[node] for rank, node in enumerate(places) if rank not in set(lost)}
+    slots = rooms.slots.copy()
+    found: dict[int, int] = {}
+    for hole in _holes(gang, lost, kept):
+        part = replace(gang, workers=len(hole.ranks), sizes=(), slices=gang.slices[hole.layer + 1 :])
+        for within in _around(gang, table, rooms, hole, kept):
+            room = Rooms(rooms.tree, np.where(within, slots, 0), slice_sizes(part, table), rooms.groups)
+            site = site_in(part, table, room)
+            if site is not None:
+                break
+        else:
+            return None
+        rows = [row for row, workers in site.by_row.items() for _ in range(workers)]
+        np.subtract.at(slots, rows, 1)
+        found |= dict(zip(hole.ranks, rows, strict=True))
+    return found
+
+
+def _holes(gang: Gang, lost: Sequence[int], kept: dict[int, int]) -> list[_Hole]:
+    """The lost ranks by what holds them: those in the smallest part of the pool first."""
+    holes: dict[tuple[int, int], list[int]] = {}
+    for rank in sorted(lost):
+        holes.setdefault(_pin(gang, rank, kept), []).append(rank)
+    return [
+        _Hole(layer, ranks) for (layer, _), ranks in sorted(holes.items(), key=lambda hole: (-hole[0][0], hole[0][1]))
+    ]
+
+
+def _pin(gang: Gang, rank: int, kept: dict[int, int]) -> tuple[int, int]:
+    """Layer and number of the smallest slice that a lost rank shares with a worker that stays."""
+    for layer in range(len(gang.slices) - 1, -1, -1):
+        size = gang.slices[layer].size
+        if any(other in kept for other in range(rank // size * size, rank // size * size + size)):
+            return layer, rank // size
+    return -1, 0
+
+
+def _around(
+    gang: Gang, table: NodeTable, rooms: Rooms, hole: _Hole, kept: dict[int, int]
+) -> Iterator[NDArray[np.bool_]]:
+    """Which nodes may take the ranks of a hole: ever wider around those that are kept, up to what holds them."""
+    tree = rooms.tree
+    bound, anchors = table.level_index(gang.required) or 0 if gang.required else 0, list(kept.values())
+    if hole.layer >= 0:
+        layer = gang.slices[hole.layer]
+        first = hole.ranks[0] // layer.size * layer.size
+        bound = table.level_index(layer.level) or 0
+        anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]
+    limit = np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]]) if anchors else np.ones_like(rooms.slots, bool)
+    rows = [row for row in kept.values() if limit[row]]
+    for level in range(tree.last, bound, -1):
+        if rows:
+            yield limit & np.isin(tree.domain[level], tree.domain[level][rows])
+    yield limit

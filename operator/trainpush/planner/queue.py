@@ -1,0 +1,62 @@
+"""Whose turn it is: the order in which the waiting gangs of a pool look for a place.
+
+Teams that stay within their guarantee come first, then those with the smaller dominant share of what is borrowed
+(weighted; as in Kueue's fair sharing). Inside a team the higher priority comes first, then the older.
+Whatever waited for very long goes before all that, so that nothing starves.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from trainpush.model.serving import Service
+from trainpush.model.workload import Gang, Job
+from trainpush.planner.accounts import Accounts
+
+AGEING: Final = timedelta(hours=6)
+"""A gang that has waited for so long goes first, whatever its priority; then it is left alone for `REWARD`."""
+REWARD: Final = timedelta(hours=1)
+"""Else those of higher priority that it passed would take its place back at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A job or service that waits, and the least that would help it."""
+
+    work: Job | Service
+    gang: Gang
+    """The gang of its smallest legal size; for a service one replica."""
+
+    def rank(self, now: datetime) -> tuple[object, ...]:
+        """Orders the waiting ones of a team."""
+        return (not self.is_aged(now), -self.work.priority, self.work.created_at, self.work.key, self.work.uid)
+
+    def is_aged(self, now: datetime) -> bool:
+        """Whether it has waited too long."""
+        return isinstance(self.work, Job) and is_aged(self.work, now)
+
+
+def is_aged(job: Job, now: datetime) -> bool:
+    """Whether a job has waited so long that it goes first."""
+    return now - job.waiting_since >= AGEING
+
+
+def turns(waiting: Iterable[Turn], accounts: Accounts, now: datetime) -> Iterator[Turn]:
+    """One after the other; looks at `accounts` anew for each, since the one before may have got a place."""
+    lines: dict[str, list[Turn]] = defaultdict(list)
+    for turn in waiting:
+        lines[accounts.team_of(turn.work.key.namespace)].append(turn)
+    for line in lines.values():
+        line.sort(key=lambda turn: turn.rank(now), reverse=True)
+    while lines:
+        team = min(lines, key=lambda team: _standing(team, lines[team][-1], accounts, now))
+        yield lines[team].pop()
+        if not lines[team]:
+            del lines[team]
+
+
+def _standing(team: str, head: Turn, accounts: Accounts, now: datetime) -> tuple[object, ...]:
+    is_owed = accounts.is_owed(head.work.key.namespace, head.gang)
+    return (not head.is_aged(now), not is_owed, accounts.standing(team), head.rank(now), team)

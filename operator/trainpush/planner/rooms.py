@@ -1,0 +1,184 @@
+"""How many workers of one shape fit, node by node and domain by domain; kept, and repaired where something changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import NodeTable
+from trainpush.model.workload import Gang
+from trainpush.planner.capacity import Slots, sums
+
+Indices = NDArray[np.intp]
+
+APART: Final = 2**40
+"""More workers than fit any pool."""
+
+
+class Tree:
+    """The domains of a table as numbers: level 0 is the pool, the last level are the hosts."""
+
+    def __init__(self, table: NodeTable) -> None:
+        nodes = len(table.names)
+        self.starts: list[Indices] = [level.starts for level in table.levels]
+        """First node of each domain, per level."""
+        self.ends: list[Indices] = [np.append(starts[1:], nodes)[: len(starts)] for starts in self.starts]
+        self.last = len(table.levels) - 1
+        """The level of the hosts."""
+
+    @cached_property
+    def domain(self) -> list[Indices]:
+        """The domain of each node, per level."""
+        return [np.repeat(np.arange(len(s)), e - s) for s, e in zip(self.starts, self.ends, strict=True)]
+
+    def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
+        """The domains of level `inner`, first and behind the last, that lie in domain `index` of `level`."""
+        if level == inner:
+            return index, index + 1
+        domain = self.domain[inner]
+        return domain.item(self.starts[level].item(index)), domain.item(self.ends[level].item(index) - 1) + 1
+
+
+def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
+    """Of how many workers each domain takes a multiple, per level."""
+    sizes = {layer.level: layer.size for layer in gang.slices}
+    return tuple(sizes.get(level.alias, 1) for level in table.levels)
+
+
+@dataclass(slots=True)
+class Ladder:
+    """The rooms of inner domains, largest first inside each outer one, and their running sums."""
+
+    outer: int
+    starts: Indices
+    """First inner domain of each outer one."""
+    ends: Indices
+    ranked: NDArray[np.int64]
+    reach: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    """The running sums, with `APART` for each outer domain before: ascending over all."""
+    stale: set[int] = field(default_factory=set)
+    """Outer domains in which something changed."""
+
+    def refresh(self, room: NDArray[np.int64]) -> None:
+        """Rank anew where something changed."""
+        for index in self.stale:
+            part = slice(self.starts[index], self.ends[index])
+            ranked = self.ranked[part]
+            np.negative(room[part], out=ranked)
+            ranked.sort()
+            np.negative(ranked, out=ranked)
+            ranked.cumsum(out=self.reach[part])
+            np.add(self.reach[part], index * APART, out=self.keys[part])
+        self.stale.clear()
+
+    def fewest(self, workers: int, outer: Indices) -> Indices:
+        """How many inner domains it takes at least to hold `workers`, for outer ones that have room for them."""
+        return self.keys.searchsorted(outer * APART + workers) - self.starts[outer] + 1
+
+
+class Rooms:
+    """Room for workers of one shape, per level and domain; at levels of slices only whole slices count."""
+
+    def __init__(self, tree: Tree, slots: Slots, sizes: Sequence[int], groups: NDArray[np.int64] | None = None) -> None:
+        self.tree = tree
+        self.slots = slots
+        self.sizes = sizes
+        self.groups = groups
+        """Of how many workers a node must get a multiple to keep linked accelerators whole; None: nothing is linked."""
+        self._whole: list[NDArray[np.int64]] = []
+        self.room: list[NDArray[np.int64]] = []
+        self._ladders: dict[tuple[int, int], Ladder] = {}
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        self._whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
+        for level in range(self.tree.last - 1, -1, -1):
+            first = self.tree.starts[level]
+            if level + 1 < self.tree.last:
+                first = np.searchsorted(self.tree.starts[level + 1], first)
+            self._whole.insert(0, sums(self.room[0], first))
+            self.room.insert(0, _floor(self._whole[0], self.sizes[level]))
+
+    def put(self, row: int, fits: int) -> None:
+        """Note that node `row` now has room for `fits` workers."""
+        change = fits - self.slots.item(row)
+        if not change:
+            return
+        for ladder in self._ladders.values():
+            ladder.stale.add(self.tree.domain[ladder.outer].item(row))
+        for level in range(self.tree.last, -1, -1):
+            index, size = self.tree.domain[level].item(row), self.sizes[level]
+            self._whole[level][index] += change
+            if size > 1:
+                before = self.room[level].item(index)
+                after = self._whole[level].item(index) // size * size
+                self.room[level][index] = after
+                change = after - before
+
+    def put_all(self, rows: Indices, fits: Slots) -> None:
+        """As `put` for many nodes, each of which comes once."""
+        for ladder in self._ladders.values():
+            ladder.stale.update(self.tree.domain[ladder.outer][rows].tolist())
+        change = fits - self.slots[rows]
+        for level in range(self.tree.last, -1, -1):
+            index, size = self.tree.domain[level][rows], self.sizes[level]
+            np.add.at(self._whole[level], index, change)
+            if size > 1:
+                index = np.unique(index)
+                after = self._whole[level][index] // size * size
+                change = after - self.room[level][index]
+                self.room[level][index] = after
+                rows = self.tree.starts[level][index]
+
+    def most(self, level: int) -> int:
+        """Room in the largest domain of `level`."""
+        room = self.room[level]
+        return room.item(room.argmax()) if len(room) else 0
+
+    def ladder(self, outer: int, inner: int) -> Ladder:
+        """The ranking of the domains of level `inner` inside those of level `outer`."""
+        found = self._ladders.get((outer, inner))
+        if found is None:
+            found = self._ladders[outer, inner] = self._rank(outer, inner)
+        elif found.stale:
+            found.refresh(self.room[inner])
+        return found
+
+    def _rank(self, outer: int, inner: int) -> Ladder:
+        room, tree = self.room[inner], self.tree
+        starts = np.searchsorted(tree.starts[inner], tree.starts[outer])
+        ends = np.append(starts[1:], len(room))
+        parents = np.repeat(np.arange(len(starts)), ends - starts)
+        # One sort for all of them: the parent counts first, then the larger room.
+        span = int(room.max(initial=0)) + 1
+        ranked = span - 1 - np.sort(parents * span + (span - 1 - room)) % span
+        reach = ranked.cumsum()
+        reach -= np.concatenate([[0], reach])[starts][parents]
+        return Ladder(outer, starts, ends, ranked, reach, reach + parents * APART)
+
+    def after(self, by_row: dict[int, int]) -> tuple[int, ...]:
+        """The largest gang that still fits one domain, per level from the outside in, once workers are placed so."""
+        slots = self.slots.copy()
+        for row, workers in by_row.items():
+            slots[row] -= workers
+        left = Rooms(self.tree, slots, self.sizes)
+        return tuple(left.most(level) for level in range(self.tree.last + 1))
+
+    def span(self, by_row: dict[int, int]) -> tuple[int, ...]:
+        """How many domains hold these workers, per level from the outside in."""
+        rows = list(by_row)
+        return tuple(len(set(domain[rows].tolist())) for domain in self.tree.domain)
+
+    def broken(self, by_row: dict[int, int]) -> int:
+        """How many nodes get a number of workers that breaks a group of linked accelerators."""
+        if self.groups is None:
+            return 0
+        return sum(workers % int(self.groups[row]) > 0 for row, workers in by_row.items())
+
+
+def _floor(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return values if size == 1 else values // size * size

@@ -1,0 +1,258 @@
+"""One pool while a cycle gives out its places: who gets one, for whom room is made, and what is kept free for whom."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from trainpush.model.plan import Decision, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Eviction, Gang, Job, Key, Placement
+from trainpush.planner import ledger, lifecycle, verdicts
+from trainpush.planner.accounts import Accounts
+from trainpush.planner.capacity import Hindrance
+from trainpush.planner.causes import Cause
+from trainpush.planner.evictions import Claim, Evictions, Running
+from trainpush.planner.ground import Ground
+from trainpush.planner.holders import Holding, Holdings, holdings
+from trainpush.planner.placement import Site, domain_of
+from trainpush.planner.queue import REWARD, is_aged
+from trainpush.planner.situation import Circumstances
+from trainpush.planner.wording import count
+
+RESERVE_AFTER: Final = timedelta(minutes=10)
+"""The first gang that has waited for so long gets a reservation: where it will go, nobody else may go any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """A gang for which there was no room in its turn."""
+
+    claim: Claim
+    position: int
+    """In the queue, from 1."""
+    wake_at: datetime | None
+
+
+class Round:
+    """Everything that the gangs and replicas of one pool compete for in this cycle."""
+
+    def __init__(self, pool: Pool, jobs: Iterable[Job], services: Iterable[Service], now: datetime) -> None:
+        """As it is before anybody gets a place."""
+        self._jobs, self._services, self._now = list(jobs), list(services), now
+        self.ground = Ground(pool, *ledger.tallied(pool.table, self._jobs, self._services))
+        self.accounts = Accounts(pool, self._jobs, self._services)
+        self._waiters = 0
+        self._blocked: list[_Blocked] = []
+        self._kept_for = ""
+        """The first of those for whom room is kept."""
+        self._has_reservation = False
+        self._new: list[Holding] = []
+        """What was given out in this cycle."""
+        self._dead_ends: set[tuple[object, ...]] = set()
+        """Gangs, by what they are like, for which there will be no room: there is ever less, but for what is freed."""
+
+    @cached_property
+    def evictions(self) -> Evictions:
+        """Who makes room."""
+        return Evictions(self.ground, self.accounts, self._running(), self._now)
+
+    def stands(self, job: Job, gang: Gang, placement: Placement) -> bool:
+        """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
+        if job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers):
+            return True
+        return all(self.ground.hindrance_of(gang, node) == Hindrance.NONE for node in set(placement.nodes))
+
+    def seek(self, job: Job, gang: Gang) -> Decision | None:
+        """A place for a gang that has none, or whose place will not do any more; None if `explained` has to say why."""
+        namespace = job.key.namespace
+        if job.recorded.placement and (mended := self._mended(job, gang, job.recorded.placement)):
+            return mended
+        least = gang.of_size(min(gang.sizes, default=gang.workers))
+        if resource := self.accounts.over_limit(namespace, least):
+            return self._waiting(job, self._over_limit(namespace, least, resource))
+        size = self.ground.largest(self._within_limit(namespace, gang))
+        site = self.ground.seat(gang.of_size(size)) if size else None
+        if site:
+            return self._placed(job, gang.of_size(size), site.nodes(self.ground.pool.table))
+        return self._make_room(job, least)
+
+    def _mended(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
+        """Replace the nodes that will not do, or give the whole place back."""
+        self._dead_ends.clear()
+        self.accounts.charge(job.key.namespace, gang, -len(former.nodes))
+        is_lost = {node: self.ground.hindrance_of(gang, node) != Hindrance.NONE for node in former.nodes}
+        self.ground.leave(gang, [node for node in former.nodes if is_lost[node]])
+        if nodes := self.ground.mend(gang, former.nodes):
+            return self._placed(job, gang, nodes)
+        self.ground.leave(gang, [node for node in former.nodes if not is_lost[node]])
+        return None
+
+    def seat(self, service: Key, gang: Gang) -> Site | None:
+        """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""
+        site = None if self.accounts.over_limit(service.namespace, gang) else self.ground.seat(gang)
+        if site:
+            self.accounts.charge(service.namespace, gang, gang.workers)
+            self._new.append(Holding(str(service), gang.request, site.by_row, is_service=True))
+        return site
+
+    def refusal(self, namespace: str, gang: Gang) -> Verdict:
+        """Why `seat` found no place."""
+        if resource := self.accounts.over_limit(namespace, gang):
+            return self._over_limit(namespace, gang, resource)
+        return self._explain(gang, self._held)
+
+    def _placed(self, job: Job, gang: Gang, nodes: tuple[str, ...]) -> Decision:
+        self.accounts.charge(job.key.namespace, gang, gang.workers)
+        table = self.ground.pool.table
+        self._new.append(Holding(str(job.key), gang.request, ledger.counts(nodes, table.rows)))
+        level, domain = domain_of(gang, table, nodes)
+        former = job.recorded.placement
+        protected_until = self._now + REWARD if is_aged(job, self._now) and not former else None
+        return lifecycle.placed(job, gang, Placement(nodes, level, domain, self._now, protected_until))
+
+    def _waiting(self, job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
+        self._waiters += 1
+        return lifecycle.queued(job, replace(verdict, position=self._waiters), wake_at)
+
+    def explained(self) -> dict[Key, Decision]:
+        """What becomes of those that found no place, once all had their turns: only then is known what is left."""
+        found, known = {}, dict[tuple[object, ...], Verdict]()
+        held = holdings(self.ground.pool.table, [*self._holdings, *self._new]) if self._blocked else self._held
+        for blocked in self._blocked:
+            gang, wake_at = blocked.claim.gang, blocked.wake_at
+            kind = _kind(gang)
+            if kind not in known:
+                known[kind] = self._explain(gang, held)
+            verdict = known[kind]
+            if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
+                spared, until = self.evictions.spared(blocked.claim)
+                verdict = verdicts.not_preempted(verdict, spared, until)
+                wake_at = min((time for time in (until, wake_at) if time), default=None)
+            job = blocked.claim.job
+            found[job.key] = lifecycle.queued(job, replace(verdict, position=blocked.position), wake_at)
+        return found
+
+    def _make_room(self, job: Job, gang: Gang) -> Decision | None:
+        """It gets no place now; what will be room for it is kept for it."""
+        is_owed = self.accounts.is_owed(job.key.namespace, gang)
+        claim = Claim(job, gang, self.accounts.team_of(job.key.namespace), is_owed)
+        kind = (_kind(gang), claim.kind)
+        if kind not in self._dead_ends:
+            if site := self.ground.soon(gang):
+                self._keep(job, gang, site)
+                return self._waiting(job, self._ending(gang))
+            if taken := self.evictions.make_room(claim):
+                self._dead_ends.clear()
+                if site := self.ground.soon(gang):
+                    self._keep(job, gang, site)
+                return self._waiting(job, verdicts.preempting(_need(gang), taken, is_announced=True))
+            self._dead_ends.add(kind)
+        wake_at = self._reserve(job, gang)
+        self._waiters += 1
+        self._blocked.append(_Blocked(claim, self._waiters, wake_at))
+        return None
+
+    def _keep(self, job: Job, gang: Gang, site: Site) -> None:
+        """Room that is about to come free, and is as good as held."""
+        self._hold(job, gang, site)
+        self.accounts.charge(job.key.namespace, gang, gang.workers)
+
+    def _reserve(self, job: Job, gang: Gang) -> datetime | None:
+        """Keep room for the first gang that has waited long; else when that would be due."""
+        if self._has_reservation:
+            return None
+        due = job.waiting_since + RESERVE_AFTER
+        if self._now < due:
+            return due
+        if site := self.ground.someday(gang):
+            self._has_reservation = True
+            self._hold(job, gang, site)
+        return None
+
+    def _hold(self, job: Job, gang: Gang, site: Site) -> None:
+        self.ground.hold(gang, site)
+        self._kept_for = self._kept_for or str(job.key)
+
+    def _explain(self, gang: Gang, held: Holdings) -> Verdict:
+        """Why a gang finds no room."""
+        ground = self.ground
+        around = Circumstances(ground.reserved, self._kept_for, ground.leaving, held)
+        return verdicts.waiting(gang, ground.pool.table, ground.used, ground.hindrances(gang), around)
+
+    def _ending(self, gang: Gang) -> Verdict:
+        """There will be room when pods have ended; said is whose, where they end for the sake of others."""
+        verdict = _need(gang)
+        if not self._giving_way:
+            message = f"{verdict.message}; there is room as soon as pods have ended that are ending"
+            return replace(verdict, message=message, cause=Cause.PODS_ENDING)
+        return verdicts.preempting(verdict, self._giving_way, is_announced=False)
+
+    @cached_property
+    def _giving_way(self) -> dict[str, Eviction]:
+        """Gangs whose pods are ending for the sake of others, and what was said of it."""
+        return {
+            str(job.key): Eviction("", job.recorded.last.reason, job.recorded.last.message)
+            for job in self._jobs
+            if job.recorded.last and job.recorded.last.reason in {Reason.PREEMPTED, Reason.RECLAIMED}
+            if not job.recorded.placement and any(worker.is_live for worker in job.workers)
+        }
+
+    @cached_property
+    def _held(self) -> Holdings:
+        return holdings(self.ground.pool.table, self._holdings)
+
+    @cached_property
+    def _holdings(self) -> list[Holding]:
+        """What our own jobs and services held before."""
+        rows = self.ground.pool.table.rows
+        found = [
+            Holding(str(it.job.key), it.gang.request, ledger.counts(it.place.nodes, rows)) for it in self._running()
+        ]
+        for service in self._services:
+            gangs = {revision.name: revision.gang for revision in service.revisions}
+            places = [place for place in service.places if place.revision in gangs]
+            found += [
+                Holding(str(service.key), gangs[it.revision].request, ledger.counts([it.node], rows), is_service=True)
+                for it in places
+            ]
+        return found
+
+    def _running(self) -> list[Running]:
+        """The gangs that have a place here, and keep it unless others need it more."""
+        found = []
+        for job in self._jobs:
+            gang, place = job.request, job.recorded.placement
+            is_over = job.recorded.outcome or job.suspend or job.deleting or lifecycle.has_succeeded(job)
+            if is_over or place is None or not isinstance(gang, Gang) or gang.pool != self.ground.pool.name:
+                continue
+            if self.stands(job, gang, place):
+                found.append(Running(job, gang, place, self.accounts.team_of(job.key.namespace)))
+        return found
+
+    def _within_limit(self, namespace: str, gang: Gang) -> Gang:
+        """The gang without the sizes that its team may not have."""
+        sizes = tuple(size for size in gang.sizes if not self.accounts.over_limit(namespace, gang.of_size(size)))
+        return replace(gang, sizes=sizes, workers=max(sizes)) if gang.sizes else gang
+
+    def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
+        team = self.accounts.team_of(namespace)
+        limit = self.accounts.share(team, resource).limit or 0
+        return verdicts.quota(gang, team, resource, self.accounts.used(team)[resource], limit)
+
+
+def _kind(gang: Gang) -> tuple[object, ...]:
+    """What gangs that are alike to the nodes have in common."""
+    request = tuple(sorted(gang.request.items()))
+    where = (gang.required, gang.preferred, gang.slices, gang.products, gang.tolerations)
+    return (request, where, gang.workers, gang.sizes)
+
+
+def _need(gang: Gang) -> Verdict:
+    """What every verdict on a waiting gang begins with."""
+    need = "needs" if gang.workers == 1 else "need"
+    message = f"{count(gang.workers, 'worker')} {need} {gang.accelerators} {gang.accelerator}"
+    return Verdict(Reason.WAITING_FOR_CAPACITY, message, needed=gang.accelerators)

@@ -1,0 +1,210 @@
+"""What one search for victims looks at: the nodes that are open to a gang, its domains, and who holds what there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
+from trainpush.model.workload import Gang
+from trainpush.planner.capacity import Hindrance
+from trainpush.planner.trials import Field, Floor, Ints, Mask, floored, floors_of, slots
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What candidates hold, one entry per candidate and node, by node."""
+
+    node: NDArray[np.intp]
+    owner: NDArray[np.intp]
+    """The candidate, by its position."""
+    held: Amounts
+    """Shape (resources, entries), thousandths."""
+    candidates: int
+
+    def of(self, candidate: int) -> tuple[NDArray[np.intp], Amounts]:
+        """The nodes of one candidate, and what it holds there."""
+        mine = self._by_owner[self._ends[candidate] : self._ends[candidate + 1]]
+        return self.node[mine], self.held[:, mine]
+
+    @cached_property
+    def _by_owner(self) -> NDArray[np.intp]:
+        return np.argsort(self.owner, kind="stable")
+
+    @cached_property
+    def _ends(self) -> NDArray[np.intp]:
+        return np.searchsorted(self.owner[self._by_owner], np.arange(self.candidates + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The domains of which one must hold the whole gang, and those inside that must hold whole slices."""
+
+    starts: NDArray[np.intp]
+    """First nodes of the domains of the required level."""
+    levels: tuple[Floor, ...]
+    """First nodes of the domains of each slice level, and the size of a slice; innermost level first."""
+    floors: tuple[Floor, ...]
+    """The same, counted in domains of the level below."""
+    inner: NDArray[np.intp]
+    """As `starts`, counted in domains of the outermost slice level, where there is one."""
+
+    @classmethod
+    def of(cls, table: NodeTable, gang: Gang) -> "Layout":
+        """Slices of levels outside the required one are whole wherever the gang is."""
+        depth = (table.level_index(gang.required) or 0) if gang.required else 0
+        slices = [(table.level_index(part.level) or 0, part.size) for part in reversed(gang.slices)]
+        levels = tuple((table.levels[level].starts, size) for level, size in slices if level > depth)
+        starts = table.levels[depth].starts
+        nodes = np.arange(len(table.names))
+        inner = np.searchsorted(levels[-1][0] if levels else nodes, starts)
+        return cls(starts, levels, floors_of(levels, len(nodes)), inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A pool in the eyes of one gang that does not fit."""
+
+    layout: Layout
+    workers: int
+    asked: NDArray[np.intp]
+    """Rows of the resources that it asks for."""
+    request: tuple[int, ...]
+    """Of these, per worker, thousandths."""
+    free: Ints
+    """Shape (resources asked for, nodes)."""
+    is_open: Mask
+    """Per node: whether the gang may go there at all."""
+
+    def slots(self, free: Ints) -> Ints:
+        """Workers that fit, per node, whether it is open or not."""
+        return slots(free, self.request)
+
+    def rooms(self, slots: Ints) -> Ints:
+        """Workers for whom each domain has room."""
+        room: Ints = np.add.reduceat(floored(np.where(self.is_open, slots, 0), self.layout.floors), self.layout.inner)
+        return room
+
+    def search(self, entries: Entries, costs: Ints, now: Ints, allowed: Mask) -> "Search":
+        """The search among the candidates that are `allowed`, where nodes have `now` slots."""
+        use = np.flatnonzero(allowed[entries.owner] & self.is_open[entries.node])
+        node, owner = entries.node[use], entries.owner[use]
+        held = entries.held[np.ix_(self.asked, use)]
+        then = self.free.copy()
+        firsts = np.flatnonzero(np.diff(node, prepend=-1))
+        if len(firsts):
+            then[:, node[firsts]] += np.add.reduceat(held, firsts, axis=1)
+        after = self.slots(then)
+        whole = np.maximum.reduce([-(-held[r] // asked) for r, asked in enumerate(self.request)])
+        most = np.minimum(whole, (after - now)[node])
+        useful = np.flatnonzero(most)
+        return Search(self, costs, now, after, node[useful], owner[useful], held[:, useful], most[useful])
+
+
+@dataclass(frozen=True)
+class Search:
+    """The candidates that may be taken, those of no use aside, domain by domain."""
+
+    scene: Scene
+    costs: Ints
+    now: Ints
+    """Slots per node as it is."""
+    after: Ints
+    """Slots per node if all candidates were taken."""
+    node: NDArray[np.intp]
+    owner: NDArray[np.intp]
+    held: Ints
+    most: Ints
+    """Per entry: the most slots that it frees, whoever else is taken."""
+
+    def domains(self) -> Iterator[tuple[int, float]]:
+        """Those in which all candidates together make room, each with a lower bound of the cost, cheapest first."""
+        hopeful = np.flatnonzero(self.scene.rooms(self.after) >= self.scene.workers)
+        if len(hopeful):
+            bounds = self._bounds()[hopeful]
+            for i in np.argsort(bounds, kind="stable").tolist():
+                yield int(hopeful[i]), float(bounds[i])
+
+    @cached_property
+    def field(self) -> Field:
+        """The same, as attempts at it want it."""
+        starts, total = self.scene.layout.starts, len(self.costs)
+        domain = np.searchsorted(starts, self.node, side="right") - 1
+        known, pair = np.unique(domain * total + self.owner, return_inverse=True)
+        of_domain, candidate = np.divmod(known, total)
+        ends = np.arange(len(starts) + 1)
+        return Field(
+            request=self.scene.request,
+            workers=self.scene.workers,
+            free=np.where(self.scene.is_open, self.scene.free, -1),
+            nodes=np.append(starts, len(self.now)),
+            levels=self.scene.layout.levels,
+            pairs=np.searchsorted(of_domain, ends),
+            candidate=candidate,
+            cost=self.costs[candidate],
+            entries=np.searchsorted(domain, ends),
+            entry_node=self.node,
+            entry_pair=pair,
+            entry_held=self.held,
+            entry_most=self.most,
+        )
+
+    def without_superfluous(self, domain: int, taken: Mask) -> list[int]:
+        """The candidates of a choice, less those without which the gang fits into another domain."""
+        where = self.field
+        chosen = where.candidate[where.pairs[domain] : where.pairs[domain + 1]][taken]
+        while True:
+            gone = np.isin(where.candidate, chosen)
+            shrunk = chosen
+            for other in self._others_that_fit(domain, gone):
+                span = slice(where.pairs[other], where.pairs[other + 1])
+                left = where.candidate[span][where.trials([other]).pruned(gone[span])]
+                if len(left) < len(chosen):
+                    domain, shrunk = other, left
+                    break
+            if shrunk is chosen:
+                return [int(one) for one in chosen]
+            chosen = shrunk
+
+    def _others_that_fit(self, domain: int, gone: Mask) -> list[int]:
+        where = self.field
+        reached = [i for i in np.flatnonzero(np.diff(where.pairs)).tolist() if i != domain]
+        reached = [i for i in reached if gone[where.pairs[i] : where.pairs[i + 1]].any()]
+        if not reached:
+            return []
+        together = where.trials(reached)
+        picked = np.concatenate([gone[where.pairs[i] : where.pairs[i + 1]] for i in reached])
+        fit = together.spare(picked) >= 0
+        return [i for i, fits in zip(reached, fit.tolist(), strict=True) if fits]
+
+    def _bounds(self) -> NDArray[np.float64]:
+        """Per domain: the least that slots for all workers can cost, if victims could be taken in parts."""
+        total = len(self.costs)
+        domain = np.searchsorted(self.scene.layout.starts, self.node, side="right") - 1
+        pairs, which = np.unique(domain * total + self.owner, return_inverse=True)
+        weight = np.bincount(which, self.most)
+        where, cost = pairs // total, self.costs[pairs % total].astype(np.float64)
+        order = np.lexsort((cost / weight, where))
+        where, cost, weight = where[order], cost[order], weight[order]
+        free = np.add.reduceat(np.where(self.scene.is_open, self.now, 0), self.scene.layout.starts)
+        summed = np.cumsum(weight)
+        first = np.searchsorted(where, where)
+        before = summed - weight - (summed - weight)[first]
+        part = np.clip((self.scene.workers - free)[where] - before, 0, weight) / weight
+        bounds = np.bincount(where, part * cost, len(self.scene.layout.starts)) * (1 - 1e-9)
+        least = np.full(len(bounds), np.inf)
+        np.minimum.at(least, where, cost)
+        result: NDArray[np.float64] = np.maximum(bounds, least)
+        return result
+
+
+def scene_for(table: NodeTable, layout: Layout, gang: Gang, used: Amounts, blocked: NDArray[np.int8]) -> Scene | None:
+    """The pool in the eyes of `gang`; None if it asks for what no node has."""
+    request = [min(gang.request.get(name, 0), AMOUNT_MAX) for name in table.resources]
+    asked = np.array([row for row, amount in enumerate(request) if amount > 0], dtype=np.intp)
+    if not gang.request.keys() <= set(table.resources) or not len(table.names) or not len(asked):
+        return None
+    free = table.allocatable[asked] - used[asked]
+    return Scene(layout, gang.workers, asked, tuple(filter(None, request)), free, blocked == Hindrance.NONE)

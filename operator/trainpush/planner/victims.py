@@ -1,0 +1,158 @@
+"""Whom to evict, so that a gang fits that does not: those whose lost work is least, never one more than needed.
+
+All domains in which the gang could be are considered: those where even all candidates together make no room are
+left out at once, and the others are searched in the order of a lower bound, until none can be cheaper.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
+from trainpush.model.workload import Gang, Key, Slices
+from trainpush.planner import ledger
+from trainpush.planner.cover import cheapest
+from trainpush.planner.scene import Entries, Layout, Scene, scene_for
+from trainpush.planner.trials import Ints, Mask
+
+HELD_MAX = AMOUNT_MAX >> 6
+"""More than this nobody gives back on one node, so that sums stay in range."""
+NO_LIMIT = 2**62
+"""More than any cost."""
+GLANCES = 8
+"""So many of the cheapest are looked at one by one before all are looked at together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A running gang that may be taken away, or those workers of an elastic one that it can do without."""
+
+    key: Key
+    lost: int
+    """Work that is lost with it, in accelerator-seconds; at least 0."""
+    nodes: Mapping[int, int]
+    """Workers that are taken away, by the row of their node in the table."""
+    request: Mapping[str, int]
+    """Per worker, in thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom to take; nobody where the gang fits as it is."""
+
+    victims: tuple[Candidate, ...]
+    """By key."""
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Their keys, in order."""
+        return tuple(victim.key for victim in self.victims)
+
+    @property
+    def lost(self) -> int:
+        """Work that is lost, in accelerator-seconds."""
+        return sum(victim.lost for victim in self.victims)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Nodes on which something comes free, by their row in the table."""
+        return tuple(sorted({row for victim in self.victims for row in victim.nodes}))
+
+
+class Victims:
+    """The candidates of one pool during one cycle; those that were taken leave, and their room counts as free."""
+
+    def __init__(self, table: NodeTable, candidates: Iterable[Candidate]) -> None:
+        """`candidates` in any order; two of the same key are alternatives: no call may be allowed both of them."""
+        self.candidates = tuple(sorted(candidates, key=_order))
+        """Least lost work first, then by key."""
+        self.leaving: Amounts = np.zeros_like(table.used)
+        """What comes free when all that were taken are gone; shape (resources, nodes), thousandths."""
+        self._table = table
+        self._taken = np.zeros(len(self.candidates), dtype=np.bool_)
+        self._places = _places(self.candidates)
+        self._costs = _costs(self.candidates)
+        self._entries = _entries(table, self.candidates)
+        self._layouts: dict[tuple[str | None, tuple[Slices, ...]], Layout] = {}
+
+    def among(self, may: Callable[[Candidate], bool]) -> Mask:
+        """Who may be taken, as `choose` wants to be told: one entry per candidate, in the order of `candidates`."""
+        return np.fromiter(map(may, self.candidates), dtype=np.bool_, count=len(self.candidates))
+
+    def choose(self, gang: Gang, used: Amounts, blocked: NDArray[np.int8], may: Mask) -> Choice | None:
+        """Whom of those that `may` be taken to evict so that `gang` fits; None if even all of them make no room.
+
+        `used` is all that is held, also by those that were taken before; nodes with a hindrance in `blocked` count
+        for nothing. Least lost work, then fewest victims, then their order: exactly so where no victims share nodes
+        or few candidates are near, else nearly so. No victim is superfluous: without any one of them nothing fits.
+        """
+        scene = scene_for(self._table, self._layout(gang), gang, used - self.leaving, blocked)
+        if scene is None:
+            return None
+        now = scene.slots(scene.free)
+        if (scene.rooms(now) >= gang.workers).any():
+            return Choice(())
+        allowed = may & ~self._taken
+        alone = self._cheapest_alone(scene, now, allowed)
+        chosen = [alone] if alone is not None else self._together(scene, now, allowed)
+        if chosen is None:
+            return None
+        return Choice(tuple(sorted((self.candidates[i] for i in chosen), key=lambda victim: victim.key)))
+
+    def take(self, choice: Choice) -> None:
+        """Evict the victims of `choice`: no candidates any more, nor others of their key; their room counts as free."""
+        for victim in choice.victims:
+            self._taken[self._places[victim.key]] = True
+            ledger.take(self._table, self.leaving, victim.nodes, victim.request)
+
+    def _layout(self, gang: Gang) -> Layout:
+        kind = (gang.required, gang.slices)
+        if kind not in self._layouts:
+            self._layouts[kind] = Layout.of(self._table, gang)
+        return self._layouts[kind]
+
+    def _cheapest_alone(self, scene: Scene, now: Ints, allowed: Mask) -> int | None:
+        """The cheapest candidate that could be of any use, if it makes room alone: then nothing is cheaper."""
+        for one in np.flatnonzero(allowed)[:GLANCES].tolist():
+            rows, held = self._entries.of(one)
+            if not scene.is_open[rows].any():
+                continue
+            there = now.copy()
+            there[rows] = scene.slots(scene.free[:, rows] + held[scene.asked])
+            return one if (scene.rooms(there) >= scene.workers).any() else None
+        return None
+
+    def _together(self, scene: Scene, now: Ints, allowed: Mask) -> list[int] | None:
+        """The cheapest set of candidates in any domain."""
+        search = scene.search(self._entries, self._costs, now, allowed)
+        found = cheapest(search.field, search.domains())
+        return None if found.domain < 0 else search.without_superfluous(found.domain, found.taken)
+
+
+def _order(one: Candidate) -> tuple[int, str, str, list[tuple[int, int]]]:
+    return one.lost, one.key.namespace, one.key.name, sorted(one.nodes.items())
+
+
+def _places(candidates: Sequence[Candidate]) -> dict[Key, list[int]]:
+    places: dict[Key, list[int]] = {}
+    for i, candidate in enumerate(candidates):
+        places.setdefault(candidate.key, []).append(i)
+    return places
+
+
+def _costs(candidates: Sequence[Candidate]) -> Ints:
+    """Lost work first, then one for each victim, in a number of which a sum over all is in range."""
+    each = len(candidates) + 1
+    most = NO_LIMIT // each**2
+    return np.array([min(candidate.lost, most) * each + 1 for candidate in candidates], dtype=np.int64)
+
+
+def _entries(table: NodeTable, candidates: Sequence[Candidate]) -> Entries:
+    """What each candidate gives back on each of its nodes."""
+    held = [(row, i, workers) for i, one in enumerate(candidates) for row, workers in one.nodes.items() if workers]
+    node, owner, workers = np.array(sorted(held), dtype=np.intp).reshape(-1, 3).T
+    request = [[min(one.request.get(name, 0), HELD_MAX) for one in candidates] for name in table.resources]
+    each = np.array(request, dtype=np.int64).reshape(len(table.resources), len(candidates))[:, owner]
+    return Entries(node, owner, np.minimum(each, HELD_MAX // workers) * workers, len(candidates))

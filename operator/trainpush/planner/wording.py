@@ -1,0 +1,25 @@
+"""How amounts and counts read in a sentence."""
+
+from typing import Final
+
+_BINARY: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
+_IN_BYTES: Final = ("memory", "ephemeral-storage", "hugepages-")
+
+
+def count(number: int, thing: str) -> str:
+    """`1 worker`, `2 workers`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def amount(resource: str, thousandths: int) -> str:
+    """`8 nvidia.com/gpu`, `0.5 cpu`, `511.9Gi memory`; bytes are rounded down to a tenth."""
+    return f"{_quantity(resource, thousandths)} {resource}"
+
+
+def _quantity(resource: str, thousandths: int) -> str:
+    if not resource.startswith(_IN_BYTES):
+        return f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".")
+    for unit, size in _BINARY:
+        if thousandths >= 1000 * size:
+            return f"{thousandths // (100 * size) / 10:.1f}".removesuffix(".0") + unit
+    return str(thousandths // 1000)

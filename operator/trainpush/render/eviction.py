@@ -1,0 +1,26 @@
+"""The condition Evicted: what others take from a gang, from the announcement until all of its workers run again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainpush.api.conditions import Condition
+from trainpush.model.plan import Decision
+from trainpush.model.reasons import Reason
+from trainpush.render.conditions import Statement, counted
+
+
+def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
+    """What Evicted says after `old`: true once something was taken, and until all workers run again or the job ends.
+
+    What took it stays as reason and message, whatever else happens to the gang meanwhile.
+    """
+    if decision.eviction:
+        return (Condition.EVICTED, False, Reason.ANNOUNCED, f"in the next cycle: {decision.eviction.message}")
+    if decision.last and decision.preemptions > old.get("restarts", {}).get("preemptions", 0):
+        return (Condition.EVICTED, True, decision.last.reason, decision.last.message)
+    before = {entry["type"]: entry for entry in old.get("conditions", [])}.get(Condition.EVICTED, {})
+    if before.get("status") == "True" and not (decision.has_run or decision.outcome):
+        return (Condition.EVICTED, True, before["reason"], before["message"])
+    times = decision.preemptions
+    made_room = f"; it made room for others {counted(times, 'time')}" if times else ""
+    return (Condition.EVICTED, False, Reason.NOT_EVICTED, f"nothing is taken from the gang{made_room}")

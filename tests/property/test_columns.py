@@ -1,0 +1,141 @@
+"""Columns that follow events say the same as a table made anew, in whatever order the events come."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainpush.model.fleet import Claim, Fleet
+from trainpush.model.nodes import AMOUNT_MAX, Level, Node, NodeTable, Taint, node_table
+
+NAMES = [f"n{i}" for i in range(5)]
+RACK, BLOCK = Level("rack", "rack"), Level("block", "block")
+AMOUNTS = st.dictionaries(st.sampled_from(["gpu", "cpu", "pods"]), st.sampled_from([0, 1, 2, AMOUNT_MAX, 2**70]))
+NODES = st.builds(
+    Node,
+    name=st.sampled_from(NAMES),
+    labels=st.fixed_dictionaries(
+        {}, optional={key: st.sampled_from(["", "a", "b"]) for key in ("rack", "block", "team", "other")}
+    ),
+    allocatable=AMOUNTS,
+    taints=st.sampled_from([(), (Taint("k", "v", "NoSchedule"),), (Taint("k", "w", "NoExecute"),)]),
+    ready=st.booleans(),
+    cordoned=st.booleans(),
+    product=st.sampled_from(["", "H100"]),
+    capacity=st.sampled_from(["", "spot"]),
+)
+CLAIMS = st.lists(
+    st.builds(
+        Claim,
+        pool=st.sampled_from(["p", "q", "r"]),
+        selector=st.sampled_from([{}, {"team": "a"}, {"team": "b"}, {"other": "a", "team": "a"}]),
+        levels=st.sampled_from([(), (RACK,), (BLOCK, RACK), (RACK, BLOCK)]),
+    ),
+    unique_by=lambda claim: claim.pool,
+)
+
+
+@dataclass
+class World:
+    """What is true, beside what follows the events; and every table that was handed out, with a copy of it."""
+
+    fleet: Fleet = field(default_factory=Fleet)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    pods: list[tuple[str, Mapping[str, int]]] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    handed_out: list[tuple[NodeTable, NodeTable]] = field(default_factory=list)
+
+    def put(self, node: Node) -> None:
+        """A node came or changed."""
+        self.nodes[node.name] = node
+        self.fleet.put(node)
+
+    def remove(self, name: str) -> None:
+        """A node went, if it was there."""
+        self.nodes.pop(name, None)
+        self.fleet.remove(name)
+
+    def bind(self, pod: tuple[str, Mapping[str, int]]) -> None:
+        """A pod came onto a node, known or not."""
+        self.pods.append(pod)
+        self.fleet.add_usage(*pod, +1)
+
+    def end(self, number: int) -> None:
+        """One of the pods ended."""
+        if self.pods:
+            self.fleet.add_usage(*self.pods.pop(number % len(self.pods)), -1)
+
+    def divide(self, claims: list[Claim]) -> None:
+        """Pools came, went, changed, or were made again younger."""
+        self.claims = claims
+
+    def look(self) -> None:
+        """Compare everything with what is made anew."""
+        usage: dict[str, dict[str, int]] = {}
+        for node, amounts in self.pods:
+            used = usage.setdefault(node, {})
+            used.update({name: used.get(name, 0) + amount for name, amount in amounts.items()})
+        self.fleet.divide(self.claims)
+        left = dict(self.nodes)
+        for claim in self.claims:
+            shared = [n for n in self.nodes if n not in left and claim.covers(self.nodes[n])]
+            own = [left.pop(name) for name in list(left) if claim.covers(left[name])]
+            found = self.fleet.table(claim.pool)
+            assert_same(node_table(own, claim.levels, usage), found)
+            assert self.fleet.table(claim.pool) is found
+            assert self.fleet.shared(claim.pool) == tuple(sorted(shared))
+            lacking = [node for node in own if not all(node.labels.get(level.label) for level in claim.levels)]
+            assert self.fleet.unlabelled(claim.pool) == len(lacking)
+            self.handed_out.append((found, a_copy(found)))
+
+
+STEPS = st.one_of(
+    st.tuples(st.just(World.put), NODES),
+    st.tuples(st.just(World.remove), st.sampled_from(NAMES)),
+    st.tuples(st.just(World.bind), st.tuples(st.sampled_from([*NAMES, "unknown"]), AMOUNTS)),
+    st.tuples(st.just(World.end), st.integers(0, 9)),
+    st.tuples(st.just(World.divide), CLAIMS),
+)
+
+
+def a_copy(table: NodeTable) -> NodeTable:
+    """The same with arrays of its own."""
+    columns = {name: getattr(table, name).copy() for name in ("allocatable", "used", "ready", "cordoned", "kind")}
+    return replace(table, **columns, rows=dict(table.rows))
+
+
+def assert_same(expected: NodeTable, actual: NodeTable) -> None:
+    """Field by field."""
+    for name in ("names", "resources", "kinds", "rows"):
+        assert getattr(expected, name) == getattr(actual, name), name
+    for name in ("allocatable", "used", "ready", "cordoned", "kind"):
+        one, other = getattr(expected, name), getattr(actual, name)
+        assert one.dtype == other.dtype, name
+        np.testing.assert_array_equal(one, other, err_msg=name, strict=True)
+    assert [(level.alias, level.names) for level in expected.levels] == [
+        (level.alias, level.names) for level in actual.levels
+    ]
+    for one, other in zip(expected.levels, actual.levels, strict=True):
+        np.testing.assert_array_equal(one.starts, other.starts, strict=True)
+
+
+@given(
+    st.lists(NODES, max_size=6),
+    st.lists(st.lists(STEPS, min_size=1, max_size=3), min_size=2, max_size=20),
+)
+def test_columns_say_what_a_table_made_anew_says(
+    nodes: list[Node], bursts: list[list[tuple[Callable[..., None], object]]]
+) -> None:
+    """After every burst of events; and no table that was handed out changes afterwards."""
+    world = World(claims=[Claim("p", {"team": "a"}, (BLOCK, RACK)), Claim("q", {}, (RACK,))])
+    for node in nodes:
+        world.put(node)
+    for burst in bursts:
+        world.look()
+        for step, what in burst:
+            step(world, what)
+    world.look()
+    for then, copied in world.handed_out:
+        assert_same(copied, then)

@@ -1,0 +1,145 @@
+"""What holds whenever work competes: nobody is hurt without right or more than needed, no team exceeds its limit."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.build import GPU, NOW
+from support.strategies import contested, snapshots
+from support.training_world import World
+from trainpush.model.nodes import PODS
+from trainpush.model.plan import Decision, Plan
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Gang, Job, Key, Preemption
+from trainpush.planner import capacity, ledger
+from trainpush.planner.plan import plan
+
+
+def evictions(snapshot: Snapshot, decided: Plan) -> list[tuple[Job, Decision, Job]]:
+    """Who loses what in this plan, announced or carried out, and for whom."""
+    jobs = {job.key: job for job in snapshot.jobs}
+    by_name = {str(job.key): job for job in snapshot.jobs}
+    return [
+        (jobs[decision.key], decision, by_name[decision.eviction.by])
+        for decision in decided.decisions
+        if decision.eviction
+    ]
+
+
+def team(snapshot: Snapshot, key: Key) -> str:
+    """The team of a namespace."""
+    return next((quota.name for quota in snapshot.pools[0].quotas if key.namespace in quota.namespaces), "")
+
+
+def held(snapshot: Snapshot, jobs: tuple[Job, ...]) -> Counter[str]:
+    """GPUs by team."""
+    found: Counter[str] = Counter()
+    for job in jobs:
+        if job.recorded.placement and not job.recorded.outcome and isinstance(job.request, Gang):
+            found[team(snapshot, job.key)] += len(job.recorded.placement.nodes) * job.request.request[GPU] // 1000
+    return found
+
+
+@given(contested())
+def test_nobody_makes_room_without_right(snapshot: Snapshot) -> None:
+    """Only for a higher priority in the same team, or for a team within its guarantee by one beyond its own."""
+    for victim, decision, winner in evictions(snapshot, plan(snapshot, NOW)):
+        assert decision.eviction
+        theirs, ours = team(snapshot, victim.key), team(snapshot, winner.key)
+        if theirs == ours:
+            assert victim.priority < winner.priority
+        else:
+            guarantees = {quota.name: quota.shares[GPU].guarantee // 1000 for quota in snapshot.pools[0].quotas}
+            assert held(snapshot, snapshot.jobs)[theirs] > guarantees.get(theirs, 0)
+            assert isinstance(winner.request, Gang)
+            smallest = min(winner.request.sizes, default=winner.request.workers)
+            assert smallest * winner.request.request[GPU] // 1000 <= guarantees[ours]
+
+
+@given(contested())
+def test_the_protected_lose_nothing(snapshot: Snapshot) -> None:
+    """Never means never, BeyondMin down to a legal size, and nobody before the least running time is over."""
+    for victim, decision, _ in evictions(snapshot, plan(snapshot, NOW)):
+        assert decision.eviction
+        assert victim.recorded.placement
+        assert victim.preemption is not Preemption.NEVER
+        assert victim.recorded.placement.since + victim.min_runtime <= NOW
+        assert isinstance(victim.request, Gang)
+        if decision.eviction.workers or victim.preemption is Preemption.BEYOND_MIN:
+            assert decision.eviction.workers in victim.request.sizes
+            assert decision.eviction.workers < len(victim.recorded.placement.nodes)
+
+
+@given(contested())
+def test_nobody_makes_room_in_vain(snapshot: Snapshot) -> None:
+    """With all who are told to go away, the gang fits; without any one of them it does not."""
+    waiting = [job for job in snapshot.jobs if not job.recorded.placement and isinstance(job.request, Gang)]
+    others = tuple(job for job in snapshot.jobs if job not in waiting)
+    for job in waiting[:1]:
+        alone = replace(snapshot, jobs=(*others, job))
+        found = [(victim, decision) for victim, decision, winner in evictions(alone, plan(alone, NOW)) if winner is job]
+        if found:
+            assert _fits(alone, job, found)
+            assert not any(_fits(alone, job, [*found[:i], *found[i + 1 :]]) for i in range(len(found)))
+
+
+def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) -> bool:
+    """Whether the smallest size of the winner has room in one domain when these are gone, and pods that are ending."""
+    table, gang = snapshot.pools[0].table, winner.request
+    assert isinstance(gang, Gang)
+    used, leaving = ledger.tallied(table, snapshot.jobs, ())
+    used -= leaving
+    for victim, decision in victims:
+        assert victim.recorded.placement
+        assert isinstance(victim.request, Gang)
+        assert decision.eviction
+        for node in victim.recorded.placement.nodes[decision.eviction.workers :]:
+            for resource in (GPU, PODS):
+                used[table.resources.index(resource), table.rows[node]] -= victim.request.request[resource]
+    room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
+    level = table.levels[table.level_index(gang.required or "pool") or 0]
+    inside = [int(room[level.slice_of(i, len(table.names))].sum()) for i in range(len(level.starts))]
+    return max(inside, default=0) >= min(gang.sizes, default=gang.workers)
+
+
+@given(contested())
+def test_no_team_grows_beyond_its_limit(snapshot: Snapshot) -> None:
+    """Who gets a place leaves the team within its limit."""
+    decided = plan(snapshot, NOW)
+    places = {decision.key: decision.placement for decision in decided.decisions}
+    kept = tuple(
+        replace(job, recorded=replace(job.recorded, placement=places.get(job.key, job.recorded.placement)))
+        for job in snapshot.jobs
+    )
+    before, after = held(snapshot, snapshot.jobs), held(snapshot, kept)
+    for quota in snapshot.pools[0].quotas:
+        limit = quota.shares[GPU].limit
+        if limit is not None:
+            assert after[quota.name] <= max(limit // 1000, before[quota.name])
+
+
+@given(contested(), st.randoms(use_true_random=False))
+def test_the_order_of_quotas_does_not_matter(snapshot: Snapshot, shuffle: random.Random) -> None:
+    """Same snapshot, same plan."""
+    quotas = list(snapshot.pools[0].quotas)
+    shuffle.shuffle(quotas)
+    shuffled = replace(snapshot, pools=(replace(snapshot.pools[0], quotas=tuple(quotas)),))
+    assert plan(shuffled, NOW) == plan(snapshot, NOW)
+
+
+@given(st.one_of(snapshots(), contested()))
+def test_every_waiting_job_has_its_place_in_the_queue(snapshot: Snapshot) -> None:
+    """Numbers from one, each once."""
+    positions = [decision.verdict.position for decision in plan(snapshot, NOW).decisions if decision.verdict.position]
+    assert sorted(positions) == list(range(1, len(positions) + 1))
+
+
+@given(st.one_of(contested(), snapshots()))
+def test_competition_comes_to_rest(snapshot: Snapshot) -> None:
+    """With pods that start and end as told, and nobody new, evictions end: nobody is driven back and forth."""
+    sound = [replace(job, workers=(), deleting=False) for job in snapshot.jobs]
+    World.of(snapshot.pools[0], *sound).settle(most=200)

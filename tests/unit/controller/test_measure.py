@@ -1,0 +1,110 @@
+"""Metrics: what is counted of a cycle, and when."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from support.build import GPU, NOW, a_placement
+from support.manifests import job, pool
+from trainpush.controller.measure import count_evictions, measure
+from trainpush.controller.observe import Observation, observe
+from trainpush.kube.store import Store
+from trainpush.model.plan import Decision, Plan, PoolSummary, Stage, TeamUse, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Key, Refusal
+from trainpush.telemetry.metrics import Metrics
+
+KEY = Key("team", "job")
+PLACED = {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"}
+EVICTION = {"by": "team/urgent", "reason": "Preempted", "message": "why", "workers": 0, "lost": 28_800}
+WAITS = Decision(KEY, Stage.QUEUED, Verdict(Reason.PREEMPTED, "why"), attempt=1)
+
+
+def put(store: Store, status: Mapping[str, Any], version: int = 1) -> None:
+    """The job with this status, as a watch would bring it."""
+    made = job(KEY.name)
+    identity = {"namespace": KEY.namespace, "uid": "uid", "creationTimestamp": "2026-01-01T11:59:00Z"}
+    metadata = {**made["metadata"], **identity, "resourceVersion": str(version)}
+    store.jobs.take({**made, "metadata": metadata, "status": status})
+
+
+def a_store(status: Mapping[str, Any]) -> Store:
+    """A pool, and a job with this status."""
+    store, made = Store(), pool("pool", "any")
+    store.pools.take({**made, "metadata": {**made["metadata"], "uid": "pool", "resourceVersion": "1"}})
+    put(store, status)
+    return store
+
+
+def look(store: Store) -> Observation:
+    return observe(store, lambda uid: "", "")
+
+
+def a_plan(decision: Decision, *pools: PoolSummary) -> Plan:
+    return Plan(decisions=(decision,), pools=pools, services=(), wake_at=None)
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"trainpush_{name}", labels)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"preemptions": 0}, {"preemptions": 1}, (1, 28_800)),
+        ({"preemptions": 2}, {"preemptions": 3}, (1, 28_800)),
+        ({}, {"preemptions": 1}, (1, 28_800)),
+        ({"preemptions": 0}, {"preemptions": 0}, (None, None)),
+        ({}, {}, (None, None)),
+    ],
+    ids=str,
+)
+def test_an_eviction_is_counted_once_its_status_stands(
+    before: dict[str, int], after: dict[str, int], expected: tuple[float | None, float | None]
+) -> None:
+    """A write that was refused is decided and counted again later; the cost is the one that was announced."""
+    store = a_store({"placement": PLACED, "attempt": 1, "restarts": before, "eviction": EVICTION})
+    seen, metrics = look(store), Metrics(CollectorRegistry())
+    decision = replace(WAITS, preemptions=before.get("preemptions", 0) + 1, last=Refusal(Reason.PREEMPTED, "why"))
+    put(store, {"restarts": after}, version=2)
+    count_evictions(metrics, seen, a_plan(decision), store)
+    labels = {"pool": "pool", "reason": "Preempted"}
+    assert value(metrics, "preemptions_total", **labels) == expected[0]
+    assert value(metrics, "lost_accelerator_seconds_total", **labels) == expected[1]
+
+
+def test_an_announcement_and_an_old_eviction_count_nothing() -> None:
+    store = a_store({"placement": PLACED, "attempt": 1, "restarts": {"preemptions": 2}, "eviction": EVICTION})
+    metrics = Metrics(CollectorRegistry())
+    count_evictions(metrics, look(store), a_plan(replace(WAITS, preemptions=2)), store)
+    assert value(metrics, "preemptions_total", pool="pool", reason="Preempted") is None
+
+
+def test_what_waits_is_counted_by_reason() -> None:
+    metrics = Metrics(CollectorRegistry())
+    measure(metrics, look(a_store({})), a_plan(WAITS), 0.1, NOW)
+    assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") == 1
+
+
+def test_a_place_is_counted_when_it_is_found_and_not_when_a_gang_starts_anew_there() -> None:
+    """Though a gang that made room has a failure on record."""
+    decision = replace(WAITS, placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
+    metrics = Metrics(CollectorRegistry())
+    measure(metrics, look(a_store({"placement": PLACED})), a_plan(decision), 0.1, NOW)
+    assert value(metrics, "placement_domains_total", level="host") is None
+    measure(metrics, look(a_store({})), a_plan(decision), 0.1, NOW)
+    assert value(metrics, "placement_domains_total", level="host") == 1
+    assert value(metrics, "gang_wait_seconds_sum") == 60
+
+
+def test_what_teams_hold_goes_with_their_quotas() -> None:
+    """In accelerators; a team that is gone leaves no figure behind."""
+    summary = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {}, teams=(TeamUse("a", GPU, 16_000, 8_000, None),))
+    seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
+    measure(metrics, seen, a_plan(WAITS, summary), 0.1, NOW)
+    assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) == 16
+    measure(metrics, seen, a_plan(WAITS, replace(summary, teams=())), 0.1, NOW)
+    assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) is None

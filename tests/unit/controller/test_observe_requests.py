@@ -1,0 +1,115 @@
+"""What observing makes of requests: priorities, quotas and what else a spec or a class of the cluster says."""
+
+from datetime import timedelta
+from typing import Any
+
+from support.manifests import GPU, job, pool, service
+from trainpush.controller.observe import observe
+from trainpush.kube.priorities import PriorityRow
+from trainpush.kube.store import Kind, Store
+from trainpush.kube.table import Row
+from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Quota, Share, Snapshot
+from trainpush.model.workload import Gang, Preemption, Refusal
+
+HIGH = PriorityRow("high", 100)
+PLACED = {
+    "placement": {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"},
+    "resolved": {
+        "pool": "pool",
+        "image": "example.com/train:1",
+        "acceleratorResource": GPU,
+        "processesPerWorker": 8,
+        "worldSize": 8,
+    },
+}
+
+
+def take(kind: Kind[Any], manifest: dict[str, Any], **more: Any) -> None:
+    """An object as a watch would bring it."""
+    identity = {"namespace": "team", "uid": manifest["metadata"]["name"], "resourceVersion": "1"}
+    metadata = {**manifest["metadata"], **identity, "creationTimestamp": "2026-01-01T11:59:00Z", **more}
+    kind.take({**manifest, "metadata": metadata})
+
+
+def a_store(*classes: PriorityRow, **of_pool: Any) -> Store:
+    """A pool and some priority classes."""
+    store = Store()
+    take(store.pools, pool("pool", "any", **of_pool))
+    for row in classes:
+        store.priorities.put(Row(row.name, 1, row))
+    return store
+
+
+def seen(store: Store) -> Snapshot:
+    """What the planner gets."""
+    return observe(store, lambda uid: "", "example.com/haproxy:1").snapshot
+
+
+def test_priorities_come_from_the_classes() -> None:
+    """Of jobs and services alike; without a name, the lowest of the global defaults counts."""
+    store = a_store(HIGH, PriorityRow("a", 50, is_default=True), PriorityRow("b", 20, is_default=True))
+    take(store.jobs, job("named", scheduling={"priorityClassName": "high"}))
+    take(store.jobs, job("unnamed"))
+    take(store.services, service("named", scheduling={"priorityClassName": "high"}))
+    take(store.services, service("unnamed"))
+    found = seen(store)
+    assert [(entry.key.name, entry.priority) for entry in found.jobs] == [("named", 100), ("unnamed", 20)]
+    assert [(entry.key.name, entry.priority) for entry in found.services] == [("named", 100), ("unnamed", 20)]
+
+
+def test_a_class_that_changes_is_a_reason_to_look_again() -> None:
+    """And counts at once, also for what runs."""
+    store = a_store(HIGH)
+    take(store.jobs, job("job", scheduling={"priorityClassName": "high"}))
+    store.dirty.clear()
+    store.priorities.put(Row(HIGH.name, 2, PriorityRow("high", 7)))
+    assert store.dirty.is_set()
+    assert seen(store).jobs[0].priority == 7
+
+
+def test_a_class_that_is_not_there_refuses_what_does_not_run() -> None:
+    """What runs goes on with the default."""
+    store = a_store(PriorityRow("usual", 3, is_default=True))
+    orphan: dict[str, Any] = {"scheduling": {"priorityClassName": "gone"}}
+    take(store.jobs, job("queued", **orphan))
+    take(store.jobs, {**job("runs", **orphan), "status": PLACED})
+    take(store.services, service("new", **orphan))
+    take(store.services, service("serves", **orphan), annotations={"training.ai/stable-revision": "serves-1"})
+    found = seen(store)
+    queued, runs = (entry.request for entry in found.jobs)
+    new, serves = (entry.request for entry in found.services)
+    assert isinstance(queued, Refusal)
+    assert queued.reason == Reason.INVALID_SPEC
+    assert 'there is no PriorityClass "gone"' in queued.message
+    assert new == queued
+    assert isinstance(runs, Gang)
+    assert isinstance(serves, str)
+    assert {entry.priority for entry in found.jobs} == {3}
+
+
+def test_what_a_job_lets_others_take() -> None:
+    """A job that cannot be read gives nothing."""
+    store = a_store()
+    take(store.jobs, job("elastic", elastic={"minReplicas": 1}, scheduling={"minRuntime": "10m"}))
+    take(store.jobs, job("plain"))
+    take(store.jobs, job("unreadable", replicas=0))
+    assert [(entry.preemption, entry.min_runtime) for entry in seen(store).jobs] == [
+        (Preemption.BEYOND_MIN, timedelta(minutes=10)),
+        (Preemption.ALWAYS, timedelta(0)),
+        (Preemption.NEVER, timedelta(0)),
+    ]
+
+
+def test_what_a_pool_says_of_teams_and_capacity() -> None:
+    """As the planner reads it."""
+    found = seen(
+        a_store(
+            quotas=[{"name": "a", "namespaces": ["team"], "resources": {GPU: {"guarantee": 8}}}],
+            capacityPreference=["spot", "reserved"],
+            linkedAccelerators=[{"product": "A100", "size": 2}],
+        )
+    ).pools[0]
+    assert found.quotas == (Quota("a", frozenset({"team"}), {GPU: Share(guarantee=8000)}),)
+    assert found.capacity_preference == ("spot", "reserved")
+    assert found.linked == {"A100": 2}

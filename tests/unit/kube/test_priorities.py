@@ -1,0 +1,15 @@
+"""PriorityClasses as they are kept."""
+
+import json
+
+from trainpush.kube.priorities import PriorityRow, read_priority
+from trainpush.kube.table import Row
+
+
+def test_a_class_is_its_name_and_value() -> None:
+    """Whether pods preempt by it is kube-scheduler's affair; `globalDefault` is absent where it is false."""
+    metadata = {"name": "high", "uid": "u", "resourceVersion": "7", "annotations": {"a": "b"}}
+    body = {"kind": "PriorityClass", "metadata": metadata, "value": -5, "preemptionPolicy": "Never", "description": "d"}
+    assert read_priority(json.dumps(body).encode()) == Row("u", 7, PriorityRow("high", -5))
+    default = read_priority(json.dumps({**body, "globalDefault": True}).encode())
+    assert default.value.is_default

@@ -1,0 +1,70 @@
+"""What the store counts on nodes comes out the same in whatever order it hears of things."""
+
+import itertools
+from collections.abc import Callable
+
+from trainpush.kube.records import OwnerId, PodRow
+from trainpush.kube.store import Store
+from trainpush.kube.table import Row
+from trainpush.model.fleet import Claim
+from trainpush.model.nodes import Node
+from trainpush.model.serving import Replica
+from trainpush.model.workload import Phase, Worker
+
+ASKED = {"pods": 1000}
+JOB = {"metadata": {"name": "j", "namespace": "ns", "uid": "job", "resourceVersion": "1"}, "spec": {}}
+SERVICE = {"metadata": {"name": "s", "namespace": "ns", "uid": "service", "resourceVersion": "1"}, "spec": {}}
+
+
+def a_worker(uid: str, owner: str) -> Row[PodRow]:
+    """A running worker on node n."""
+    worker = Worker(name=uid, uid=uid, attempt=1, rank=0, phase=Phase.RUNNING, node="n", request=ASKED)
+    return Row(uid, 1, PodRow("n", is_live=True, requests=ASKED, owner=OwnerId(owner, "ns"), ours=worker))
+
+
+def a_replica(uid: str, owner: str) -> Row[PodRow]:
+    """A running replica on node n."""
+    pod = Replica(name=uid, uid=uid, serial=1, revision="r", phase=Phase.RUNNING, node="n", request=ASKED)
+    return Row(uid, 1, PodRow("n", is_live=True, requests=ASKED, owner=OwnerId(owner, "ns"), ours=pod))
+
+
+def pods_taken(store: Store) -> int:
+    """How many pods count as taken on node n."""
+    store.fleet.divide([Claim("p", {}, ())])
+    return int(store.fleet.table("p").used.sum()) // 1000
+
+
+def test_pods_whose_owner_is_unknown_count_as_foreign_ones_do() -> None:
+    """Whichever is heard of first: the node, the pods, or what they belong to."""
+    events: list[Callable[[Store], object]] = [
+        lambda store: store.nodes.put(Row("n", 1, Node("n", {}, {"pods": 110_000}))),
+        lambda store: store.jobs.take(JOB),
+        lambda store: store.services.take(SERVICE),
+        lambda store: store.pods.put(a_worker("w", "job")),
+        lambda store: store.pods.put(a_replica("r", "service")),
+        lambda store: store.pods.put(a_worker("orphan", "nobody")),
+        lambda store: store.pods.put(Row("f", 1, PodRow("n", is_live=True, requests=ASKED))),
+    ]
+    for order in itertools.islice(itertools.permutations(events), 0, None, 7):
+        store = Store()
+        for event in order:
+            event(store)
+        assert pods_taken(store) == 2
+        store.jobs.forget("job")
+        store.services.forget("service")
+        assert pods_taken(store) == 4
+        for uid in ("w", "r", "orphan", "f"):
+            store.pods.forget(uid)
+        assert pods_taken(store) == 0
+
+
+def test_a_node_that_went_and_came_back_under_its_name() -> None:
+    """Another uid, and what is taken on it stays."""
+    store = Store()
+    store.pods.put(Row("f", 1, PodRow("n", is_live=True, requests=ASKED)))
+    store.nodes.put(Row("first", 1, Node("n", {}, {"pods": 110_000})))
+    assert pods_taken(store) == 1
+    store.nodes.forget("first")
+    assert pods_taken(store) == 0
+    store.nodes.put(Row("second", 2, Node("n", {}, {"pods": 110_000})))
+    assert pods_taken(store) == 1

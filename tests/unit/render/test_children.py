@@ -1,0 +1,65 @@
+"""Workers of an attempt: what each is told follows from the place of its gang, not from what was asked for."""
+
+from typing import Any
+
+import pytest
+
+from support.manifests import job
+from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.model.plan import MakeWorker
+from trainpush.render.children import worker
+from trainpush.render.environment import of_attempt
+
+
+def a_job(**strategy: Any) -> TrainPushJob:
+    """A job that asks for 4 workers."""
+    return TrainPushJob.parse(job("job", replicas=4, gpus=2, strategy=strategy))
+
+
+def resolved(**fields: Any) -> Resolved:
+    """What 4 workers of 2 accelerators come to."""
+    defaults = {"pool": "pool", "image": "example.com/train:1", "accelerator_resource": "nvidia.com/gpu"}
+    return Resolved(**defaults | {"processes_per_worker": 2, "world_size": 8} | fields)
+
+
+def environment(made: TrainPushJob, told: Resolved, workers: int) -> dict[str, str]:
+    """Of the last worker of so many, in attempt 3."""
+    pod = worker(made, told, MakeWorker(attempt=3, rank=workers - 1, node="n1", workers=workers))
+    return {entry["name"]: entry["value"] for entry in pod["spec"]["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 8], ids=str)
+def test_the_world_is_as_large_as_the_gang_that_runs(workers: int) -> None:
+    """Whatever number of an elastic gang found a place."""
+    found = environment(a_job(), resolved(), workers)
+    assert (found["PET_NNODES"], found["PET_NODE_RANK"]) == (str(workers), str(workers - 1))
+    assert found["TRAINPUSH_WORLD_SIZE"] == str(2 * workers)
+    assert found["PET_NPROC_PER_NODE"] == "2"
+    assert found["PET_MASTER_ADDR"] == "worker-0-a3.job-workers"
+
+
+@pytest.mark.parametrize("workers", [2, 4, 8], ids=str)
+def test_a_model_that_is_cut_over_all_ranks_is_cut_over_those_that_are_there(workers: int) -> None:
+    found = environment(a_job(type="FSDP"), resolved(sharding_degree=8), workers)
+    assert found["TRAINPUSH_SHARDING_DEGREE"] == found["TRAINPUSH_WORLD_SIZE"]
+
+
+@pytest.mark.parametrize("workers", [2, 4, 8], ids=str)
+def test_a_chosen_degree_stays(workers: int) -> None:
+    """Also where it happens to be all ranks."""
+    made = a_job(type="FSDP", sharding={"degree": 4})
+    assert environment(made, resolved(sharding_degree=4), workers)["TRAINPUSH_SHARDING_DEGREE"] == "4"
+
+
+def test_what_an_attempt_resolved_to_resolves_to_itself() -> None:
+    """It is read back from status as long as the gang has its place."""
+    strategy = a_job(type="FSDP").spec.strategy
+    once = of_attempt(strategy, resolved(sharding_degree=8), 3)
+    assert (once.world_size, once.sharding_degree) == (6, 6)
+    assert of_attempt(strategy, once, 3) == once
+    assert of_attempt(strategy, once, 4) == resolved(sharding_degree=8)
+
+
+def test_only_a_program_that_splits_layers_is_told_of_it() -> None:
+    assert "TRAINPUSH_TENSOR_PARALLEL" not in environment(a_job(), resolved(), 4)
+    assert environment(a_job(), resolved(tensor_parallel=2), 4)["TRAINPUSH_TENSOR_PARALLEL"] == "2"
