@@ -25,6 +25,8 @@ class Accounts:
         self._shares = {quota.name: quota.shares for quota in pool.quotas}
         self._used: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._totals = _totals(pool)
+        self.changed: set[str] = set()
+        """Teams that were charged since somebody cleared this."""
         for job in jobs:
             gang, place = job.request, job.recorded.placement
             if place and not job.recorded.outcome and isinstance(gang, Gang) and gang.pool == pool.name:
@@ -41,7 +43,9 @@ class Accounts:
 
     def charge(self, namespace: str, gang: Gang, workers: int) -> None:
         """Note that a team holds so many workers more, or less where negative."""
-        used = self._used[self.team_of(namespace)]
+        team = self.team_of(namespace)
+        self.changed.add(team)
+        used = self._used[team]
         for resource in self._resources:
             used[resource] += gang.request.get(resource, 0) * workers
 

@@ -50,11 +50,15 @@ def turns(waiting: Iterable[Turn], accounts: Accounts, now: datetime) -> Iterato
         lines[accounts.team_of(turn.work.key.namespace)].append(turn)
     for line in lines.values():
         line.sort(key=lambda turn: turn.rank(now), reverse=True)
-    while lines:
-        team = min(lines, key=lambda team: _standing(team, lines[team][-1], accounts, now))
+    standings = {team: _standing(team, line[-1], accounts, now) for team, line in lines.items()}
+    while standings:
+        team = min(standings, key=standings.__getitem__)
+        accounts.changed.clear()
         yield lines[team].pop()
         if not lines[team]:
-            del lines[team]
+            del lines[team], standings[team]
+        for name in (accounts.changed | {team}) & lines.keys():
+            standings[name] = _standing(name, lines[name][-1], accounts, now)
 
 
 def _standing(team: str, head: Turn, accounts: Accounts, now: datetime) -> tuple[object, ...]:

@@ -58,7 +58,7 @@ class Round:
     @cached_property
     def evictions(self) -> Evictions:
         """Who makes room."""
-        return Evictions(self.ground, self.accounts, self._running(), self._now)
+        return Evictions(self.ground, self.accounts, self._running, self._now)
 
     def stands(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
@@ -209,9 +209,7 @@ class Round:
     def _holdings(self) -> list[Holding]:
         """What our own jobs and services held before."""
         rows = self.ground.pool.table.rows
-        found = [
-            Holding(str(it.job.key), it.gang.request, ledger.counts(it.place.nodes, rows)) for it in self._running()
-        ]
+        found = [Holding(str(it.job.key), it.gang.request, ledger.counts(it.place.nodes, rows)) for it in self._running]
         for service in self._services:
             gangs = {revision.name: revision.gang for revision in service.revisions}
             places = [place for place in service.places if place.revision in gangs]
@@ -221,6 +219,7 @@ class Round:
             ]
         return found
 
+    @cached_property
     def _running(self) -> list[Running]:
         """The gangs that have a place here, and keep it unless others need it more."""
         found = []
