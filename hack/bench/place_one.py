@@ -2,7 +2,7 @@
 
 Of every node 0 to 8 GPUs are in use, drawn evenly. A figure is the time of `Ground.seat`, the place being taken:
 what a cycle needs for one more gang of a shape that it has counted before. Gangs of so many workers, each of 1, 2, 4
-or 8 GPUs in turn, are placed one after another; once four are there the oldest leaves before the next one comes.
+or 8 GPUs in turn, come one after another, and each stays for as many turns as is drawn, 1 to 8: no two turns are alike.
 Giving back is not part of the figure, the recount of what was given back is. Gangs that find no place, the large ones
 on the small pools, have a figure of their own (`no place`). The garbage collector runs as always.
 Medians are time on the wall. The 99th percentiles are processor time, with one reading of its clock: on the wall they
@@ -13,7 +13,7 @@ would show the time slices of other programs.
 import random
 import statistics
 import time
-from collections import deque
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +28,10 @@ GPU: Final = "nvidia.com/gpu"
 LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))
 SIZES: Final = (12, 100, 500, 2_500, 5_000, 30_000, 100_000)
 GANGS: Final = (4, 9, 32)
-PLACED: Final = 2_000
-"""Gangs per figure."""
+TURNS: Final = 2_000
+"""Gangs that come, placed or not."""
+STAY: Final = 8
+"""Turns that a gang stays at most."""
 GOALS: Final = {
     "12 nodes, 4 workers: median": 20.0,
     "12 nodes, 9 workers: median": 20.0,
@@ -51,7 +53,8 @@ async def measure(seed: int, folder: Path) -> Result:
         pool = a_pool(nodes, random.Random(seed))
         for workers in GANGS:
             found |= {
-                f"{nodes} nodes, {workers} workers: {name}": value for name, value in _times(pool, workers).items()
+                f"{nodes} nodes, {workers} workers: {name}": value
+                for name, value in _times(pool, workers, seed).items()
             }
     missed = [name for name, goal in GOALS.items() if found.get(name, 0) > goal]
     return Result(found[MAIN], "us", GOALS[MAIN], {**found, "goals": GOALS}, missed)
@@ -77,25 +80,23 @@ def a_gang(workers: int, gpus: int) -> Gang:
     return Gang("pool", workers, request, GPU, gpus)
 
 
-def _times(pool: Pool, workers: int) -> dict[str, float]:
+def _times(pool: Pool, workers: int, seed: int) -> dict[str, float]:
     """Median and 99th percentile in microseconds, and the first time in milliseconds."""
-    ground = Ground.at_rest(pool, pool.table.used.copy())
+    ground, draw = Ground.at_rest(pool, pool.table.used.copy()), random.Random(seed)
     gangs = [a_gang(workers, gpus) for gpus in (1, 2, 4, 8)]
-    first, _, _ = _time(ground, gangs[0])
-    for gang in gangs:
-        _time(ground, gang)
-    there: deque[tuple[Gang, Site]] = deque()
-    placed: list[tuple[int, int]] = []
-    refused: list[tuple[int, int]] = []
-    for i in range(PLACED):
-        if len(there) == len(gangs):
-            former, site = there.popleft()
-            ground.leave(former, site.nodes(pool.table))
-        gang = gangs[i % len(gangs)]
+    leaving: defaultdict[int, list[tuple[Gang, Site]]] = defaultdict(list)
+    taken: list[tuple[int, int, bool]] = []
+    for turn in range(TURNS):
+        for gang, site in leaving.pop(turn, []):
+            ground.leave(gang, site.nodes(pool.table))
+        gang = gangs[turn % len(gangs)]
         spent, worked, found = _time(ground, gang)
         if found:
-            there.append((gang, found))
-        (placed if found else refused).append((spent, worked))
+            leaving[turn + draw.randint(1, STAY)].append((gang, found))
+        taken.append((spent, worked, found is not None))
+    first, counted = taken[0][0], taken[len(gangs) :]
+    placed = [(spent, worked) for spent, worked, has_place in counted if has_place]
+    refused = [(spent, worked) for spent, worked, has_place in counted if not has_place]
     return {**_figures("", placed), **_figures("no place, ", refused), "cold ms": round(first / 1e6, 2)}
 
 

@@ -146,6 +146,7 @@ def test_counts_that_are_mended_are_the_counts(nodes: list[Node], many: list[Gan
     for gang in many * 2:
         fresh = Ground.at_rest(ground.pool, ground.used.copy())
         assert ground.largest(gang) == fresh.largest(gang)
+        assert ground.soon(gang) == fresh.soon(gang)
         site = ground.seat(gang)
         assert site == fresh.seat(gang)
         if site:

@@ -29,9 +29,7 @@ def _recorded(job: Job, decision: Decision | None) -> Job:
     if decision is None:
         return job
     kept = [entry.name for entry in fields(Recorded) if hasattr(decision, entry.name)]
-    has_lost = job.recorded.placement is not None and decision.placement is None
-    queued_at = NOW if has_lost else job.recorded.queued_at
-    recorded = Recorded(**{name: getattr(decision, name) for name in kept}, queued_at=queued_at)
+    recorded = Recorded(**{name: getattr(decision, name) for name in kept})
     gang = job.request
     if isinstance(gang, Gang):
         full = max(gang.sizes, default=gang.workers)

@@ -43,10 +43,11 @@ def a_gang(workers: int = 4, gpus: int = 8, **fields: Any) -> Gang:
 def a_job(
     name: str = "job", gang: Gang | Refusal | None = None, age: float = 0, namespace: str = "default", **fields: Any
 ) -> Job:
-    """A job `age` seconds old that asks for a gang of 4 x 8 GPUs."""
+    """A job that has waited for `age` seconds, and asks for a gang of 4 x 8 GPUs."""
     key = Key(namespace, name)
     created_at = NOW - timedelta(seconds=age)
-    return Job(key=key, uid=f"uid-{name}", created_at=created_at, request=gang or a_gang(), **fields)
+    waiting = {"recorded": Recorded(queued_at=created_at)}
+    return Job(key=key, uid=f"uid-{name}", created_at=created_at, request=gang or a_gang(), **waiting | fields)
 
 
 def a_placement(*nodes: str, level: str = HOST, domain: str = "x", age: float = 0) -> Placement:

@@ -31,7 +31,7 @@ class World:
 
     def add(self, job: Job) -> None:
         """One more job, as new as the moment."""
-        self.jobs[job.key] = replace(job, created_at=self.now)
+        self.jobs[job.key] = replace(job, created_at=self.now, recorded=Recorded())
 
     def step(self) -> Plan:
         """One cycle, and what the cluster makes of it."""
@@ -60,8 +60,7 @@ class World:
 
     def _write(self, decision: Decision) -> None:
         job = self.jobs[decision.key]
-        queued_at = None if decision.placement else job.recorded.queued_at or self.now
-        recorded = replace(job.recorded, **{name: getattr(decision, name) for name in _WRITTEN}, queued_at=queued_at)
+        recorded = replace(job.recorded, **{name: getattr(decision, name) for name in _WRITTEN})
         self._tell(job, recorded, decision)
         gang = job.request
         if isinstance(gang, Gang) and recorded.placement:
@@ -72,7 +71,7 @@ class World:
 
     def _tell(self, job: Job, recorded: Recorded, decision: Decision) -> None:
         name, old = job.key.name, job.recorded
-        if recorded.eviction and not old.eviction:
+        if recorded.eviction and not recorded.eviction.is_done and not old.eviction:
             self.diary.append(f"{name}: told to make room for {recorded.eviction.by}")
         if recorded.preemptions > old.preemptions:
             left = len(recorded.placement.nodes) if recorded.placement else 0

@@ -265,6 +265,8 @@ class EvictionStatus(ApiModel):
     """Workers that are left to it; 0 when it goes back to the queue."""
     lost: Count = 0
     """Work that is lost, in accelerator-seconds."""
+    carried_out: bool = False
+    """Whether it happened; then it stands here until the other has its place, so that nobody else takes the room."""
 
 
 class JobStatus(Status):
@@ -274,6 +276,8 @@ class JobStatus(Status):
     """Generation of the spec that this status speaks of."""
     phase: Annotated[str, Field(max_length=32)] | None = None
     """Summary for people; programs read the conditions."""
+    queued_at: datetime | None = None
+    """Since when it has been in the queue; absent while it is not, also while only an edit could help."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
     """Ready, Accepted, Placed, Running, Evicted, TrainingComplete, Failed; with spec.push also Pushed; Reconciling and
     Stalled only while true."""

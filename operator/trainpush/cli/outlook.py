@@ -129,7 +129,7 @@ def _job(decision: Decision, job: Job) -> Outlook:
         level=place.level if place else "",
         domain=place.domain if place else "",
         nodes=place.nodes if place else (),
-        eviction=decision.eviction,
+        eviction=decision.eviction if decision.eviction and not decision.eviction.is_done else None,
         acts=decision.acts,
     )
 

@@ -40,7 +40,7 @@ def recorded(status: JobStatus) -> Recorded:
         preemptions=status.restarts.preemptions,
         eviction=_eviction(status),
         outcome=outcome,
-        queued_at=placed.last_transition_time if placed and placed.status == "False" else None,
+        queued_at=status.queued_at,
         hold_until=placed.last_transition_time + HOLD if placed and unbound else None,
         last=_last(status),
     )
@@ -66,7 +66,7 @@ def _placement(status: JobStatus) -> Placement | None:
 
 def _eviction(status: JobStatus) -> Eviction | None:
     told = status.eviction
-    return Eviction(told.by, told.reason, told.message, told.workers, told.lost) if told else None
+    return Eviction(told.by, told.reason, told.message, told.workers, told.lost, told.carried_out) if told else None
 
 
 def _last(status: JobStatus) -> Refusal | None:

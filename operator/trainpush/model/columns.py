@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.model.nodes import (
-    Amounts,
+    Domains,
     Level,
     Node,
     NodeKind,
@@ -22,12 +22,12 @@ from trainpush.model.nodes import (
     amounts,
     domains,
     node_table,
+    part,
     path,
     positions,
 )
 
 T = TypeVar("T", str, NodeKind)
-Column = TypeVar("Column", bound=NDArray[Any])
 
 _NEW: Final = -1
 """Position of what the last table does not know: that of a zero, put behind its cells."""
@@ -76,9 +76,9 @@ class Columns:
         self._usage = usage
         self._nodes: dict[str, Node] = {}
         self._paths: dict[str, tuple[str, ...]] = {}
-        self._unlabelled: set[str] = set()
         self._resources: Tally[str] = Tally()
         self._kinds: Tally[NodeKind] = Tally()
+        self._unlabelled = 0
         self._table = node_table((), self._levels, {})
         self._changed: set[str] = set()
         """Nodes that may differ from what the table says of them; all those that it does not know yet."""
@@ -92,7 +92,8 @@ class Columns:
     @property
     def unlabelled(self) -> int:
         """How many nodes lack the label of some level."""
-        return len(self._unlabelled)
+        self.table()
+        return self._unlabelled
 
     def put(self, node: Node) -> None:
         """Take a node that is new or may have changed."""
@@ -118,7 +119,7 @@ class Columns:
         del self._paths[name]
         self._resources.drop(node.allocatable)
         self._kinds.drop([node.kind])
-        for names in (self._unlabelled, self._changed, self._resized, self._taken):
+        for names in (self._changed, self._resized, self._taken):
             names.discard(name)
         self._is_moved = True
 
@@ -128,15 +129,21 @@ class Columns:
 
     def arrange(self, levels: Sequence[Level]) -> None:
         """Sort the nodes along other levels."""
-        if self._levels != tuple(levels):
-            self._levels, self._is_moved = tuple(levels), True
-            for node in self._nodes.values():
-                self._stand(node)
+        if self._levels == tuple(levels):
+            return
+        known = dict(
+            zip([level.label for level in self._levels], zip(*self._paths.values(), strict=True), strict=False)
+        )
+        columns = [
+            known.get(level.label) or [part(self._nodes[name], level) for name in self._paths] for level in levels
+        ]
+        self._paths = dict(zip(self._paths, zip(*columns, self._paths, strict=True), strict=True))
+        self._levels, self._is_moved = tuple(levels), True
 
     def table(self) -> NodeTable:
         """The nodes as they are now; the very same table as long as nothing in it changed."""
         if self._is_moved or self._changed or self._taken:
-            table = self._with_usage(self._with_nodes(self._with_kinds(self._in_order())))
+            table = self._with_usage(self._with_nodes(self._with_kinds(self._with_resources(self._in_order()))))
             for column in (table.allocatable, table.used, table.ready, table.cordoned, table.kind):
                 column.setflags(write=False)
             self._table, self._is_moved = table, False
@@ -151,44 +158,47 @@ class Columns:
         if self._paths.get(node.name) != found:
             self._paths[node.name] = found
             self._is_moved = True
-        # No label says what stands for one that is missing.
-        if f"~{node.name}" in found:
-            self._unlabelled.add(node.name)
-        else:
-            self._unlabelled.discard(node.name)
 
     def _in_order(self) -> NodeTable:
-        """The last table with all nodes and resources of now; of new nodes it says nothing yet."""
-        old, resources = self._table, self._resources.things
-        if not self._is_moved and resources == old.resources:
+        """The last table with all nodes of now; of new nodes it says nothing yet."""
+        old = self._table
+        if not self._is_moved:
             return old
-        paths = sorted(self._paths.values())
-        levels = domains(paths, self._levels)
+        ordered = sorted(self._paths.values())
+        levels = domains(ordered, self._levels)
         names = levels[-1].names
+        self._unlabelled = _unlabelled(levels)
         # Kept in this order: to sort it again costs little then.
-        self._paths = dict(zip(names, paths, strict=True))
+        self._paths = dict(zip(names, ordered, strict=True))
+        if names == old.names:
+            return replace(old, levels=levels)
         rows = _positions(names, old.rows)
-        lines = _positions(resources, {resource: line for line, resource in enumerate(old.resources)})
         return NodeTable(
             names=names,
             levels=levels,
-            resources=resources,
-            allocatable=_moved(old.allocatable, lines, rows),
-            used=self._with_new(_moved(old.used, lines, rows), names, resources),
-            ready=np.append(old.ready, False)[rows],
-            cordoned=np.append(old.cordoned, False)[rows],
+            resources=old.resources,
+            allocatable=_moved(old.allocatable, rows),
+            used=_moved(old.used, rows),
+            ready=_moved(old.ready, rows),
+            cordoned=_moved(old.cordoned, rows),
             kinds=old.kinds,
-            kind=np.append(old.kind, 0)[rows],
+            kind=_moved(old.kind, rows),
             rows=dict(zip(names, range(len(names)), strict=True)),
         )
 
-    def _with_new(self, used: Amounts, names: Sequence[str], resources: Sequence[str]) -> Amounts:
-        """`used` with all that is taken of resources that no node was known to have until now."""
-        new = [line for line, resource in enumerate(resources) if resource not in self._table.resources]
+    def _with_resources(self, table: NodeTable) -> NodeTable:
+        """`table` with the resources of now; of new ones it says what is taken, but not yet who offers them."""
+        resources = self._resources.things
+        if resources == table.resources:
+            return table
+        lines = _positions(resources, {resource: line for line, resource in enumerate(table.resources)})
+        used = _moved(table.used.T, lines).T.copy()
+        new = np.flatnonzero(lines == _NEW).tolist()
         if new:
-            taken = [self._usage.get(name, {}) for name in names]
+            taken = [self._usage.get(name, {}) for name in table.names]
             used[new] = amounts(taken, [resources[line] for line in new])
-        return used
+        allocatable = _moved(table.allocatable.T, lines).T.copy()
+        return replace(table, resources=resources, allocatable=allocatable, used=used)
 
     def _with_kinds(self, table: NodeTable) -> NodeTable:
         """`table` with the kinds of now; a node whose kind is gone is read again afterwards."""
@@ -203,25 +213,37 @@ class Columns:
         """`table` with what is known of the nodes that changed."""
         if not self._changed:
             return table
-        offered = [self._nodes[name].allocatable for name in self._resized]
-        resized = [table.rows[name] for name in self._resized]
         nodes = [self._nodes[name] for name in self._changed]
         rows = [table.rows[name] for name in self._changed]
-        after = replace(
-            table,
-            allocatable=_with(table.allocatable, resized, amounts(offered, table.resources)),
-            ready=_with(table.ready, rows, np.array([node.ready for node in nodes], dtype=np.bool_)),
-            cordoned=_with(table.cordoned, rows, np.array([node.cordoned for node in nodes], dtype=np.bool_)),
-            kind=_with(table.kind, rows, positions([node.kind for node in nodes], table.kinds)),
+        return _with(
+            self._with_sizes(table),
+            rows,
+            ready=np.array([node.ready for node in nodes], dtype=np.bool_),
+            cordoned=np.array([node.cordoned for node in nodes], dtype=np.bool_),
+            kind=positions([node.kind for node in nodes], table.kinds),
         )
-        return table if _are_same(after, table) else after
+
+    def _with_sizes(self, table: NodeTable) -> NodeTable:
+        """`table` with what is offered by the nodes that offer other amounts."""
+        if not self._resized:
+            return table
+        offered = [self._nodes[name].allocatable for name in self._resized]
+        rows = [table.rows[name] for name in self._resized]
+        return _with(table, rows, allocatable=amounts(offered, table.resources))
 
     def _with_usage(self, table: NodeTable) -> NodeTable:
         """`table` with what is taken on the nodes where that changed."""
+        if not self._taken:
+            return table
+        taken = [self._usage.get(name, {}) for name in self._taken]
         rows = [table.rows[name] for name in self._taken]
-        taken = amounts([self._usage.get(name, {}) for name in self._taken], table.resources)
-        used = _with(table.used, rows, taken)
-        return table if used is table.used else replace(table, used=used)
+        return _with(table, rows, used=amounts(taken, table.resources))
+
+
+def _unlabelled(levels: Sequence[Domains]) -> int:
+    """How many nodes are a domain of their own at some level above the host; no label begins with ~."""
+    own = [name.rpartition("/")[2] for level in levels[1:-1] for name in level.names]
+    return len({name for name in own if name.startswith("~")})
 
 
 def _positions(names: Sequence[str], known: Mapping[str, int]) -> NDArray[np.intp]:
@@ -229,24 +251,20 @@ def _positions(names: Sequence[str], known: Mapping[str, int]) -> NDArray[np.int
     return np.fromiter(map(known.get, names, repeat(_NEW)), dtype=np.intp, count=len(names))
 
 
-def _moved(column: Amounts, lines: NDArray[np.intp], rows: NDArray[np.intp]) -> Amounts:
-    found: Amounts = np.pad(column, (0, 1))[np.ix_(lines, rows)]
+def _moved(column: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """The cells of `column` at `rows` of its last axis; zero at `_NEW`."""
+    zero = np.zeros_like(column, shape=(*column.shape[:-1], 1))
+    found: NDArray[Any] = np.concatenate([column, zero], axis=-1)[..., rows]
     return found
 
 
-def _with(column: Column, rows: Sequence[int], cells: Column) -> Column:
-    """`column` with `cells` at `rows`: a copy, or the very same where nothing differs."""
-    if not rows or (column[..., rows] == cells).all():
-        return column
-    changed = column.copy()
-    changed[..., rows] = cells
-    return changed
-
-
-def _are_same(one: NodeTable, other: NodeTable) -> bool:
-    return (
-        one.allocatable is other.allocatable
-        and one.ready is other.ready
-        and one.cordoned is other.cordoned
-        and one.kind is other.kind
-    )
+def _with(table: NodeTable, rows: Sequence[int], **cells: NDArray[Any]) -> NodeTable:
+    """`table` with these `cells` at `rows` of its columns: those that differ are copied; the very same if none does."""
+    changed = {}
+    for name, those in cells.items():
+        column = getattr(table, name)
+        # Bytes, since most often one cell is compared: arrays take ten times as long for that.
+        if column.take(rows, axis=-1).tobytes() != those.tobytes():
+            changed[name] = column.copy()
+            changed[name][..., rows] = those
+    return replace(table, **changed) if changed else table

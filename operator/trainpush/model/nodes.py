@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter, ne
+from sys import intern
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,13 +131,14 @@ def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str
 
     A node without a level's label is its own domain at that level.
     """
-    ordered = sorted(nodes, key=lambda node: path(node, levels))
+    along = sorted([(path(node, levels), node) for node in nodes], key=itemgetter(0))
+    ordered = [node for _, node in along]
     names = tuple(node.name for node in ordered)
     resources = tuple(sorted({name for node in nodes for name in node.allocatable}))
     kinds = tuple(sorted({node.kind for node in nodes}))
     return NodeTable(
         names=names,
-        levels=domains([path(node, levels) for node in ordered], levels),
+        levels=domains([place for place, _ in along], levels),
         resources=resources,
         allocatable=amounts([node.allocatable for node in ordered], resources),
         used=amounts([used.get(name, {}) for name in names], resources),
@@ -149,8 +152,13 @@ def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str
 
 def path(node: Node, levels: Sequence[Level]) -> tuple[str, ...]:
     """Where `node` stands: its domain at each of `levels`, then its own name."""
-    own = f"~{node.name}"
-    return (*[node.labels.get(level.label) or own for level in levels], node.name)
+    return (*[part(node, level) for level in levels], node.name)
+
+
+def part(node: Node, level: Level) -> str:
+    """The domain of `node` at `level`; one that lacks the label is a domain of its own, which begins with ~."""
+    # One string for all nodes of a domain: to compare paths costs little then.
+    return intern(node.labels.get(level.label) or f"~{node.name}")
 
 
 def amounts(found: Sequence[Mapping[str, int]], resources: Sequence[str]) -> Amounts:
@@ -168,14 +176,15 @@ def positions(found: Iterable[NodeKind], kinds: Sequence[NodeKind]) -> NDArray[n
     return np.array([index[kind] for kind in found], dtype=np.intp)
 
 
-def domains(paths: Sequence[tuple[str, ...]], levels: Sequence[Level]) -> tuple[Domains, ...]:
-    """The domains of all levels, those of the pool and the host too; `paths` are sorted."""
-    starts = np.zeros(1 if paths else 0, dtype=np.intp)
+def domains(ordered: Sequence[tuple[str, ...]], levels: Sequence[Level]) -> tuple[Domains, ...]:
+    """The domains of all levels, those of the pool and the host too, given the paths of all nodes in order."""
+    starts = np.zeros(1 if ordered else 0, dtype=np.intp)
     found = [Domains(POOL, (POOL,), starts)]
-    for depth, level in enumerate(levels):
-        own = np.array([path[depth] for path in paths], dtype=object)
+    *columns, hosts = zip(*ordered, strict=True) if ordered else [()] * (len(levels) + 1)
+    for depth, (level, own) in enumerate(zip(levels, columns, strict=True)):
         # A domain begins where the one around it begins, and wherever its own name changes.
-        starts = np.union1d(starts, np.flatnonzero(own[1:] != own[:-1]) + 1)
-        names = tuple("/".join(paths[start][: depth + 1]) for start in starts.tolist())
+        changes = np.fromiter(map(ne, own[1:], own), dtype=np.bool_, count=max(0, len(own) - 1))
+        starts = np.union1d(starts, np.flatnonzero(changes) + 1)
+        names = tuple(["/".join(ordered[start][: depth + 1]) for start in starts.tolist()])
         found.append(Domains(level.alias, names, starts))
-    return (*found, Domains(HOST, tuple([path[-1] for path in paths]), np.arange(len(paths), dtype=np.intp)))
+    return (*found, Domains(HOST, hosts, np.arange(len(ordered), dtype=np.intp)))

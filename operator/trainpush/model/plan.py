@@ -114,7 +114,9 @@ class Decision:
     outcome: Outcome | None = None
     preemptions: int = 0
     eviction: Eviction | None = None
-    """What will be taken from it, if the next cycle still wants the same."""
+    """What will be taken from it, if the next cycle still wants the same; or was, for one that still waits."""
+    queued_at: datetime | None = None
+    """Since when it has been in the queue; None while it is not."""
     has_run: bool = False
     last: Refusal | None = None
     refusal: Refusal | None = None

@@ -106,6 +106,8 @@ class Eviction:
     """Workers that are left to it; 0 when it goes back to the queue."""
     lost: int = 0
     """Work that is lost, in accelerator-seconds."""
+    is_done: bool = False
+    """Whether it was carried out: kept until the other has its place, so that nobody else takes the room."""
 
 
 class Outcome(StrEnum):
@@ -133,7 +135,7 @@ class Recorded:
     """Announced, but not yet carried out."""
     outcome: Outcome | None = None
     queued_at: datetime | None = None
-    """Since when it has had no place; None where nothing tells, or it has one."""
+    """Since when it has been in the queue; None while it is not."""
     hold_until: datetime | None = None
     """No new placement before this time, after one that could not be bound."""
     last: Refusal | None = None
@@ -240,8 +242,3 @@ class Job:
     push: Push | None = None
     exports: tuple[Export, ...] = ()
     """The Jobs that export its model, by name."""
-
-    @property
-    def waiting_since(self) -> datetime:
-        """Since when it has waited for a place."""
-        return self.recorded.queued_at or self.created_at

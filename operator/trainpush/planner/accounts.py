@@ -62,6 +62,13 @@ class Accounts:
                 return resource
         return None
 
+    def most(self, namespace: str, gang: Gang) -> int | None:
+        """How many workers more the team may have; None where nothing limits it."""
+        team = self.team_of(namespace)
+        limits = [(name, self.share(team, name).limit) for name in self._asked(gang)]
+        left = [(limit - self._used[team][name]) // gang.request[name] for name, limit in limits if limit is not None]
+        return max(0, min(left)) if left else None
+
     def is_owed(self, namespace: str, gang: Gang) -> bool:
         """Whether `gang` stays within what its team is guaranteed."""
         team = self.team_of(namespace)

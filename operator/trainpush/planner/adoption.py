@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from trainpush.model.nodes import NodeTable
-from trainpush.model.workload import Gang, Job, Outcome, Placement, Refusal
+from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placement import domain_of
 
 
@@ -26,14 +26,22 @@ def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str]
         return job
     table = tables.get(job.request.pool)
     placement = _place(job, job.request, attempt, table, now) if table else None
+    gang = job.request.of_size(len(placement.nodes)) if placement else job.request
     outcome = Outcome.COMPLETE if is_complete else None
-    return replace(job, recorded=replace(job.recorded, attempt=attempt, placement=placement, outcome=outcome))
+    recorded = replace(job.recorded, attempt=attempt, placement=placement, outcome=outcome)
+    return replace(job, request=gang, recorded=recorded)
 
 
 def _place(job: Job, gang: Gang, attempt: int, table: NodeTable, now: datetime) -> Placement | None:
-    found = {worker.rank: worker.node for worker in job.workers if worker.attempt == attempt and worker.node}
-    if set(found) != set(range(gang.workers)):
+    mine = [worker for worker in job.workers if worker.attempt == attempt and worker.node]
+    found = {worker.rank: worker.node or "" for worker in mine}
+    if len(found) not in (gang.sizes or (gang.workers,)) or set(found) != set(range(len(found))):
         return None
-    nodes = tuple(found[rank] for rank in range(gang.workers))
+    if any(worker.phase is Phase.FAILED for worker in mine):
+        return None  # what it held may be another's by now
+    # Whoever makes a pod by hand must not get more by it than the pod itself holds.
+    if not all(worker.request.get(name, 0) >= amount for worker in mine for name, amount in gang.request.items()):
+        return None
+    nodes = tuple(found[rank] for rank in range(len(found)))
     level, domain = domain_of(gang, table, nodes)
     return Placement(nodes, level, domain, since=now)

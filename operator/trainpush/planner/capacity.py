@@ -31,6 +31,8 @@ class Hindrance(IntEnum):
     TOO_SMALL = 5
 
 
+OPEN: Final = int(Hindrance.NONE)
+"""As a plain number: to compare an array with a member of an enum takes thirty times as long."""
 _PASSING = {Hindrance.NONE, Hindrance.NOT_READY, Hindrance.CORDONED}
 """What a node may get over without anybody changing the job or the pool."""
 
@@ -40,7 +42,7 @@ def hindrances(table: NodeTable, gang: Gang) -> NDArray[np.int8]:
     whole = slots(table, gang, np.zeros_like(table.used))
     of_kinds = np.array([_of_kind(kind, gang) for kind in table.kinds], dtype=np.int8)
     result: NDArray[np.int8] = of_kinds[table.kind]
-    result[(result == Hindrance.NONE) & (whole == 0)] = Hindrance.TOO_SMALL
+    result[(result == OPEN) & (whole == 0)] = Hindrance.TOO_SMALL
     result[table.cordoned] = Hindrance.CORDONED
     result[~table.ready] = Hindrance.NOT_READY
     return result

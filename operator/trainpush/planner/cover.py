@@ -5,7 +5,8 @@ that are missing gives the optimum. Where they share nodes, the same program wit
 in any company bounds the cost from below, and its answer is optimal if it fits. If it does not, all candidates are
 taken and let go again, the dearest per slot first, and so are all but the dearest ones; then the best that is left
 is improved step by step: by the same program around the present choice, by taking all that is in the way on one
-more node or two, and by doing without one victim.
+more node or two, by doing without one victim, and by taking one more. A step may lead to a dearer choice,
+where it has not been yet: the way to a cheaper one may go through it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +32,7 @@ PARTNERS = 16
 """Of so many nodes every two are tried together."""
 SPARES = 3
 """So many more nodes than are needed are made free when one victim is to be spared."""
-FOLLOWED = 10
+FOLLOWED = 5
 """One of so many attempts of a step, the best, is gone on with."""
 HOPE = 1.25
 """A domain where the first attempt is dearer than the best by more than this is left at that."""
@@ -39,6 +40,9 @@ MANY = 100
 """With more candidates, several are let go at a time, and all are taken only once."""
 NOTHING = 2**62
 """More than anything costs."""
+
+Groups = tuple[list[tuple[int, ...]], Ints, Ints]
+"""Sets of candidates that make room together; what each set costs, and how much room it makes."""
 
 
 @dataclass
@@ -105,20 +109,23 @@ def _improved(where: Field, domain: int, one: Trials, taken: Mask, effort: int) 
     """`taken`, or something cheaper, and what is left of the effort."""
     if len(one.cost) <= EXACT:
         return _best_subset(where, domain, len(one.cost)), effort
-    most = min(TRIES, CROWD // len(one.pair))
-    taken = _exchanged(one, taken)
+    most, moves = min(TRIES, CROWD // len(one.pair)), Moves(one)
+    taken = moves.exchanged(taken)
     if len(one.cost) <= MANY and most >= FEW:
         begun = _prefixes(one, most)
         starts = _pruned(where, domain, begun, np.zeros_like(begun))[: 1 + most // FOLLOWED]
-        taken = min([taken, *(_exchanged(one, start) for start in starts)], key=one.cost_of)
+        taken = min([taken, *map(moves.exchanged, starts)], key=one.cost_of)
+    now, seen = taken, {taken.tobytes()}
     while effort > 0 and most >= FEW:
-        begun, kept = _neighbours(one, taken, most)
+        begun, kept = moves.neighbours(now, most)
         effort -= 16 * len(begun) * len(one.pair)
         nexts = _pruned(where, domain, begun, kept)[: 1 + most // FOLLOWED]
-        other = min((_exchanged(one, start) for start in nexts), key=one.cost_of, default=taken)
-        if one.cost_of(other) >= one.cost_of(taken):
+        others = [other for other in map(moves.exchanged, nexts) if other.tobytes() not in seen]
+        if not others:
             break
-        taken = other
+        now = min(others, key=one.cost_of)
+        seen.add(now.tobytes())
+        taken = min(taken, now, key=one.cost_of)
     return taken, effort
 
 
@@ -149,24 +156,66 @@ def _prefixes(one: Trials, most: int) -> Mask:
     return result
 
 
-def _neighbours(one: Trials, taken: Mask, most: int) -> tuple[Mask, Mask]:
-    """Choices to prune from, one per row, and what must stay: a node or two made free, or one victim spared."""
-    groups, costs_of_groups, gains = _groups(one, taken)
-    _, needed = one.changes(taken)
-    spared = np.flatnonzero(taken)[: -1 - most // 2 : -1]
-    enough = max([most - len(spared), *(needed[spared] + SPARES).tolist()])
-    joined = np.zeros((min(len(groups), enough), len(taken)), dtype=np.bool_)
-    for row, i in enumerate(_by_price(costs_of_groups, gains)[:enough]):
-        joined[row, list(groups[i])] = True
-    added = joined[: most - len(spared)]
-    without = [joined[: needed[victim] + SPARES].any(axis=0) | taken for victim in spared.tolist()]
-    for rest, victim in zip(without, spared.tolist(), strict=True):
-        rest[victim] = False
-    return np.array([*(added | taken), *without]), np.array([*added, *(np.zeros_like(taken) for _ in without)])
+class Moves:
+    """Ways from one choice in a domain to cheaper ones; what was looked at once is remembered."""
+
+    def __init__(self, one: Trials) -> None:
+        """`one` is a single attempt."""
+        self._one = one
+        self._known: dict[bytes, Groups] = {}
+        self._ends: dict[bytes, Mask] = {}
+
+    def exchanged(self, taken: Mask) -> Mask:
+        """`taken`, improved as long as can be as if each move freed what it frees beside the present choice."""
+        key = taken.tobytes()
+        if key not in self._ends:
+            other = self._step(taken)
+            is_cheaper = self._one.cost_of(other) < self._one.cost_of(taken)
+            self._ends[key] = self.exchanged(other) if is_cheaper else taken
+        return self._ends[key]
+
+    def neighbours(self, taken: Mask, most: int) -> tuple[Mask, Mask]:
+        """Choices to prune from, one per row, and what must stay.
+
+        A node or two made free; one victim spared; or one more taken, even if it makes no room beside the others.
+        """
+        groups, costs, gains = self._groups(taken)
+        _, needed = self._one.changes(taken)
+        spared = np.flatnonzero(taken)[: -1 - most // 2 : -1]
+        enough = max([most - len(spared), *(needed[spared] + SPARES).tolist()])
+        joined = np.zeros((min(len(groups), enough), len(taken)), dtype=np.bool_)
+        for row, i in enumerate(_by_price(costs, gains)[:enough]):
+            joined[row, list(groups[i])] = True
+        added = joined[: most - len(spared)]
+        without = [joined[: needed[victim] + SPARES].any(axis=0) | taken for victim in spared.tolist()]
+        for rest, victim in zip(without, spared.tolist(), strict=True):
+            rest[victim] = False
+        more = np.eye(len(taken), dtype=np.bool_)[np.flatnonzero(~taken)[: most - len(added) - len(without)]]
+        kept = np.concatenate([added, more, np.zeros((len(without), len(taken)), dtype=np.bool_)])
+        return np.array([*(added | taken), *(more | taken), *without]), kept
+
+    def _step(self, taken: Mask) -> Mask:
+        one = self._one
+        groups, costs_of_groups, gains = self._groups(taken)
+        spare, alone = one.changes(taken)
+        costs = np.concatenate([one.cost, costs_of_groups])
+        moves = covering(costs, np.concatenate([alone, gains]), int(alone[taken].sum() - spare[0]))
+        if moves is None:
+            return taken
+        other = moves[: len(taken)].copy()
+        for move in np.flatnonzero(moves[len(taken) :]).tolist():
+            other[list(groups[move])] = True
+        return one.pruned(other if one.spare(other)[0] >= 0 else other | taken)
+
+    def _groups(self, taken: Mask) -> Groups:
+        key = taken.tobytes()
+        if key not in self._known:
+            self._known[key] = _groups(self._one, taken)
+        return self._known[key]
 
 
-def _groups(one: Trials, taken: Mask) -> tuple[list[tuple[int, ...]], Ints, Ints]:
-    """Sets of candidates that make room together, on one node or on two; what they cost, and how much room."""
+def _groups(one: Trials, taken: Mask) -> Groups:
+    """Those on one node, and those on two."""
     groups = one.bundles(taken)
     costs, gains = _costs(one, groups), one.gains(taken, groups)
     best = [groups[i] for i in _by_price(costs, gains)[:PARTNERS]]
@@ -185,24 +234,6 @@ def _by_price(costs: Ints, gains: Ints) -> list[int]:
     """The cheapest per slot first."""
     order: list[int] = np.argsort(costs / np.maximum(gains, 1), kind="stable").tolist()
     return order
-
-
-def _exchanged(one: Trials, taken: Mask) -> Mask:
-    """`taken`, improved as if each move freed what it frees beside the present choice."""
-    while True:
-        groups, costs_of_groups, gains = _groups(one, taken)
-        spare, alone = one.changes(taken)
-        costs = np.concatenate([one.cost, costs_of_groups])
-        moves = covering(costs, np.concatenate([alone, gains]), int(alone[taken].sum() - spare[0]))
-        if moves is None:
-            return taken
-        other = moves[: len(taken)].copy()
-        for move in np.flatnonzero(moves[len(taken) :]).tolist():
-            other[list(groups[move])] = True
-        other = one.pruned(other if one.spare(other)[0] >= 0 else other | taken)
-        if one.cost_of(other) >= one.cost_of(taken):
-            return taken
-        taken = other
 
 
 def covering(costs: Ints, weights: Ints, missing: int) -> Mask | None:
@@ -231,10 +262,12 @@ def covering(costs: Ints, weights: Ints, missing: int) -> Mask | None:
 
 
 def _undominated(costs: Ints, weights: Ints, missing: int) -> Places:
-    """Positions that can be part of a cheapest cover: of equal weights no more than would do alone."""
-    order = np.lexsort((costs, weights))
+    """Positions that can be part of a cheapest cover: of all that weigh as much no more than would do alone."""
+    order = np.lexsort((-weights, costs))
     ordered = weights[order]
-    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    kept = order[(ordered > 0) & (rank < -(-missing // np.maximum(ordered, 1)))]
-    result: Places = np.sort(kept)
+    kept = np.zeros(len(order), dtype=np.bool_)
+    for weight in np.unique(ordered[ordered > 0]).tolist():
+        rank = np.cumsum(ordered >= weight)
+        kept |= (ordered == weight) & (rank <= -(-missing // weight))
+    result: Places = np.sort(order[kept])
     return result

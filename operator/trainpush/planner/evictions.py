@@ -1,7 +1,9 @@
 """Who makes room for whom: what is taken from the running gangs of one pool in this cycle.
 
-Inside a team a gang makes room for one of strictly higher priority. Across teams, what a team runs beyond its guarantee
-goes back to the team whose guarantee it is, whatever the priorities: the gangs that rank last run on what is borrowed.
+Inside a team a gang makes room for one of strictly higher priority, as far as its own `preemption` and `minRuntime`
+let it.
+Across teams, what a team runs beyond its guarantee goes back to the team whose guarantee it is, whatever the priorities
+and whatever protects it: the gangs that rank last run on what is borrowed.
 Both orders are strict, so that no gang takes back what it gave. Workers beyond the smallest legal size go first,
 then whole gangs; in either case those whose taking loses the least work.
 """
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +23,18 @@ from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.capacity import Hindrance, slots
+from trainpush.planner.capacity import OPEN, slots
 from trainpush.planner.causes import Cause
 from trainpush.planner.fitting import room
 from trainpush.planner.ground import Ground
 from trainpush.planner.victims import Candidate, Choice, Victims
 from trainpush.planner.wording import count
 
+SEARCHES: Final = 16
+"""Gangs for which several victims are looked for in one cycle, which takes up to a tenth of a second each.
+
+The others have their turn when room was made for these; what is announced begins the next cycle at once.
+"""
 Mask = NDArray[np.bool_]
 
 
@@ -79,31 +87,36 @@ class Evictions:
         self.wanted: dict[Key, Eviction] = {}
         self._ground = ground
         self._accounts = accounts
-        self._running = {it.job.key: it for it in running}
+        # A gang that has lost a node, and so will be started anew, is left alone: how much it holds is not certain.
+        self._running = {it.job.key: it for it in running if set(it.place.nodes) <= ground.pool.table.rows.keys()}
         self._now = now
         self._ending = ground.leaving.copy()
+        self._searches = 0
         self._reach: dict[tuple[object, ...], tuple[Mask, Mask]] = {}
         self._spared: dict[tuple[object, ...], tuple[Mapping[Cause, int], datetime | None]] = {}
 
     def make_room(self, claim: Claim) -> Mapping[str, Eviction]:
         """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
+        if self._searches >= SEARCHES:
+            return {}
         used = self._ground.used + self._ground.reserved - self._ending
         for may in filter(np.any, self._may(claim)):
             choice = self._victims.choose(claim.gang, used, self._ground.hindrances(claim.gang), may)
             if choice:
                 choice = self._trimmed(choice, claim.gang, used)
+                self._searches += len(choice.victims) > 1
                 self._victims.take(choice)
                 return {str(victim.key): self._take(victim, claim) for victim in choice.victims}
         return {}
 
     def _trimmed(self, choice: Choice, gang: Gang, used: Amounts) -> Choice:
-        """The same with elastic gangs left as large as will do: they were to shrink to their smallest size."""
+        """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
         victims = list(choice.victims)
         for i, victim in enumerate(victims):
             it = self._running[victim.key]
             left = len(it.place.nodes) - sum(victim.nodes.values())
             for size in it.gang.sizes:
-                if 0 < left < size < len(it.place.nodes):
+                if left < size < len(it.place.nodes):
                     part = replace(victim, nodes=self._rows(it.place.nodes[size:]))
                     if self._fits(gang, used, [*victims[:i], part, *victims[i + 1 :]]):
                         victims[i] = part
@@ -115,7 +128,7 @@ class Evictions:
         table, gone = self._ground.pool.table, self._victims.leaving.copy()
         for victim in victims:
             ledger.take(table, gone, victim.nodes, victim.request)
-        may_take = self._ground.hindrances(gang) == Hindrance.NONE
+        may_take = self._ground.hindrances(gang) == OPEN
         return room(gang, table, np.where(may_take, slots(table, gang, used - gone), 0)) >= gang.workers
 
     def _rows(self, nodes: Iterable[str]) -> Mapping[int, int]:
@@ -134,6 +147,8 @@ class Evictions:
         """Why a gang makes no room; None where its rank says it all."""
         if not self._ranks_below(it, claim):
             return Cause.WITHIN_GUARANTEES if claim.is_owed and it.team != claim.team else None
+        if it.team != claim.team:
+            return Cause.VICTIMS_NOT_ENOUGH
         if it.job.preemption is Preemption.NEVER:
             return Cause.PREEMPTION_NEVER
         if it.protected_until(self._now):
@@ -145,15 +160,21 @@ class Evictions:
     def _may(self, claim: Claim) -> tuple[Mask, Mask]:
         """Whom the gang may ask, extras first, then whole gangs: worked out once for all that are alike in this."""
         if claim.kind not in self._reach:
-            below = {
-                key
-                for key, it in self._running.items()
-                if self._ranks_below(it, claim) and not it.protected_until(self._now)
-            }
-            extras = self._victims.among(lambda one: one.key in below and self._is_part(one))
-            wholes = self._victims.among(lambda one: one.key in below and self._is_last_resort(one))
+            allowed = {key: self._most(it, claim) for key, it in self._running.items()}
+            extras = self._victims.among(lambda one: self._is_part(one) and allowed[one.key] is not Preemption.NEVER)
+            wholes = self._victims.among(
+                lambda one: allowed[one.key] is (Preemption.BEYOND_MIN if self._is_part(one) else Preemption.ALWAYS)
+            )
             self._reach[claim.kind] = extras, wholes
         return self._reach[claim.kind]
+
+    def _most(self, it: Running, claim: Claim) -> Preemption:
+        """How much of a gang may be taken for the sake of another."""
+        if not self._ranks_below(it, claim):
+            return Preemption.NEVER
+        if it.team != claim.team:
+            return Preemption.ALWAYS
+        return Preemption.NEVER if it.protected_until(self._now) else it.job.preemption
 
     def _ranks_below(self, it: Running, claim: Claim) -> bool:
         if it.team == claim.team:
@@ -162,18 +183,23 @@ class Evictions:
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
-        """The gangs of each team that rank last, as far as the team holds more than its guarantee."""
+        """The gangs of each team that rank last, as far as the team holds more than its guarantee.
+
+        Rather those after which it still has its guarantee; one that is larger only where these leave some excess.
+        """
         found: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
         order = sorted(
             self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key)
         )
-        for it in order:
-            left = excess.setdefault(it.team, Counter(self._accounts.excess(it.team)))
-            held = {name: it.gang.request.get(name, 0) * len(it.place.nodes) for name in left}
-            if any(left[name] > 0 and amount for name, amount in held.items()):
-                found.add(it.job.key)
-                left.subtract(held)
+        for is_whole in (True, False):
+            for it in order:
+                left = excess.setdefault(it.team, Counter(self._accounts.excess(it.team)))
+                held = {name: it.gang.request.get(name, 0) * len(it.place.nodes) for name in left}
+                fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
+                if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
+                    found.add(it.job.key)
+                    left.subtract(held)
         return frozenset(found)
 
     @cached_property
@@ -182,8 +208,7 @@ class Evictions:
             (it, nodes)
             for it in self._running.values()
             for nodes in (it.place.nodes[it.least :], it.place.nodes)
-            if nodes and it.job.preemption is not Preemption.NEVER
-            if len(nodes) < len(it.place.nodes) or it.job.preemption is Preemption.ALWAYS
+            if nodes
         )
         return Victims(
             self._ground.pool.table,
@@ -193,10 +218,6 @@ class Evictions:
     def _is_part(self, one: Candidate) -> bool:
         """Whether it stands for the extras of a gang."""
         return sum(one.nodes.values()) < len(self._running[one.key].place.nodes)
-
-    def _is_last_resort(self, one: Candidate) -> bool:
-        """Whether it stands for all that may be taken of a gang."""
-        return not self._is_part(one) or self._running[one.key].job.preemption is Preemption.BEYOND_MIN
 
     def _take(self, victim: Candidate, claim: Claim) -> Eviction:
         it = self._running[victim.key]

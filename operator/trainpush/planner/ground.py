@@ -1,6 +1,6 @@
 """A pool while a cycle places work in it: what is free shrinks with every decision."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -19,14 +19,14 @@ from trainpush.planner.placement import Site, depths, site_in, site_of
 from trainpush.planner.reserving import waiting_place
 from trainpush.planner.rooms import Rooms, Tree, slice_sizes
 
-FEW: Final = 12
+FEW: Final = 24
 """Up to so many changed nodes are counted anew one by one, more of them together: calls cost more than entries."""
 
 SHAPES: Final = 64
 """The counts of so many shapes are kept: each takes some 50 bytes a node."""
 
 Shape = tuple[object, ...]
-"""What decides how many workers of a gang each node has room for, and in what portions."""
+"""What decides how many workers of a gang each node has room for, in what portions, and what counts as free."""
 
 
 @dataclass(slots=True)
@@ -67,8 +67,9 @@ class Ground:
     def __post_init__(self) -> None:
         self.reserved = np.zeros_like(self.used)
         self._blocked: dict[Shape, NDArray[np.int8]] = {}
-        self._counted: dict[tuple[Shape, int, bool], _Counted] = {}
+        self._counted: dict[Shape, _Counted] = {}
         self._changed: list[int] = []
+        self._free: dict[int, list[int]] = {}
 
     def hindrances(self, gang: Gang) -> NDArray[np.int8]:
         """As `capacity.hindrances`, worked out once per kind of worker."""
@@ -84,7 +85,7 @@ class Ground:
 
     def seat(self, gang: Gang) -> Site | None:
         """The best place for `gang`, which is taken from now on; None if there is none."""
-        site = self._best(gang, (self._rooms(gang, tier) for tier in range(len(self._tiers))))
+        site = self._best(gang)
         if site is not None:
             self._take(self.used, site.by_row, gang)
         return site
@@ -96,12 +97,12 @@ class Ground:
     def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
         ledger.give_back(self.pool.table, self.used, gang, nodes)
-        self._changed.extend(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
+        self._note(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
 
     def depart(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
         """Note that so many workers more are about to end."""
         ledger.take(self.pool.table, self.leaving, by_row, request)
-        self._changed.extend(by_row)
+        self._note(by_row)
 
     def largest(self, gang: Gang) -> int:
         """The largest legal size of `gang` for which there is a place now; 0 if there is none."""
@@ -117,17 +118,17 @@ class Ground:
         self.leave(former, [node])
         fits = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang)) >= gang.workers
         self.used[:, row] = before
-        self._changed.append(row)
+        self._note([row])
         return fits
 
     def soon(self, gang: Gang) -> Site | None:
         """The best place for `gang` if what is leaving were gone already; nothing is taken."""
-        return self._best(gang, (self._rooms(gang, tier, is_soon=True) for tier in range(len(self._tiers))))
+        return self._best(gang, is_soon=True)
 
-    def someday(self, gang: Gang) -> Site | None:
-        """Where `gang` lacks least, if all that is ours were gone but what is reserved; nothing is taken."""
+    def someday(self, gang: Gang, lasting: Amounts) -> Site | None:
+        """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
         widest = len(self._tiers) - 1
-        later = self._room_beside(gang, widest, self.pool.table.used + self.reserved)
+        later = self._room_beside(gang, widest, self.pool.table.used + lasting + self.reserved)
         by_row = waiting_place(self._rooms(gang, widest), later, self._outermost(gang), gang.workers)
         return None if by_row is None else site_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
 
@@ -170,27 +171,38 @@ class Ground:
     def _outermost(self, gang: Gang) -> int:
         return depths(gang, self.pool.table)[-1]
 
-    def _best(self, gang: Gang, tiers: Iterator[Rooms]) -> Site | None:
+    def _best(self, gang: Gang, is_soon: bool = False) -> Site | None:
         """The best place on as few kinds of capacity as will do."""
-        return next(filter(None, (site_in(gang, self.pool.table, rooms) for rooms in tiers)), None)
+        for tier in range(len(self._tiers)):
+            site = site_in(gang, self.pool.table, self._rooms(gang, tier, is_soon))
+            if site is not None:
+                return site
+        return None
 
     def _take(self, amounts: Amounts, by_row: Mapping[int, int], gang: Gang) -> None:
         ledger.take(self.pool.table, amounts, by_row, gang.request)
-        self._changed.extend(by_row)
+        self._note(by_row)
+
+    def _note(self, rows: Iterable[int]) -> None:
+        """Remember that something changed there."""
+        for row in rows:
+            self._changed.append(row)
+            self._free.pop(row, None)
 
     def _rooms(self, gang: Gang, tier: int, is_soon: bool = False) -> Rooms:
         """The room for workers of `gang` as it is now, or will be when what is leaving is gone."""
+        # The order of the request is part of the shape: sorting takes longer than counting a shape twice now and then.
         shape = (
-            *(gang.products, gang.tolerations, gang.slices),
-            *(gang.accelerator, gang.accelerators_per_worker, tuple(sorted(gang.request.items()))),
+            *(gang.products, gang.tolerations, gang.slices, gang.accelerator, gang.accelerators_per_worker),
+            *(tier, is_soon, *gang.request.items()),
         )
-        counted = self._counted.get((shape, tier, is_soon))
+        counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
                 del self._counted[next(iter(self._counted))]
-            counted = self._counted[shape, tier, is_soon] = self._count(gang, tier, is_soon)
+            counted = self._counted[shape] = self._count(gang, tier, is_soon)
         elif counted.seen < len(self._changed):
-            self._recount(gang, counted, sorted(set(self._changed[counted.seen :])))
+            self._recount(gang, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
         return counted.rooms
 
@@ -201,7 +213,7 @@ class Ground:
         return _Counted(asked, self._may_take(gang, tier), is_soon, rooms, len(self._changed))
 
     def _may_take(self, gang: Gang, tier: int) -> NDArray[np.bool_]:
-        may_take: NDArray[np.bool_] = (self.hindrances(gang) == Hindrance.NONE) & self._tiers[tier]
+        may_take: NDArray[np.bool_] = (self.hindrances(gang) == capacity.OPEN) & self._tiers[tier]
         return may_take
 
     def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> Rooms:
@@ -210,39 +222,35 @@ class Ground:
         slots = np.where(self._may_take(gang, tier), capacity.slots(table, gang, taken), 0)
         return Rooms(self._tree, slots, slice_sizes(gang, table), self._groups(gang, taken))
 
-    def _recount(self, gang: Gang, counted: _Counted, rows: list[int]) -> None:
-        """Count anew what fits `rows`, each of which comes once."""
-        rows = [row for row in rows if counted.may_take.item(row)]
+    def _recount(self, gang: Gang, counted: _Counted, changed: list[int]) -> None:
+        """Count anew what fits the nodes that changed."""
+        may_take = counted.may_take
+        rows = [row for row in sorted(set(changed)) if may_take.item(row)]
+        if not rows:
+            return
         table, rooms = self.pool.table, counted.rooms
-        if len(rows) > FEW:
+        if len(rows) <= FEW and not counted.is_soon:
+            rooms.put({row: self._fits(row, counted.asked) for row in rows})
+        else:
             taken = self._taken_at(rows, counted.is_soon)
             rooms.put_all(np.array(rows), capacity.fits(table.allocatable[:, rows] - taken, counted.asked))
-        else:
-            for row in rows:
-                rooms.put(row, self._fits(row, counted))
         if rooms.groups is not None:
             taken = self._taken_at(rows, counted.is_soon)
-            rooms.groups[rows] = capacity.whole_groups(self.pool, gang, taken, np.array(rows, dtype=np.intp))
+            rooms.groups[rows] = capacity.whole_groups(self.pool, gang, taken, np.array(rows))
 
     def _taken_at(self, rows: list[int], is_soon: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
         return taken - self.leaving[:, rows] if is_soon else taken
 
-    def _fits(self, row: int, counted: _Counted) -> int:
-        """Workers that fit one node: as `capacity.fits`, which takes longer to begin."""
-        allocatable, used, reserved = self.pool.table.allocatable, self.used, self.reserved
-        leaving = self.leaving if counted.is_soon else None
-        free = [
-            (
-                allocatable.item(i, row)
-                - used.item(i, row)
-                - reserved.item(i, row)
-                + (leaving.item(i, row) if leaving is not None else 0)
-            )
-            // amount
-            for i, amount in counted.asked.items()
-        ]
-        return min(max(min(free), 0), capacity.SLOTS_MAX)
+    def _fits(self, row: int, asked: Mapping[int, int]) -> int:
+        """Workers that fit one node now: as `capacity.fits`, which takes longer to begin."""
+        free = self._free.get(row)
+        if free is None:
+            allocatable, used, reserved = self.pool.table.allocatable, self.used, self.reserved
+            free = self._free[row] = [
+                allocatable.item(i, row) - used.item(i, row) - reserved.item(i, row) for i in range(len(used))
+            ]
+        return min(max(min([free[resource] // amount for resource, amount in asked.items()]), 0), capacity.SLOTS_MAX)
 
     def _groups(self, gang: Gang, taken: Amounts) -> NDArray[np.int64] | None:
         """As `capacity.whole_groups`, or None if no number of workers can break a group."""

@@ -1,18 +1,27 @@
 """Which hosts of one rack take how many workers: fewest hosts, fewest broken groups, the largest host left whole."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import neg
+from typing import Any, Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.planner.rooms import Indices, Rooms
+from trainpush.planner.rooms import Rooms
 from trainpush.planner.shares import NEVER, cheapest, merged
+
+FEW: Final = 64
+"""Up to so many hosts are ranked in lists, more of them in arrays: calls cost more than entries."""
 
 
 def hosts_of(rooms: Rooms, rack: int, workers: int) -> dict[int, int]:
     """Workers by row on the hosts of a rack that has room for all."""
     level = rooms.tree.last - 1
-    first, behind = int(rooms.tree.starts[level][rack]), int(rooms.tree.ends[level][rack])
+    first, behind = rooms.tree.starts[level].item(rack), rooms.tree.ends[level].item(rack)
     room = rooms.room[-1][first:behind]
-    if workers == int(room.sum()):
+    if workers == rooms.whole[level].item(rack):
         taken = {host: share for host, share in enumerate(room.tolist()) if share}
     elif rooms.groups is None or (rooms.groups[first:behind] == 1).all():
         taken = pick(room, workers)
@@ -28,37 +37,50 @@ def pick(room: NDArray[np.int64], workers: int) -> dict[int, int]:
     leaves the roomiest host whole, if any choice does. If none does, every choice takes the roomiest host and fills
     all but `spare` of what it takes: then one host further down may be left whole in exchange for the next one.
     """
-    falling = -room
-    order = falling.argsort(kind="stable")
-    falling = falling[order]
-    ranked = -falling
-    reach = ranked.cumsum()
-    count = int(reach.searchsorted(workers)) + 1
-    held = reach[count - 1 :].copy()
-    held[1:] -= reach[:-count]
-    start = int(np.count_nonzero(held >= workers)) - 1
+    ranked, reach = _ranked(room)
+    count = bisect_left(reach, workers) + 1
+    start = _last_run(reach, count, workers)
     chosen = list(range(start, start + count))
-    if start == 0 and count < len(room):
-        spare = reach.item(count - 1) - workers
-        left = int(falling.searchsorted(-spare - ranked.item(count)))
+    if start == 0 and count < len(ranked):
+        spare = reach[count - 1] - workers
+        left = bisect_left(ranked, -spare - ranked[count], key=neg)
         chosen = [place for place in range(count + 1) if place != min(left, count)]
-    full = [ranked.item(place) for place in chosen[:-1]]
+    full = [int(ranked[place]) for place in chosen[:-1]]
     rest = workers - sum(full)
-    last = ranked.item(int(falling.searchsorted(-rest, side="right")) - 1)
-    return _by_name(order, falling, [*full, last], rest)
+    last = int(ranked[bisect_right(ranked, -rest, key=neg) - 1])
+    return _by_name(room.tolist(), [*full, last], rest)
 
 
-def _by_name(order: Indices, falling: NDArray[np.int64], sizes: list[int], rest: int) -> dict[int, int]:
-    """Workers by host: those with room for `sizes`, of equal ones the first; full, but the last gets `rest`."""
-    next_of: dict[int, int] = {}
-    hosts = []
+def _ranked(room: NDArray[np.int64]) -> tuple[Sequence[int], Sequence[int]]:
+    """The rooms from the largest down, and their running sums."""
+    if len(room) <= FEW:
+        ranked = sorted(room.tolist(), reverse=True)
+        return ranked, list(accumulate(ranked))
+    falling: Any = -np.sort(-room)
+    return falling, falling.cumsum()
+
+
+def _last_run(reach: Sequence[int], count: int, workers: int) -> int:
+    """Where the last run of so many hosts begins that holds the workers; the first one does."""
+
+    def lacking(start: int) -> int:
+        return workers - reach[start + count - 1] + (reach[start - 1] if start else 0)
+
+    return bisect_right(range(len(reach) - count + 1), 0, key=lacking) - 1
+
+
+def _by_name(room: list[int], sizes: list[int], rest: int) -> dict[int, int]:
+    """Workers by host: those with room for `sizes`, of equal ones the first; full, but the last gets `rest`.
+
+    Sizes fall.
+    """
+    by_host: dict[int, int] = {}
+    host, before = -1, 0
     for size in sizes:
-        place = next_of.get(size)
-        if place is None:
-            place = int(falling.searchsorted(-size))
-        next_of[size] = place + 1
-        hosts.append(order.item(place))
-    return dict(zip(hosts, [*sizes[:-1], rest], strict=True))
+        host = room.index(size, host + 1 if size == before else 0)
+        by_host[host] = before = size
+    by_host[host] = rest
+    return by_host
 
 
 def pick_linked(room: NDArray[np.int64], groups: NDArray[np.int64], size: int, workers: int) -> dict[int, int]:

@@ -31,7 +31,10 @@ def tallied(table: NodeTable, jobs: Iterable[Job], services: Iterable[Service]) 
     for job in jobs:
         placement = _held_place(job)
         if placement and isinstance(job.request, Gang):
-            take(table, used, counts(placement.nodes, index), job.request.request)
+            there = counts(placement.nodes, index)
+            take(table, used, there, job.request.request)
+            if job.deleting or job.suspend:
+                take(table, leaving, there, job.request.request)
         _take_leftovers(table, (used, leaving), job, placement, index)
     return used, leaving
 
@@ -42,7 +45,7 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
         amount = request.get(resource, 0)
         if amount:
             for node, workers in workers_by_node.items():
-                used[row, node] = min(used.item(row, node) + amount * workers, AMOUNT_MAX)
+                used[row, node] = max(-AMOUNT_MAX, min(used.item(row, node) + amount * workers, AMOUNT_MAX))
 
 
 def give_back(table: NodeTable, used: Amounts, gang: Gang, nodes: Sequence[str]) -> None:
@@ -55,6 +58,7 @@ def _take_service(table: NodeTable, amounts: Both, service: Service, index: Mapp
     held = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     for place in held.values():
         take(table, amounts[0], counts([place.node], index), gangs[place.revision].request)
+    kept = {(place.serial, place.revision, place.node) for place in service.places}
     for pod in service.pods:
         if not pod.is_live or pod.node is None or pod.node not in index:
             continue
@@ -62,7 +66,8 @@ def _take_service(table: NodeTable, amounts: Both, service: Service, index: Mapp
         if planned and planned.node == pod.node:
             take(table, amounts[0], {index[pod.node]: 1}, _beyond(pod.request, gangs[planned.revision].request))
         else:
-            _take_both(table, amounts, index[pod.node], pod.request)
+            is_kept = (pod.serial, pod.revision, pod.node) in kept
+            _take_pod(table, amounts, index[pod.node], pod.request, is_kept)
 
 
 def _held_place(job: Job) -> Placement | None:
@@ -80,14 +85,16 @@ def _take_leftovers(
     for worker in job.workers:
         if not worker.is_live or worker.node is None or worker.node not in index:
             continue
-        if placement and isinstance(job.request, Gang) and _covers(placement, worker.rank, worker.node):
+        is_in_place = placement is not None and _covers(placement, worker.rank, worker.node)
+        if is_in_place and isinstance(job.request, Gang):
             take(table, amounts[0], {index[worker.node]: 1}, _beyond(worker.request, job.request.request))
         else:
-            _take_both(table, amounts, index[worker.node], worker.request)
+            _take_pod(table, amounts, index[worker.node], worker.request, is_in_place)
 
 
-def _take_both(table: NodeTable, amounts: Both, row: int, request: Mapping[str, int]) -> None:
-    for some in amounts:
+def _take_pod(table: NodeTable, amounts: Both, row: int, request: Mapping[str, int], is_kept: bool) -> None:
+    """Count a pod that no plan accounts for: it will soon be gone, unless it `is_kept` since nobody understands it."""
+    for some in amounts[:1] if is_kept else amounts:
         take(table, some, {row: 1}, request)
 
 

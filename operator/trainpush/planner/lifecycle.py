@@ -51,10 +51,10 @@ def stranded(job: Job, refusal: Refusal) -> Decision:
     return _standing(job, stage, Verdict(refusal.reason, refusal.message), running=running)
 
 
-def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
-    """The gang waits for a place."""
+def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None, queued_at: datetime | None = None) -> Decision:
+    """The gang waits for a place, in the queue since `queued_at`."""
     acts = _removals(_stale(job, job.recorded.attempt + 1))
-    return _without_place(job, Stage.QUEUED, verdict, acts=acts, wake_at=wake_at)
+    return _without_place(job, Stage.QUEUED, verdict, acts=acts, wake_at=wake_at, queued_at=queued_at)
 
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
@@ -73,7 +73,8 @@ def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
 def evicted(job: Job, eviction: Eviction) -> Decision:
     """The gang makes room for another: it goes back to the queue, and its pods get their time to save."""
     decision = queued(job, Verdict(eviction.reason, eviction.message))
-    return replace(decision, preemptions=job.recorded.preemptions + 1, last=_cause(eviction))
+    done = replace(eviction, is_done=True)
+    return replace(decision, preemptions=job.recorded.preemptions + 1, last=_cause(eviction), eviction=done)
 
 
 def shrunk(job: Job, placement: Placement, eviction: Eviction) -> Decision:
@@ -83,6 +84,7 @@ def shrunk(job: Job, placement: Placement, eviction: Eviction) -> Decision:
         attempt=job.recorded.attempt + 1,
         placement=placement,
         preemptions=job.recorded.preemptions + 1,
+        eviction=replace(eviction, is_done=True),
         has_run=False,
         last=_cause(eviction),
     )

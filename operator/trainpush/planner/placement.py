@@ -66,9 +66,9 @@ def site_in(gang: Gang, table: NodeTable, rooms: Rooms) -> Site | None:
     if depth == rooms.tree.last:
         by_row = {_best_host(rooms, gang.workers): gang.workers}
     elif depth == rooms.tree.last - 1:
-        by_row = _in_one_rack(rooms, np.flatnonzero(rooms.room[depth] >= gang.workers), gang.workers)
+        by_row = _in_one_rack(rooms, (rooms.room[depth] >= gang.workers).nonzero()[0], gang.workers)
     else:
-        by_row, gap = spread(rooms, depth, np.flatnonzero(rooms.room[depth] >= gang.workers), gang.workers)
+        by_row, gap = spread(rooms, depth, (rooms.room[depth] >= gang.workers).nonzero()[0], gang.workers)
     return site_of(table, rooms.tree, described, by_row, gap)
 
 
@@ -112,18 +112,23 @@ def depths(gang: Gang, table: NodeTable) -> range:
 
 def _innermost(rooms: Rooms, workers: int, outermost: int) -> int | None:
     """The innermost level of which one domain has room for all."""
-    return next((level for level in range(rooms.tree.last, outermost - 1, -1) if rooms.most(level) >= workers), None)
+    for level in range(rooms.tree.last, outermost - 1, -1):
+        if rooms.most(level) >= workers:
+            return level
+    return None
 
 
 def _best_host(rooms: Rooms, workers: int) -> int:
     level, room = rooms.tree.last, rooms.room[-1]
     if rooms.groups is None:
-        # Below zero turns into more than any room: the least one is the tightest that will do.
-        tightest = room[(room - workers).view(np.uint64).argmin()]
-        found = _spared(rooms, level, (room == tightest).nonzero()[0], must_keep=False)
+        found = (room == workers).nonzero()[0]
+        if not len(found):
+            # Below zero turns into more than any room: the least one is the tightest that will do.
+            found = (room == room.item((room - workers).view(np.uint64).argmin())).nonzero()[0]
+        found = _spared(rooms, level, found, must_keep=False)
         if len(found):
-            return _tightest(rooms, level, found)
-    found = np.flatnonzero(room >= workers)
+            return _most_crowded(rooms, level, found)
+    found = (room >= workers).nonzero()[0]
     if rooms.groups is not None:
         found = _lowest(found, workers % rooms.groups[found] > 0)
     return _tightest(rooms, level, _spared(rooms, level, found))
@@ -155,12 +160,13 @@ def _best_rack(rooms: Rooms, found: Indices, workers: int) -> int:
 def _with_largest_host(rooms: Rooms, found: Indices, workers: int) -> Indices:
     """Those of the racks `found` that leave the largest host to others."""
     level = rooms.tree.last - 1
-    ladder = rooms.ladder(level, level + 1)
-    largest = ladder.ranked[ladder.starts]
-    owner = int(largest.argmax())
-    most = int(largest[owner])
+    top = rooms.top(level + 1)
+    owner, most = rooms.tree.domain[level].item(top), rooms.room[-1].item(top)
     where = int(found.searchsorted(owner))
-    if where == len(found) or found[where] != owner or np.count_nonzero(largest == most) > 1:
+    if where == len(found) or found.item(where) != owner:
+        return found
+    ladder = rooms.ladder(level, level + 1)
+    if np.count_nonzero(ladder.ranked[ladder.starts] == most) > 1:
         return found
     first, _ = rooms.tree.inside(level, owner, level + 1)
     taken = hosts_of(rooms, owner, workers)
@@ -178,27 +184,35 @@ def _spared(rooms: Rooms, level: int, found: Indices, must_keep: bool = True) ->
         room = rooms.room[outer]
         if len(room) == 1 or (len(found) == 1 and must_keep):
             continue
-        top = int(room.argmax())
-        others = room[top + 1 :]
-        if len(others) and others[others.argmax()] == room[top]:
-            continue
+        top = rooms.top(outer)
         begin, end = rooms.tree.inside(outer, top, level)
-        if not len(found) or found.item(0) >= end or found.item(-1) < begin:
+        first = int(found.searchsorted(begin))
+        if first == len(found) or found.item(first) >= end:
             continue
-        first, behind = int(found.searchsorted(begin)), int(found.searchsorted(end))
-        if first < behind and (behind - first < len(found) or not must_keep):
+        others = room[top + 1 :]
+        if len(others) and others.item(others.argmax()) == room.item(top):
+            continue
+        behind = int(found.searchsorted(end))
+        if behind - first < len(found) or not must_keep:
             found = np.concatenate((found[:first], found[behind:]))
     return found
 
 
 def _tightest(rooms: Rooms, level: int, found: Indices) -> int:
     """Of the domains `found` of `level` the one with least room, then with least room around it, then the first."""
-    for outer in range(level, 0, -1):
-        if len(found) == 1 or len(rooms.room[outer]) == 1:
+    found = found if len(found) == 1 else _lowest(found, rooms.room[level][found])
+    return _most_crowded(rooms, level, found)
+
+
+def _most_crowded(rooms: Rooms, level: int, found: Indices) -> int:
+    """Of the domains `found` of `level` the one with least room around it, then the first."""
+    for outer in range(level - 1, 0, -1):
+        room = rooms.room[outer]
+        if len(found) == 1 or len(room) == 1:
             break
-        around = found if outer == level else rooms.tree.domain[outer][rooms.tree.starts[level][found]]
-        found = _lowest(found, rooms.room[outer][around])
-    return int(found[0])
+        rows = found if level == rooms.tree.last else rooms.tree.starts[level][found]
+        found = _lowest(found, room[rooms.tree.domain[outer][rows]])
+    return found.item(0)
 
 
 def _lowest(found: Indices, by: NDArray[Any]) -> Indices:

@@ -5,37 +5,39 @@ waiting gangs and the services have their turns, pool by pool; last, those are t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, Plan, ServiceDecision
+from trainpush.model.plan import Decision, Plan, ServiceDecision, Stage
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Gang, Job, Key, Refusal
 from trainpush.planner import lifecycle, pools, pushing, serving, verdicts
 from trainpush.planner.adoption import adopted
 from trainpush.planner.placement import domain_of
-from trainpush.planner.queue import Turn, turns
+from trainpush.planner.queue import Precedence, Turn, turns
 from trainpush.planner.round import Round
 
 Rounds = Mapping[str, Round]
+Stages = dict[Key, Decision]
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
     """What should happen next. `now` decides on time-outs, delays and ages only."""
     tables = {pool.name: pool.table for pool in snapshot.pools}
     released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
-    jobs = {job.key: adopted(job, tables, released, now) for job in snapshot.jobs}
-    services = {service.key: service for service in snapshot.services}
+    jobs = {job.key: adopted(job, tables, released, now) for job in sorted(snapshot.jobs, key=lambda job: job.key)}
+    services = {service.key: service for service in sorted(snapshot.services, key=lambda service: service.key)}
     rounds = {pool.name: Round(pool, jobs.values(), services.values(), now) for pool in snapshot.pools}
     living = [job for job in jobs.values() if not job.deleting]
     stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
     asking = [job for job in living if job.key not in stages]
-    served = _give_out(asking, services.values(), rounds, stages, now)
+    promised = {job.recorded.eviction.by for job in living if job.recorded.eviction and job.recorded.eviction.is_done}
+    served = _give_out(asking, promised, services.values(), rounds, stages, now)
     for round_ in rounds.values():
-        for key, eviction in round_.evictions.wanted.items():
-            stages[key] = _yielding(jobs[key], stages[key], eviction, rounds, now)
+        stages |= _yielding(jobs, stages, round_, now)
+    stages |= _promised(jobs, stages)
     decisions = [_pushing(job, stages[job.key], services) for job in living]
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
@@ -46,7 +48,12 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
 
 
 def _give_out(
-    asking: Iterable[Job], services: Iterable[Service], rounds: Rounds, stages: dict[Key, Decision], now: datetime
+    asking: Iterable[Job],
+    promised: Container[str],
+    services: Iterable[Service],
+    rounds: Rounds,
+    stages: dict[Key, Decision],
+    now: datetime,
 ) -> list[ServiceDecision]:
     """Let everybody have a turn: jobs get their decision in `stages`, services theirs in what is returned."""
     waiting: dict[str, list[Turn]] = defaultdict(list)
@@ -54,13 +61,16 @@ def _give_out(
     for job in asking:
         gang = job.request
         if isinstance(gang, Gang):
-            waiting[gang.pool].append(Turn(job, gang.of_size(min(gang.sizes, default=gang.workers))))
+            precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
+            waiting[gang.pool].append(Turn(job, gang.of_size(min(gang.sizes, default=gang.workers)), precedence))
     for service in services:
         wanted = serving.wanted(service)
         if service.deleting:
             continue
         if wanted and wanted.gang.pool in rounds:
-            waiting[wanted.gang.pool].append(Turn(service, wanted.gang))
+            is_short = service.stable and len(service.places) < service.replicas
+            precedence = Precedence.SERVING if is_short else Precedence.NONE
+            waiting[wanted.gang.pool].append(Turn(service, wanted.gang, precedence))
         else:
             served.append(serving.decide(service, rounds, now))
     for name in sorted(waiting):
@@ -101,17 +111,51 @@ def _settled_gang(job: Job, gang: Gang, round_: Round | None, now: datetime) -> 
         return lifecycle.holding(job, gang, placement, now)
     if job.recorded.hold_until and now < job.recorded.hold_until:
         said = job.recorded.last.message if job.recorded.last else "the last place could not be used"
-        return lifecycle.queued(job, verdicts.held_back(said, job.recorded.hold_until), job.recorded.hold_until)
+        until = job.recorded.hold_until
+        return lifecycle.queued(job, verdicts.held_back(said, until), until, job.recorded.queued_at)
     return None
 
 
-def _yielding(job: Job, stage: Decision, eviction: Eviction, rounds: Rounds, now: datetime) -> Decision:
-    """A gang that must make room: told in one cycle, carried out in a later one that wants the same."""
-    told, gang, placement = job.recorded.eviction, job.request, job.recorded.placement
-    if told is None or told.workers != eviction.workers or placement is None or not isinstance(gang, Gang):
-        return replace(stage, eviction=eviction)
-    if not eviction.workers:
+def _yielding(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], round_: Round, now: datetime) -> Stages:
+    """Who must make room: told in one cycle, carried out in a later one that wants the same of all who were told."""
+    found = {}
+    wanted = round_.evictions.wanted
+    untold = {eviction.by for key, eviction in wanted.items() if not _is_told(jobs[key], eviction)}
+    for key, eviction in wanted.items():
+        if _stands(jobs[key], stages[key]):
+            is_due = eviction.by not in untold
+            found[key] = (
+                _evicted(jobs[key], eviction, round_, now) if is_due else replace(stages[key], eviction=eviction)
+            )
+    return found
+
+
+def _is_told(job: Job, eviction: Eviction) -> bool:
+    told = job.recorded.eviction
+    return told is not None and not told.is_done and (told.by, told.workers) == (eviction.by, eviction.workers)
+
+
+def _stands(job: Job, stage: Decision) -> bool:
+    """Whether the gang goes on as it is recorded: one that ended or failed meanwhile makes room by itself."""
+    recorded = job.recorded
+    kept = (recorded.attempt, recorded.placement, recorded.outcome)
+    return kept == (stage.attempt, stage.placement, stage.outcome)
+
+
+def _evicted(job: Job, eviction: Eviction, round_: Round, now: datetime) -> Decision:
+    placement, gang = job.recorded.placement, job.request
+    if not eviction.workers or placement is None or not isinstance(gang, Gang):
         return lifecycle.evicted(job, eviction)
     nodes = placement.nodes[: eviction.workers]
-    level, domain = domain_of(gang, rounds[gang.pool].ground.pool.table, nodes)
+    level, domain = domain_of(gang, round_.ground.pool.table, nodes)
     return lifecycle.shrunk(job, replace(placement, nodes=nodes, level=level, domain=domain, since=now), eviction)
+
+
+def _promised(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision]) -> Stages:
+    """Victims go on telling for whom they made room, as long as that one waits for it."""
+    waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
+    return {
+        key: replace(stage, eviction=told)
+        for key, stage in stages.items()
+        if (told := jobs[key].recorded.eviction) and told.is_done and not stage.eviction and told.by in waiting
+    }

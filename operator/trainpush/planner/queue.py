@@ -1,14 +1,16 @@
 """Whose turn it is: the order in which the waiting gangs of a pool look for a place.
 
-Teams that stay within their guarantee come first, then those with the smaller dominant share of what is borrowed
-(weighted; as in Kueue's fair sharing). Inside a team the higher priority comes first, then the older.
-Whatever waited for very long goes before all that, so that nothing starves.
+First come those for whom room was made, and services that serve with fewer replicas than asked for. Then teams that
+stay within their guarantee, then gangs that waited for very long, so that nothing starves, then the team with the
+smaller dominant share of what is borrowed (weighted; as in Kueue's fair sharing).
+Inside a team the higher priority comes first, then the older.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Final
 
 from trainpush.model.serving import Service
@@ -16,9 +18,19 @@ from trainpush.model.workload import Gang, Job
 from trainpush.planner.accounts import Accounts
 
 AGEING: Final = timedelta(hours=6)
-"""A gang that has waited for so long goes first, whatever its priority; then it is left alone for `REWARD`."""
+"""A gang that has waited for so long goes before others, whatever its priority; then it is left alone for `REWARD`."""
 REWARD: Final = timedelta(hours=1)
 """Else those of higher priority that it passed would take its place back at once."""
+
+
+class Precedence(IntEnum):
+    """What comes before all order."""
+
+    PROMISED = 0
+    """Others made room for it."""
+    SERVING = 1
+    """A service that serves, with fewer replicas than asked for."""
+    NONE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +40,12 @@ class Turn:
     work: Job | Service
     gang: Gang
     """The gang of its smallest legal size; for a service one replica."""
+    precedence: Precedence = Precedence.NONE
 
     def rank(self, now: datetime) -> tuple[object, ...]:
         """Orders the waiting ones of a team."""
-        return (not self.is_aged(now), -self.work.priority, self.work.created_at, self.work.key, self.work.uid)
+        work = self.work
+        return (self.precedence, not self.is_aged(now), -work.priority, work.created_at, work.key, work.uid)
 
     def is_aged(self, now: datetime) -> bool:
         """Whether it has waited too long."""
@@ -40,7 +54,8 @@ class Turn:
 
 def is_aged(job: Job, now: datetime) -> bool:
     """Whether a job has waited so long that it goes first."""
-    return now - job.waiting_since >= AGEING
+    since = job.recorded.queued_at
+    return since is not None and now - since >= AGEING
 
 
 def turns(waiting: Iterable[Turn], accounts: Accounts, now: datetime) -> Iterator[Turn]:
@@ -63,4 +78,4 @@ def turns(waiting: Iterable[Turn], accounts: Accounts, now: datetime) -> Iterato
 
 def _standing(team: str, head: Turn, accounts: Accounts, now: datetime) -> tuple[object, ...]:
     is_owed = accounts.is_owed(head.work.key.namespace, head.gang)
-    return (not head.is_aged(now), not is_owed, accounts.standing(team), head.rank(now), team)
+    return (head.precedence, not is_owed, not head.is_aged(now), accounts.standing(team), head.rank(now), team)

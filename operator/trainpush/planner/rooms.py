@@ -1,6 +1,6 @@
 """How many workers of one shape fit, node by node and domain by domain; kept, and repaired where something changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -34,6 +34,11 @@ class Tree:
         """The domain of each node, per level."""
         return [np.repeat(np.arange(len(s)), e - s) for s, e in zip(self.starts, self.ends, strict=True)]
 
+    @cached_property
+    def parent(self) -> list[Indices]:
+        """The domain of the level around it that each domain is in, per level but the outermost."""
+        return [np.zeros(0, dtype=np.intp), *(d[s] for d, s in zip(self.domain[:-1], self.starts[1:], strict=True))]
+
     def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
         """The domains of level `inner`, first and behind the last, that lie in domain `index` of `level`."""
         if level == inner:
@@ -66,7 +71,7 @@ class Ladder:
     def refresh(self, room: NDArray[np.int64]) -> None:
         """Rank anew where something changed."""
         for index in self.stale:
-            part = slice(self.starts[index], self.ends[index])
+            part = slice(self.starts.item(index), self.ends.item(index))
             ranked = self.ranked[part]
             np.negative(room[part], out=ranked)
             ranked.sort()
@@ -89,55 +94,86 @@ class Rooms:
         self.sizes = sizes
         self.groups = groups
         """Of how many workers a node must get a multiple to keep linked accelerators whole; None: nothing is linked."""
-        self._whole: list[NDArray[np.int64]] = []
+        self.whole: list[NDArray[np.int64]] = []
+        """What the domains inside have room for, per level: more than `room` where that is no multiple of a slice."""
         self.room: list[NDArray[np.int64]] = []
         self._ladders: dict[tuple[int, int], Ladder] = {}
+        self._tops: list[int | None] = [None] * (tree.last + 1)
         self._sum_up()
 
     def _sum_up(self) -> None:
-        self._whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
+        self.whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
         for level in range(self.tree.last - 1, -1, -1):
             first = self.tree.starts[level]
             if level + 1 < self.tree.last:
                 first = np.searchsorted(self.tree.starts[level + 1], first)
-            self._whole.insert(0, sums(self.room[0], first))
-            self.room.insert(0, _floor(self._whole[0], self.sizes[level]))
+            self.whole.insert(0, sums(self.room[0], first))
+            self.room.insert(0, _floor(self.whole[0], self.sizes[level]))
 
-    def put(self, row: int, fits: int) -> None:
-        """Note that node `row` now has room for `fits` workers."""
-        change = fits - self.slots.item(row)
-        if not change:
+    def put(self, fits: Mapping[int, int]) -> None:
+        """Note for how many workers there now is room, by node."""
+        slots = self.slots
+        changes = {row: change for row, now in fits.items() if (change := now - slots.item(row))}
+        if not changes:
             return
-        for ladder in self._ladders.values():
-            ladder.stale.add(self.tree.domain[ladder.outer].item(row))
-        for level in range(self.tree.last, -1, -1):
-            index, size = self.tree.domain[level].item(row), self.sizes[level]
-            self._whole[level][index] += change
+        for level in range(self.tree.last, 0, -1):
+            self._put_at(level, changes)
+            parent = self.tree.parent[level]
+            around: dict[int, int] = {}
+            for index, change in changes.items():
+                outer = parent.item(index)
+                around[outer] = around.get(outer, 0) + change
+            changes = around
+        self._put_at(0, changes)
+
+    def _put_at(self, level: int, changes: dict[int, int]) -> None:
+        """Add up `changes` by domain of `level`; where only whole slices count, they become what these change by."""
+        room, whole, size, top = self.room[level], self.whole[level], self.sizes[level], self._tops[level]
+        for index, change in changes.items():
+            whole[index] = now = whole.item(index) + change
             if size > 1:
-                before = self.room[level].item(index)
-                after = self._whole[level].item(index) // size * size
-                self.room[level][index] = after
-                change = after - before
+                now = now // size * size
+                changes[index] = now - room.item(index)
+                room[index] = now
+            if index == top:
+                top = None
+            elif top is not None and (now, -index) > (room.item(top), -top):
+                top = index
+        self._tops[level] = top
+        for ladder in self._ladders.values():
+            if ladder.outer == level:
+                ladder.stale.update(changes)
 
     def put_all(self, rows: Indices, fits: Slots) -> None:
         """As `put` for many nodes, each of which comes once."""
+        differs = fits != self.slots[rows]
+        if not differs.any():
+            return
+        rows, fits = rows[differs], fits[differs]
         for ladder in self._ladders.values():
             ladder.stale.update(self.tree.domain[ladder.outer][rows].tolist())
         change = fits - self.slots[rows]
+        self._tops = [None] * len(self._tops)
         for level in range(self.tree.last, -1, -1):
             index, size = self.tree.domain[level][rows], self.sizes[level]
-            np.add.at(self._whole[level], index, change)
+            np.add.at(self.whole[level], index, change)
             if size > 1:
                 index = np.unique(index)
-                after = self._whole[level][index] // size * size
+                after = self.whole[level][index] // size * size
                 change = after - self.room[level][index]
                 self.room[level][index] = after
                 rows = self.tree.starts[level][index]
 
     def most(self, level: int) -> int:
         """Room in the largest domain of `level`."""
-        room = self.room[level]
-        return room.item(room.argmax()) if len(room) else 0
+        return self.room[level].item(self.top(level)) if len(self.slots) else 0
+
+    def top(self, level: int) -> int:
+        """The largest domain of `level`, of equal ones the first; there must be some."""
+        top = self._tops[level]
+        if top is None:
+            top = self._tops[level] = int(self.room[level].argmax())
+        return top
 
     def ladder(self, outer: int, inner: int) -> Ladder:
         """The ranking of the domains of level `inner` inside those of level `outer`."""

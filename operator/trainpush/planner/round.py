@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
+from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Eviction, Gang, Job, Key, Placement
+from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, verdicts
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.capacity import Hindrance
@@ -25,6 +28,14 @@ from trainpush.planner.wording import count
 
 RESERVE_AFTER: Final = timedelta(minutes=10)
 """The first gang that has waited for so long gets a reservation: where it will go, nobody else may go any more."""
+
+_PASSING: Final = {
+    Reason.WAITING_FOR_CAPACITY,
+    Reason.WAITING_FOR_PREEMPTION,
+    Reason.BEHIND_HIGHER_PRIORITY,
+    Reason.WAITING_FOR_QUOTA,
+}
+"""Why a gang waits that will have its turn; all other reasons need somebody to change something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Round:
         self._kept_for = ""
         """The first of those for whom room is kept."""
         self._has_reservation = False
+        self._saving: set[str] = set()
+        """Teams that keep what their limit leaves for a gang that it has blocked for long."""
         self._new: list[Holding] = []
         """What was given out in this cycle."""
         self._dead_ends: set[tuple[object, ...]] = set()
@@ -73,7 +86,9 @@ class Round:
             return mended
         least = gang.of_size(min(gang.sizes, default=gang.workers))
         if resource := self.accounts.over_limit(namespace, least):
-            return self._waiting(job, self._over_limit(namespace, least, resource))
+            verdict = self._over_limit(namespace, least, resource)
+            self._save_up(job, least, verdict)
+            return self._waiting(job, verdict)
         size = self.ground.largest(self._within_limit(namespace, gang))
         site = self.ground.seat(gang.of_size(size)) if size else None
         if site:
@@ -116,7 +131,12 @@ class Round:
 
     def _waiting(self, job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
         self._waiters += 1
-        return lifecycle.queued(job, replace(verdict, position=self._waiters), wake_at)
+        return self._queued(job, replace(verdict, position=self._waiters), wake_at)
+
+    def _queued(self, job: Job, verdict: Verdict, wake_at: datetime | None) -> Decision:
+        """Time in the queue counts only while waiting can help."""
+        queued_at = (job.recorded.queued_at or self._now) if verdict.reason in _PASSING else None
+        return lifecycle.queued(job, verdict, wake_at, queued_at)
 
     def explained(self) -> dict[Key, Decision]:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
@@ -133,7 +153,7 @@ class Round:
                 verdict = verdicts.not_preempted(verdict, spared, until)
                 wake_at = min((time for time in (until, wake_at) if time), default=None)
             job = blocked.claim.job
-            found[job.key] = lifecycle.queued(job, replace(verdict, position=blocked.position), wake_at)
+            found[job.key] = self._queued(job, replace(verdict, position=blocked.position), wake_at)
         return found
 
     def _make_room(self, job: Job, gang: Gang) -> Decision | None:
@@ -144,8 +164,8 @@ class Round:
         if kind not in self._dead_ends:
             if site := self.ground.soon(gang):
                 self._keep(job, gang, site)
-                return self._waiting(job, self._ending(gang))
-            if taken := self.evictions.make_room(claim):
+                return self._waiting(job, self._ending(job, gang))
+            if not _was_unbound(job) and (taken := self.evictions.make_room(claim)):
                 self._dead_ends.clear()
                 if site := self.ground.soon(gang):
                     self._keep(job, gang, site)
@@ -156,6 +176,14 @@ class Round:
         self._blocked.append(_Blocked(claim, self._waiters, wake_at))
         return None
 
+    def _save_up(self, job: Job, gang: Gang, verdict: Verdict) -> None:
+        """Charge the team for the first gang that its limit has blocked for long: else smaller ones always pass it."""
+        team = self.accounts.team_of(job.key.namespace)
+        is_late = self._now >= (job.recorded.queued_at or self._now) + RESERVE_AFTER
+        if is_late and verdict.reason == Reason.WAITING_FOR_QUOTA and team not in self._saving:
+            self._saving.add(team)
+            self.accounts.charge(job.key.namespace, gang, gang.workers)
+
     def _keep(self, job: Job, gang: Gang, site: Site) -> None:
         """Room that is about to come free, and is as good as held."""
         self._hold(job, gang, site)
@@ -165,10 +193,10 @@ class Round:
         """Keep room for the first gang that has waited long; else when that would be due."""
         if self._has_reservation:
             return None
-        due = job.waiting_since + RESERVE_AFTER
+        due = (job.recorded.queued_at or self._now) + RESERVE_AFTER
         if self._now < due:
             return due
-        if site := self.ground.someday(gang):
+        if site := self.ground.someday(gang, self._lasting):
             self._has_reservation = True
             self._hold(job, gang, site)
         return None
@@ -183,23 +211,28 @@ class Round:
         around = Circumstances(ground.reserved, self._kept_for, ground.leaving, held)
         return verdicts.waiting(gang, ground.pool.table, ground.used, ground.hindrances(gang), around)
 
-    def _ending(self, gang: Gang) -> Verdict:
-        """There will be room when pods have ended; said is whose, where they end for the sake of others."""
+    def _ending(self, job: Job, gang: Gang) -> Verdict:
+        """There will be room when pods have ended; said is whose, where they end for its sake."""
         verdict = _need(gang)
-        if not self._giving_way:
+        giving_way = {
+            str(other.key): told
+            for other in self._jobs
+            if (told := other.recorded.eviction) and told.is_done and told.by == str(job.key)
+        }
+        if not giving_way:
             message = f"{verdict.message}; there is room as soon as pods have ended that are ending"
             return replace(verdict, message=message, cause=Cause.PODS_ENDING)
-        return verdicts.preempting(verdict, self._giving_way, is_announced=False)
+        return verdicts.preempting(verdict, giving_way, is_announced=False)
 
     @cached_property
-    def _giving_way(self) -> dict[str, Eviction]:
-        """Gangs whose pods are ending for the sake of others, and what was said of it."""
-        return {
-            str(job.key): Eviction("", job.recorded.last.reason, job.recorded.last.message)
-            for job in self._jobs
-            if job.recorded.last and job.recorded.last.reason in {Reason.PREEMPTED, Reason.RECLAIMED}
-            if not job.recorded.placement and any(worker.is_live for worker in job.workers)
-        }
+    def _lasting(self) -> Amounts:
+        """What nobody may expect to end: what services hold, and gangs that make no room for anybody."""
+        table, lasting = self.ground.pool.table, np.zeros_like(self.ground.used)
+        never = {str(it.job.key) for it in self._running if it.job.preemption is Preemption.NEVER}
+        for holding in self._holdings:
+            if holding.is_service or holding.name in never:
+                ledger.take(table, lasting, holding.by_row, holding.request)
+        return lasting
 
     @cached_property
     def _held(self) -> Holdings:
@@ -234,13 +267,21 @@ class Round:
 
     def _within_limit(self, namespace: str, gang: Gang) -> Gang:
         """The gang without the sizes that its team may not have."""
-        sizes = tuple(size for size in gang.sizes if not self.accounts.over_limit(namespace, gang.of_size(size)))
-        return replace(gang, sizes=sizes, workers=max(sizes)) if gang.sizes else gang
+        most = self.accounts.most(namespace, gang)
+        if most is None or not gang.sizes:
+            return gang
+        sizes = tuple(size for size in gang.sizes if size <= most)
+        return replace(gang, sizes=sizes, workers=sizes[0])
 
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.accounts.team_of(namespace)
         limit = self.accounts.share(team, resource).limit or 0
         return verdicts.quota(gang, team, resource, self.accounts.used(team)[resource], limit)
+
+
+def _was_unbound(job: Job) -> bool:
+    """Whether the pods of its last place could not be bound: for such a gang nobody need give up anything again."""
+    return job.recorded.last is not None and job.recorded.last.reason == Reason.BIND_TIMEOUT
 
 
 def _kind(gang: Gang) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.capacity import Hindrance
+from trainpush.planner.capacity import OPEN
 from trainpush.planner.trials import Field, Floor, Ints, Mask, floored, floors_of, slots
 
 
@@ -207,4 +207,4 @@ def scene_for(table: NodeTable, layout: Layout, gang: Gang, used: Amounts, block
     if not gang.request.keys() <= set(table.resources) or not len(table.names) or not len(asked):
         return None
     free = table.allocatable[asked] - used[asked]
-    return Scene(layout, gang.workers, asked, tuple(filter(None, request)), free, blocked == Hindrance.NONE)
+    return Scene(layout, gang.workers, asked, tuple(filter(None, request)), free, blocked == OPEN)

@@ -33,24 +33,45 @@ def spread(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[dict
 
     Also says by what part it may miss the fewest domains of some level.
     """
-    levels = range(depth + 1, rooms.tree.last + 1)
-    bounds = np.array([rooms.ladder(depth, level).fewest(workers, found) for level in levels])
-    order = np.lexsort((found, rooms.room[depth][found], *bounds[::-1]))
-    order = order[bounds[0, order] == bounds[0].min()]
-    roots, lowest = found[order], [(*bound, 0) for bound in bounds[:, order].T.tolist()]
+    roots, lowest = _promising(rooms, depth, found, workers)
     best = simple = _judged(rooms, depth, fill(rooms, depth, int(roots[0]), workers))
-    unsure: list[tuple[int, ...]] = []
+    searched = 0
     if best.cost > lowest[0]:
-        lowest = [bound for bound in lowest if bound < best.cost]
-        tables = _affordable(rooms, depth, roots[: len(lowest)], workers)
-        if tables:
-            exact = _judged(rooms, depth, tables.best())
-            best = min(best, exact, key=lambda each: each.cost)
-        unsure = lowest[len(tables.roots) if tables else 0 :]
+        best, searched = _searched(rooms, depth, roots, lowest, best)
     tightest = int(found[rooms.room[depth][found].argmin()])
     if tightest != roots[0]:
         simple = _judged(rooms, depth, fill(rooms, depth, tightest, workers))
-    return _kinder(rooms, best, simple), _gap(best.cost, unsure)
+    return _kinder(rooms, best, simple), _gap(best.cost, lowest[searched:])
+
+
+def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[Indices, list[tuple[int, ...]]]:
+    """Those of the domains `found` that may do with fewest children, and what a place in each costs at least.
+
+    The most promising first, then the one with least room.
+    """
+    fewest = rooms.ladder(depth, depth + 1).fewest(workers, found)
+    found, fewest = found[fewest == fewest.min()], fewest[fewest == fewest.min()]
+    further = range(depth + 2, rooms.tree.last + 1)
+    bounds = np.array([fewest, *(rooms.ladder(depth, level).fewest(workers, found) for level in further)])
+    order = np.lexsort((found, rooms.room[depth][found], *bounds[::-1]))
+    return found[order], [(*bound, 0) for bound in bounds[:, order].T.tolist()]
+
+
+def _searched(
+    rooms: Rooms, depth: int, roots: Indices, lowest: list[tuple[int, ...]], best: _Found
+) -> tuple[_Found, int]:
+    """The best place inside `roots`, or `best` where none is better; and how many of them were searched.
+
+    All that may be better are searched together, or as many, the first ones first, as the bound on the work allows.
+    """
+    workers = sum(best.by_row.values())
+    roots = roots[: sum(bound < best.cost for bound in lowest)]
+    while len(roots):
+        tables = _Tables(rooms, depth, roots, workers)
+        if tables.work <= WORK:
+            return min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost), len(roots)
+        roots = roots[: len(roots) // 2]
+    return best, 0
 
 
 def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
@@ -87,16 +108,6 @@ def _gap(cost: tuple[int, ...], unsure: list[tuple[int, ...]]) -> float:
     better = [bound for bound in unsure if bound < cost]
     parts = (spent / least - 1 for bound in better for spent, least in zip(cost, bound[:-1], strict=False))
     return max(parts, default=0.0)
-
-
-def _affordable(rooms: Rooms, depth: int, roots: Indices, workers: int) -> "_Tables | None":
-    """Tables for as many of the domains `roots` as the bound on the work allows, the first ones first."""
-    while len(roots):
-        tables = _Tables(rooms, depth, roots, workers)
-        if tables.work <= WORK:
-            return tables
-        roots = roots[: len(roots) // 2]
-    return None
 
 
 class _Tables:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
 from trainpush.planner import capacity
-from trainpush.planner.capacity import Hindrance, Slots
+from trainpush.planner.capacity import OPEN, Slots
 from trainpush.planner.fitting import least, room
 from trainpush.planner.holders import Holdings, Shares, shares
 
@@ -51,7 +51,7 @@ class Situation:
     @cached_property
     def usable(self) -> Mask:
         """Nodes that take pods now, and are large enough."""
-        usable: Mask = self.blocked == Hindrance.NONE
+        usable: Mask = self.blocked == OPEN
         return usable
 
     @cached_property

@@ -8,7 +8,7 @@ All attempts lie one behind the other in flat arrays, so that one pass counts th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -212,9 +212,10 @@ class Trials:
 
         `in_haste` so many at a time as take up half of the spare room.
         """
-        taken = taken.copy()
+        taken, near = taken.copy(), self
         while True:
-            spare, needed = self.changes(taken)
+            near = near.holding(taken)
+            spare, needed = near.changes(taken)
             loose = np.flatnonzero(taken & (needed <= spare[self.trial]))
             if kept is not None:
                 loose = loose[~kept[loose]]
@@ -222,9 +223,9 @@ class Trials:
                 return taken
             worth = self.cost[loose] / np.maximum(needed[loose], 0.01)
             loose = loose[np.lexsort((-worth, self.trial[loose]))]
-            self._let_go(taken, loose, needed[loose], spare // 2 if in_haste else np.zeros_like(spare))
+            near.let_go(taken, loose, needed[loose], spare // 2 if in_haste else np.zeros_like(spare))
 
-    def _let_go(self, taken: Mask, loose: Places, needed: Ints, allowance: Ints) -> None:
+    def let_go(self, taken: Mask, loose: Places, needed: Ints, allowance: Ints) -> None:
         """Let the first of `loose` go in each attempt, and those that follow while their needs are in `allowance`."""
         trial = self.trial[loose]
         first = np.searchsorted(trial, trial)
@@ -236,6 +237,11 @@ class Trials:
             # together they may need more than each alone
             short = self.spare(taken)[trial] < 0
             taken[loose[short & ~is_first]] = True
+
+    def holding(self, taken: Mask) -> "Trials":
+        """The same without what others than `taken` hold: enough to see who of these can be let go."""
+        use = np.flatnonzero(taken[self.pair])
+        return replace(self, node=self.node[use], pair=self.pair[use], held=self.held[:, use])
 
     @cached_property
     def _by_pair(self) -> Places:

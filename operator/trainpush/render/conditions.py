@@ -44,6 +44,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def coarse(position: int) -> int:
+    """A place in the queue, in hundreds beyond 100: else one start would rewrite every status behind it."""
+    return position if position <= 100 else position // 100 * 100  # noqa: PLR2004  the sentence above says it
+
+
 def verdict_status(verdict: Verdict) -> Status:
     """Why an object is where it is; what there is nothing to say of is left out."""
     status: Status = {
@@ -58,7 +63,7 @@ def verdict_status(verdict: Verdict) -> Status:
     if verdict.holders:
         status["holders"] = [{"name": held.name, "accelerators": held.accelerators} for held in verdict.holders]
     if verdict.position:
-        status["position"] = verdict.position
+        status["position"] = coarse(verdict.position)
     if verdict.advice:
         status["advice"] = verdict.advice[:MESSAGE_MAX]
     return status

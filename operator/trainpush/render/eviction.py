@@ -14,7 +14,7 @@ def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
 
     What took it stays as reason and message, whatever else happens to the gang meanwhile.
     """
-    if decision.eviction:
+    if decision.eviction and not decision.eviction.is_done:
         return (Condition.EVICTED, False, Reason.ANNOUNCED, f"in the next cycle: {decision.eviction.message}")
     if decision.last and decision.preemptions > old.get("restarts", {}).get("preemptions", 0):
         return (Condition.EVICTED, True, decision.last.reason, decision.last.message)

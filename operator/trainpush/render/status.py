@@ -39,6 +39,8 @@ def job_status(
     }
     if decision.placement:
         status["placement"] = _placement(decision.placement)
+    if decision.queued_at:
+        status["queuedAt"] = timestamp(decision.queued_at)
     if decision.eviction:
         status["eviction"] = _eviction(decision.eviction)
     if resolved is not None:
@@ -187,6 +189,7 @@ def _eviction(eviction: Eviction) -> Status:
         "message": eviction.message[:MESSAGE_MAX],
         "workers": eviction.workers,
         "lost": eviction.lost,
+        "carriedOut": eviction.is_done,
     }
 
 

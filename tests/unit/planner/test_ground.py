@@ -62,22 +62,22 @@ def test_a_gang_waits_where_it_lacks_least() -> None:
     ground = a_ground(pool, ours={"r1-n1": 8, "r1-n2": 8, "r1-n3": 8, "r2-n0": 8})
     gang = a_gang(4, required="rack")
     assert ground.seat(gang) is None
-    assert nodes_of(ground.someday(gang), ground) == ("r2-n0", "r2-n1", "r2-n2", "r2-n3")
-    assert ground.someday(a_gang(5, required="rack")) is None
+    assert nodes_of(ground.someday(gang, np.zeros_like(ground.used)), ground) == ("r2-n0", "r2-n1", "r2-n2", "r2-n3")
+    assert ground.someday(a_gang(5, required="rack"), np.zeros_like(ground.used)) is None
 
 
 def test_a_gang_waits_for_no_more_nodes_than_it_lacks() -> None:
     """What is free now is used first, in whole slices."""
     ground = a_ground(a_pool(*three_racks(3, 3)), ours={"r1-n0": 8, "r2-n1": 8, "r2-n2": 8})
     gang = a_gang(4, slices=(Slices("rack", 2),))
-    assert nodes_of(ground.someday(gang), ground) == ("r1-n1", "r1-n2", "r2-n0", "r2-n1")
+    assert nodes_of(ground.someday(gang, np.zeros_like(ground.used)), ground) == ("r1-n1", "r1-n2", "r2-n0", "r2-n1")
 
 
 def test_nobody_waits_for_a_node_with_a_hindrance() -> None:
     """A cordoned node may never come back."""
     ground = a_ground(a_pool(a_node("n0", cordoned=True), a_node("n1")), ours={"n1": 8})
-    assert nodes_of(ground.someday(a_gang(1)), ground) == ("n1",)
-    assert ground.someday(a_gang(2)) is None
+    assert nodes_of(ground.someday(a_gang(1), np.zeros_like(ground.used)), ground) == ("n1",)
+    assert ground.someday(a_gang(2), np.zeros_like(ground.used)) is None
 
 
 def test_the_largest_size_that_fits_now() -> None:

@@ -188,6 +188,16 @@ def test_fewest_hosts_among_the_fewest_racks() -> None:
     assert sorted(set(nodes_of(decision))) == ["r2-n0", "r2-n1", "r3-n0", "r3-n1"]
 
 
+@pytest.mark.parametrize("hosts", [5, 100])
+def test_the_largest_host_of_a_rack_is_left_whole(hosts: int) -> None:
+    """Of hosts with three free GPUs three hold nine workers, and the one with four is left to others; ten need it."""
+    nodes = [a_node("a", gpus=4, rack="r1"), *(a_node(f"n{i:03}", gpus=3, rack="r1") for i in range(hosts))]
+    decision = decide(a_job(gang=a_gang(9, gpus=1)), a_pool(*nodes))
+    assert nodes_of(decision) == [f"n00{i // 3}" for i in range(9)]
+    decision = decide(a_job(gang=a_gang(10, gpus=1)), a_pool(*nodes))
+    assert nodes_of(decision) == [*["a"] * 4, *["n000"] * 3, *["n001"] * 3]
+
+
 def test_where_the_bound_on_the_work_ends_the_search_the_place_says_so() -> None:
     """3,000 workers on 400 racks: no level has more domains, in proportion, than the gap admits."""
     draw = random.Random(1)  # noqa: S311

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from support.build import NOW, a_cluster, a_pool, a_worker, placed_job, three_racks
+from support.build import NOW, a_cluster, a_gang, a_pool, a_worker, placed_job, three_racks
 from support.serving_world import REPLICA, a_service
 from trainpush.model.plan import Decision, MakeExport, Pushing
 from trainpush.model.reasons import Reason
@@ -109,7 +109,8 @@ def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
     """A job that had ended is not trained again; one that lost pods gets a higher attempt."""
     lost = replace(DONE, recorded=Recorded())
     nodes = {0: "r1-n0", 1: "r1-n1"}
-    pods = tuple(a_worker(rank, Phase.SUCCEEDED, attempt=3, node=node) for rank, node in nodes.items())
+    request = a_gang().request
+    pods = tuple(a_worker(rank, Phase.SUCCEEDED, attempt=3, node=node, request=request) for rank, node in nodes.items())
     decision = decide(replace(lost, workers=pods))
     assert (decision.attempt, decision.outcome) == (3, Outcome.COMPLETE)
     assert decision.placement is not None

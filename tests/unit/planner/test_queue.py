@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_quota, running_job, three_racks
+from support.serving_world import REPLICA, a_service
 from support.training_world import World
 from trainpush.model.plan import Decision
 from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place, Replica, Revision
 from trainpush.model.snapshot import Pool, Quota
-from trainpush.model.workload import Job, Preemption
+from trainpush.model.workload import Eviction, Job, Phase, Preemption, Recorded, Refusal
 from trainpush.planner.plan import plan
 
 FOUR = a_pool(*three_racks(4))
@@ -267,3 +269,143 @@ def test_holes_are_mended_in_place() -> None:
     found = decide(a_pool(*nodes), job)["job"].placement
     assert found
     assert found.nodes == ("r1-n0", "r2-n0", "r2-n1", "r1-n3")
+
+
+def test_room_that_was_made_is_promised() -> None:
+    """Another team, whose turn would come first, does not get what a gang gave up for one of its own team."""
+    world = World.of(
+        with_quotas(a_quota("a"), a_quota("b")),
+        *(running_job(f"low{i}", f"r1-n{i}", namespace="a", age=100 - i) for i in range(4)),
+    )
+    for i in range(3):
+        world.add(a_job(f"b{i}", ONE, namespace="b"))
+    world.add(a_job("high", ONE, namespace="a", priority=9))
+    world.settle()
+    assert set(world.places()) == {"high", "low0", "low1", "low2"}
+
+
+def test_a_victim_with_a_lost_node_is_left_alone() -> None:
+    """How much of it is left is not certain: it is started anew anyway."""
+    decided = decide(FOUR, running_job("v", "r1-n0", "r1-n1", "r1-n2", "gone"), a_job("high", a_gang(2), priority=9))
+    assert decided["v"].eviction is None
+
+
+def test_nobody_gives_up_anything_twice_for_pods_that_cannot_be_bound() -> None:
+    """A gang whose last place was given back may use free room only."""
+    recorded = Recorded(queued_at=NOW, last=Refusal(Reason.BIND_TIMEOUT, "no such volume"))
+    busy = running_job("busy", *(f"r1-n{i}" for i in range(4)))
+    decided = decide(FOUR, busy, a_job("high", ONE, priority=9, recorded=recorded))
+    assert decided["busy"].eviction is None
+
+
+def test_no_room_is_kept_where_it_will_never_be() -> None:
+    """A gang that makes room for nobody stands in the way: others may use what is free."""
+    busy = running_job("busy", "r1-n0", preemption=Preemption.NEVER)
+    decided = decide(FOUR, busy, a_job("blocked", age=3600), a_job("small", ONE))
+    assert placed(decided) == {"busy", "small"}
+
+
+def test_a_guarantee_goes_before_age() -> None:
+    """Who waited very long goes before those who borrow, not before who is within its guarantee."""
+    day = timedelta(days=1).total_seconds()
+    decided = decide(with_quotas(a_quota("mine", guarantee=32)), a_job("old", age=day), a_job("new", namespace="mine"))
+    assert placed(decided) == {"new"}
+
+
+def test_time_spent_suspended_is_no_waiting() -> None:
+    """Nobody gets ahead by it."""
+    job = a_job("job", age=timedelta(days=1).total_seconds(), suspend=True)
+    assert decide(FOUR, job)["job"].queued_at is None
+
+
+def test_a_limit_holds_up_who_came_first_only_so_long() -> None:
+    """A gang that its team's limit has blocked for long gets what is left of it before smaller ones."""
+    pool = with_quotas(a_quota("team", limit=24))
+    busy = running_job("busy", "r1-n0", "r1-n1", namespace="team")
+    blocked = a_job("blocked", a_gang(2), age=3600, namespace="team")
+    decided = decide(pool, busy, blocked, a_job("small", ONE, namespace="team"))
+    assert placed(decided) == {"busy"}
+
+
+def test_nobody_is_displaced_where_room_is_about_to_come_free() -> None:
+    """A job that is being deleted gives its place up by itself."""
+    ending = running_job("ending", "r1-n0", deleting=True)
+    decided = decide(FOUR, ending, running_job("low", "r1-n1", "r1-n2", "r1-n3"), a_job("high", ONE, priority=9))
+    assert decided["low"].eviction is None
+
+
+def test_a_large_elastic_gang_gives_no_more_than_needed() -> None:
+    """Its extras and another gang make exactly the room: it goes on with the rest."""
+    pool = a_pool(*three_racks(6))
+    elastic = running_job("elastic", "r1-n0", "r1-n1", "r1-n2", "r1-n3", sizes=(4, 3, 2, 1))
+    whole = running_job("whole", "r1-n4", "r1-n5")
+    decided = decide(pool, elastic, whole, a_job("high", a_gang(5), priority=9))
+    assert {name: told.workers for name in ("elastic", "whole") if (told := decided[name].eviction)} == {
+        "elastic": 1,
+        "whole": 0,
+    }
+
+
+def test_a_team_keeps_its_guarantee_when_it_gives_back() -> None:
+    """Rather the gang that is exactly what it borrowed, though it is not the youngest."""
+    pool = with_quotas(a_quota("x", guarantee=16), a_quota("g", guarantee=8))
+    big = running_job("big", "r1-n0", "r1-n1", namespace="x", age=10)
+    small = running_job("small", "r1-n2", namespace="x", age=100)
+    other = running_job("other", "r1-n3", namespace="g", gpus=1, age=1000)
+    decided = decide(pool, big, small, other, a_job("mine", a_gang(1, 7), namespace="g"))
+    assert decided["big"].eviction is None
+
+
+def test_what_is_borrowed_is_given_back_whatever_protects_it() -> None:
+    """Never, and a least running time, hold inside the team."""
+    pool = with_quotas(a_quota("mine", guarantee=8))
+    busy = running_job(
+        "busy", *(f"r1-n{i}" for i in range(4)), preemption=Preemption.NEVER, min_runtime=timedelta(days=7)
+    )
+    assert decide(pool, busy, a_job("mine", ONE, namespace="mine"))["busy"].eviction
+
+
+def test_who_fails_meanwhile_is_not_evicted() -> None:
+    """Its failure counts."""
+    failed = running_job("v", *(f"r1-n{i}" for i in range(4)), max_restarts=0)
+    told = Eviction("default/high", Reason.PREEMPTED, "makes room")
+    workers = (replace(failed.workers[0], phase=Phase.FAILED), *failed.workers[1:])
+    failed = replace(failed, workers=workers, recorded=replace(failed.recorded, eviction=told))
+    decided = decide(FOUR, failed, a_job("high", ONE, priority=9))
+    assert (decided["v"].failures, decided["v"].preemptions) == (1, 0)
+
+
+def test_an_eviction_waits_until_all_victims_were_told() -> None:
+    """The operator died between two statuses: the one that stands is not carried out alone."""
+    told = Eviction("default/high", Reason.PREEMPTED, "makes room")
+    first, second = (running_job(name, f"r1-n{2 * i}", f"r1-n{2 * i + 1}") for i, name in enumerate(["v1", "v2"]))
+    first = replace(first, recorded=replace(first.recorded, eviction=told))
+    decided = decide(FOUR, first, second, a_job("high", priority=9))
+    assert [decided[name].preemptions for name in ("v1", "v2")] == [0, 0]
+    assert all(decided[name].eviction for name in ("v1", "v2"))
+
+
+def test_an_elastic_gang_whose_status_is_lost_goes_on() -> None:
+    """With as many workers as it has, if that is a legal size."""
+    job = running_job("job", "r1-n0", "r1-n1", sizes=(4, 2, 1))
+    lost = replace(job, request=a_gang(4, sizes=(4, 2, 1)), recorded=Recorded())
+    found = decide(FOUR, lost)["job"]
+    assert found.placement
+    assert found.placement.nodes == ("r1-n0", "r1-n1")
+    assert not found.acts
+
+
+def test_a_service_that_serves_with_too_few_goes_first() -> None:
+    """Where it gave up a replica to roll in place, no job that waits gets the room."""
+    service = a_service(
+        replicas=2,
+        stable="svc-1",
+        revisions=(Revision("svc-1", "uid-svc-1", 1, REPLICA),),
+        places=(Place(1, "svc-1", "r1-n0", NOW),),
+        pods=(Replica("svc-1-1", "uid", 1, "svc-1", "r1-n0", Phase.RUNNING, ready=True, request=REPLICA.request),),
+    )
+    pool = a_pool(*three_racks(1))
+    snapshot = replace(a_cluster(a_job("old", a_gang(1, 4), age=3600, priority=9), pool=pool), services=(service,))
+    decided = plan(snapshot, NOW)
+    assert [place.node for place in decided.services[0].places] == ["r1-n0", "r1-n0"]
+    assert decided.decisions[0].placement is None
