@@ -229,8 +229,8 @@ class Ground:
         if not rows:
             return
         table, rooms = self.pool.table, counted.rooms
-        if len(rows) <= FEW and not counted.is_soon:
-            rooms.put({row: self._fits(row, counted.asked) for row in rows})
+        if len(rows) <= FEW:
+            rooms.put({row: self._fits(row, counted) for row in rows})
         else:
             taken = self._taken_at(rows, counted.is_soon)
             rooms.put_all(np.array(rows), capacity.fits(table.allocatable[:, rows] - taken, counted.asked))
@@ -242,15 +242,18 @@ class Ground:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
         return taken - self.leaving[:, rows] if is_soon else taken
 
-    def _fits(self, row: int, asked: Mapping[int, int]) -> int:
-        """Workers that fit one node now: as `capacity.fits`, which takes longer to begin."""
+    def _fits(self, row: int, counted: _Counted) -> int:
+        """Workers that fit one node: as `capacity.fits`, which takes longer to begin."""
         free = self._free.get(row)
         if free is None:
             allocatable, used, reserved = self.pool.table.allocatable, self.used, self.reserved
             free = self._free[row] = [
                 allocatable.item(i, row) - used.item(i, row) - reserved.item(i, row) for i in range(len(used))
             ]
-        return min(max(min([free[resource] // amount for resource, amount in asked.items()]), 0), capacity.SLOTS_MAX)
+        if counted.is_soon:
+            free = [amount + self.leaving.item(i, row) for i, amount in enumerate(free)]
+        fits = min([free[resource] // amount for resource, amount in counted.asked.items()])
+        return min(max(fits, 0), capacity.SLOTS_MAX)
 
     def _groups(self, gang: Gang, taken: Amounts) -> NDArray[np.int64] | None:
         """As `capacity.whole_groups`, or None if no number of workers can break a group."""
