@@ -21,8 +21,8 @@ from bench.result import Result
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
-from trainpush.planner.ground import Ground
-from trainpush.planner.placement import Site
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.placement import Site
 
 GPU: Final = "nvidia.com/gpu"
 LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))

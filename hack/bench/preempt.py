@@ -28,8 +28,8 @@ from support.victims_oracle import Question
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable
 from trainpush.model.workload import Gang, Key
 from trainpush.planner import ledger
-from trainpush.planner.capacity import hindrances
-from trainpush.planner.victims import Candidate, Choice, Victims
+from trainpush.planner.placing.capacity import hindrances
+from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 NODES_PER_RACK: Final = 16
 RACKS_PER_BLOCK: Final = 16

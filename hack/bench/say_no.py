@@ -16,10 +16,11 @@ import numpy as np
 from bench.result import Result
 from trainpush.model.nodes import PODS, Level, Node, NodeTable, node_table
 from trainpush.model.workload import Gang
-from trainpush.planner import capacity, verdicts
-from trainpush.planner.causes import Cause
-from trainpush.planner.holders import Holding, Holdings, holdings
-from trainpush.planner.situation import Circumstances
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.holders import Holding, Holdings, holdings
+from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.placing import capacity
 
 NODES: Final = 500
 RACK: Final = 25

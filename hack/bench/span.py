@@ -27,7 +27,7 @@ from support.placement_oracle import Host, Question, fewest_by_table
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Slices
-from trainpush.planner.ground import Ground
+from trainpush.planner.placing.ground import Ground
 
 GPU: Final = "nvidia.com/gpu"
 TREES: Final = 10_000

@@ -13,8 +13,8 @@ from support.placement_oracle import Host, Question, fewest_by_solver, fewest_by
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Slices
-from trainpush.planner.ground import Ground
-from trainpush.planner.placement import Site
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.placement import Site
 
 BLOCK, RACK = Level("block", "example.com/block"), Level("rack", "example.com/rack")
 ALIASES = ("pool", "block", "rack", "host")

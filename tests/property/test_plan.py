@@ -15,7 +15,8 @@ from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, MakeWorker, Plan
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Gang, Job, Placement, Recorded
-from trainpush.planner import capacity, ledger
+from trainpush.planner import ledger
+from trainpush.planner.placing import capacity
 from trainpush.planner.plan import plan
 
 

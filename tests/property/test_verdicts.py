@@ -14,10 +14,11 @@ from trainpush.model.nodes import PODS, Node, NodeTable, Taint, Toleration, node
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Slices
-from trainpush.planner import capacity, verdicts
-from trainpush.planner.causes import Cause
-from trainpush.planner.holders import OTHER_PODS, Holding, holdings
-from trainpush.planner.situation import Circumstances
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.holders import OTHER_PODS, Holding, holdings
+from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.placing import capacity
 
 TAINT = Taint("maintenance", "", "NoSchedule")
 HOPELESS = {Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE}

@@ -15,8 +15,8 @@ from support.build import GPU, a_gang, a_node, a_pool
 from support.victims_oracle import Question
 from trainpush.model.nodes import PODS
 from trainpush.model.workload import Gang, Key, Slices
-from trainpush.planner.capacity import hindrances
-from trainpush.planner.victims import Candidate, Choice, Victims
+from trainpush.planner.placing.capacity import hindrances
+from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 
 @st.composite

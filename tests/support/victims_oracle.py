@@ -10,7 +10,7 @@ import highspy
 
 from trainpush.model.nodes import NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.victims import Candidate
+from trainpush.planner.yielding.victims import Candidate
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from trainpush.model.nodes import NodeTable
 from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Refusal
-from trainpush.planner.placement import domain_of
+from trainpush.planner.placing.placement import domain_of
 
 
 def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:

@@ -23,12 +23,12 @@ from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.capacity import OPEN, slots
-from trainpush.planner.causes import Cause
-from trainpush.planner.fitting import room
-from trainpush.planner.ground import Ground
-from trainpush.planner.victims import Candidate, Choice, Victims
-from trainpush.planner.wording import count
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.fitting import room
+from trainpush.planner.explaining.wording import count
+from trainpush.planner.placing.capacity import OPEN, slots
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 SEARCHES: Final = 16
 """Gangs for which several victims are looked for in one cycle, which takes up to a tenth of a second each.

@@ -12,7 +12,7 @@ from typing import Any
 from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
-from trainpush.planner import verdicts
+from trainpush.planner.explaining import verdicts
 
 BIND_TIMEOUT = timedelta(seconds=120)
 """A gang whose pods are not all bound by then gives its place back."""

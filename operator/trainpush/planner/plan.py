@@ -13,9 +13,10 @@ from trainpush.model.plan import Decision, Plan, ServiceDecision, Stage
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Gang, Job, Key, Refusal
-from trainpush.planner import lifecycle, pools, pushing, serving, verdicts
+from trainpush.planner import lifecycle, pools, pushing, serving
 from trainpush.planner.adoption import adopted
-from trainpush.planner.placement import domain_of
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.placing.placement import domain_of
 from trainpush.planner.queue import Precedence, Turn, turns
 from trainpush.planner.round import Round
 

@@ -5,8 +5,8 @@ import numpy as np
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import PoolSummary
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.capacity import sums
-from trainpush.planner.ground import Ground
+from trainpush.planner.placing.capacity import sums
+from trainpush.planner.placing.ground import Ground
 
 
 def summary(ground: Ground, accounts: Accounts) -> PoolSummary:

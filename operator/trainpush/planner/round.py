@@ -14,17 +14,18 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
-from trainpush.planner import ledger, lifecycle, verdicts
+from trainpush.planner import ledger, lifecycle
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.capacity import Hindrance
-from trainpush.planner.causes import Cause
 from trainpush.planner.evictions import Claim, Evictions, Running
-from trainpush.planner.ground import Ground
-from trainpush.planner.holders import Holding, Holdings, holdings
-from trainpush.planner.placement import Site, domain_of
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.holders import Holding, Holdings, holdings
+from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.explaining.wording import count
+from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.placement import Site, domain_of
 from trainpush.planner.queue import REWARD, is_aged
-from trainpush.planner.situation import Circumstances
-from trainpush.planner.wording import count
 
 RESERVE_AFTER: Final = timedelta(minutes=10)
 """The first gang that has waited for so long gets a reservation: where it will go, nobody else may go any more."""

@@ -25,8 +25,8 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
 from trainpush.planner import claims
-from trainpush.planner.capacity import Hindrance
-from trainpush.planner.ground import Ground
+from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.placing.ground import Ground
 from trainpush.planner.round import Round
 from trainpush.planner.stand import Stand
 

@@ -8,9 +8,9 @@ from support.build import GPU, a_gang, a_node, a_pool, three_racks
 from trainpush.model.nodes import Node
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Slices
-from trainpush.planner import capacity
-from trainpush.planner.ground import Ground
-from trainpush.planner.placement import Site
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.placement import Site
 
 
 def a_ground(pool: Pool, ours: dict[str, int] | None = None, leaving: dict[str, int] | None = None) -> Ground:

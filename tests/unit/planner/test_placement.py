@@ -12,7 +12,7 @@ from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job
-from trainpush.planner.ground import Ground
+from trainpush.planner.placing.ground import Ground
 from trainpush.planner.plan import plan
 
 

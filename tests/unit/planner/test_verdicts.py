@@ -13,10 +13,11 @@ from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Tolerat
 from trainpush.model.plan import Holder, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Slices
-from trainpush.planner import capacity, verdicts
-from trainpush.planner.causes import Cause
-from trainpush.planner.holders import Holding, holdings
-from trainpush.planner.situation import Circumstances
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.holders import Holding, holdings
+from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.placing import capacity
 
 GIB = 1000 * 2**30
 TAINT = Taint("gpu", "present", "NoSchedule")

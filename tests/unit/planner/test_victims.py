@@ -9,8 +9,8 @@ from support.build import GPU, a_gang, a_pool, three_racks
 from trainpush.model.nodes import PODS, Amounts, NodeTable
 from trainpush.model.workload import Gang, Key, Slices
 from trainpush.planner import ledger
-from trainpush.planner.capacity import hindrances
-from trainpush.planner.victims import Candidate, Choice, Victims
+from trainpush.planner.placing.capacity import hindrances
+from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 
 def a_candidate(name: str, lost: int, *rows: int, gpus: int = 8) -> Candidate:

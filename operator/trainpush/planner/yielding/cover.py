@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainpush.planner.trials import Field, Ints, Mask, Places, Trials
+from trainpush.planner.yielding.trials import Field, Ints, Mask, Places, Trials
 
 EXACT = 10
 """Up to so many candidates all subsets are tried."""

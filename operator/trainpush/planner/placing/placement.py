@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import POOL, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.capacity import Slots, sums
-from trainpush.planner.hosts import hosts_of
-from trainpush.planner.rooms import Indices, Rooms, Tree, slice_sizes
-from trainpush.planner.search import spread
+from trainpush.planner.placing.capacity import Slots, sums
+from trainpush.planner.placing.hosts import hosts_of
+from trainpush.planner.placing.rooms import Indices, Rooms, Tree, slice_sizes
+from trainpush.planner.placing.search import spread
 
 RACKS_TRIED: Final = 32
 """So many racks at most are looked at for one in which no group of linked accelerators is broken."""

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner import capacity
-from trainpush.planner.capacity import OPEN, Slots
-from trainpush.planner.fitting import least, room
-from trainpush.planner.holders import Holdings, Shares, shares
+from trainpush.planner.explaining.fitting import least, room
+from trainpush.planner.explaining.holders import Holdings, Shares, shares
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.capacity import OPEN, Slots
 
 Mask = NDArray[np.bool_]
 

@@ -12,12 +12,14 @@ from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
-from trainpush.planner import capacity, ledger, verdicts
-from trainpush.planner.capacity import Hindrance
-from trainpush.planner.mending import replacements
-from trainpush.planner.placement import Site, depths, site_in, site_of
-from trainpush.planner.reserving import waiting_place
-from trainpush.planner.rooms import Rooms, Tree, slice_sizes
+from trainpush.planner import ledger
+from trainpush.planner.explaining import verdicts
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.placing.mending import replacements
+from trainpush.planner.placing.placement import Site, depths, site_in, site_of
+from trainpush.planner.placing.reserving import waiting_place
+from trainpush.planner.placing.rooms import Rooms, Tree, slice_sizes
 
 FEW: Final = 24
 """Up to so many changed nodes are counted anew one by one, more of them together: calls cost more than entries."""

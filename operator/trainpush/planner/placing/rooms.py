@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.capacity import Slots, sums
+from trainpush.planner.placing.capacity import Slots, sums
 
 Indices = NDArray[np.intp]
 

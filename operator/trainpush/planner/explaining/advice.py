@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from trainpush.model.nodes import POOL
-from trainpush.planner import capacity
-from trainpush.planner.capacity import Slots, sums
-from trainpush.planner.causes import Cause
-from trainpush.planner.diagnosis import HOPELESS, Finding, asked, common_taint
-from trainpush.planner.fitting import depth_of, field_of_size, least, step
-from trainpush.planner.situation import Mask, Situation
-from trainpush.planner.wording import amount, count
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.diagnosis import HOPELESS, Finding, asked, common_taint
+from trainpush.planner.explaining.fitting import depth_of, field_of_size, least, step
+from trainpush.planner.explaining.situation import Mask, Situation
+from trainpush.planner.explaining.wording import amount, count
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.capacity import Slots, sums
 
 _SPEC: Final = "the operator does not change a spec"
 _NODES: Final = "the operator opens no node that somebody closed"

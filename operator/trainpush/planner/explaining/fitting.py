@@ -10,7 +10,7 @@ import numpy as np
 
 from trainpush.model.nodes import POOL, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.capacity import Slots, sums
+from trainpush.planner.placing.capacity import Slots, sums
 
 
 def room(gang: Gang, table: NodeTable, slots: Slots) -> int:

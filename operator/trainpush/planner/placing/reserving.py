@@ -1,6 +1,6 @@
 """The place that a blocked gang waits for: where it lacks least."""
 
-from trainpush.planner.rooms import Rooms
+from trainpush.planner.placing.rooms import Rooms
 
 
 def waiting_place(now: Rooms, later: Rooms, outermost: int, workers: int) -> dict[int, int] | None:

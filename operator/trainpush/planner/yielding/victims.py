@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang, Key, Slices
 from trainpush.planner import ledger
-from trainpush.planner.cover import cheapest
-from trainpush.planner.scene import Entries, Layout, Scene, scene_for
-from trainpush.planner.trials import Ints, Mask
+from trainpush.planner.yielding.cover import cheapest
+from trainpush.planner.yielding.scene import Entries, Layout, Scene, scene_for
+from trainpush.planner.yielding.trials import Ints, Mask
 
 HELD_MAX = AMOUNT_MAX >> 6
 """More than this nobody gives back on one node, so that sums stay in range."""

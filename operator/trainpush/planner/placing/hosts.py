@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.planner.rooms import Rooms
-from trainpush.planner.shares import NEVER, cheapest, merged
+from trainpush.planner.placing.rooms import Rooms
+from trainpush.planner.placing.shares import NEVER, cheapest, merged
 
 FEW: Final = 64
 """Up to so many hosts are ranked in lists, more of them in arrays: calls cost more than entries."""

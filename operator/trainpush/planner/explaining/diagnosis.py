@@ -12,12 +12,12 @@ import numpy as np
 
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.reasons import Reason
-from trainpush.planner import capacity
-from trainpush.planner.capacity import Slots, sums
-from trainpush.planner.causes import TAKEN, TOO_LITTLE, Cause
-from trainpush.planner.fitting import depth_of, field_of_size, least
-from trainpush.planner.situation import Mask, Situation
-from trainpush.planner.wording import amount, count
+from trainpush.planner.explaining.causes import TAKEN, TOO_LITTLE, Cause
+from trainpush.planner.explaining.fitting import depth_of, field_of_size, least
+from trainpush.planner.explaining.situation import Mask, Situation
+from trainpush.planner.explaining.wording import amount, count
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.capacity import Slots, sums
 
 _ORDER: Final = ("cpu", "memory", "pods", "ephemeral-storage")
 HOPELESS: Final = frozenset({Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE})

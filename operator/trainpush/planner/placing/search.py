@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from trainpush.planner.hosts import hosts_of
-from trainpush.planner.rooms import Indices, Rooms
-from trainpush.planner.shares import NEVER, Costs, cheapest, merged
+from trainpush.planner.placing.hosts import hosts_of
+from trainpush.planner.placing.rooms import Indices, Rooms
+from trainpush.planner.placing.shares import NEVER, Costs, cheapest, merged
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""

@@ -16,14 +16,14 @@ from trainpush.model.nodes import POOL, Amounts, NodeTable
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang
-from trainpush.planner import capacity
-from trainpush.planner.advice import advice
-from trainpush.planner.capacity import Hindrance
-from trainpush.planner.causes import Cause
-from trainpush.planner.diagnosis import finding
-from trainpush.planner.fitting import field_of_size, least, step
-from trainpush.planner.situation import Circumstances, Situation
-from trainpush.planner.wording import amount, count
+from trainpush.planner.explaining.advice import advice
+from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.explaining.diagnosis import finding
+from trainpush.planner.explaining.fitting import field_of_size, least, step
+from trainpush.planner.explaining.situation import Circumstances, Situation
+from trainpush.planner.explaining.wording import amount, count
+from trainpush.planner.placing import capacity
+from trainpush.planner.placing.capacity import Hindrance
 
 _WORDS: Final = {
     Hindrance.NOT_READY: "not ready",

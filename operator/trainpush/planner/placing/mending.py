@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.placement import site_in
-from trainpush.planner.rooms import Rooms, slice_sizes
+from trainpush.planner.placing.placement import site_in
+from trainpush.planner.placing.rooms import Rooms, slice_sizes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.capacity import OPEN
-from trainpush.planner.trials import Field, Floor, Ints, Mask, floored, floors_of, slots
+from trainpush.planner.placing.capacity import OPEN
+from trainpush.planner.yielding.trials import Field, Floor, Ints, Mask, floored, floors_of, slots
 
 
 @dataclass(frozen=True)

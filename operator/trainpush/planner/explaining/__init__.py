@@ -1,0 +1,1 @@
+"""Why somebody waits: causes, numbers, holders, and the smallest change that would help."""
