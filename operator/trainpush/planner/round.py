@@ -141,8 +141,10 @@ class Round:
 
     def explained(self) -> dict[Key, Decision]:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
+        if not self._blocked:
+            return {}
         found, known = {}, dict[tuple[object, ...], Verdict]()
-        held = holdings(self.ground.pool.table, [*self._holdings, *self._new]) if self._blocked else self._held
+        held = holdings(self.ground.pool.table, [*self._holdings, *self._new])
         for blocked in self._blocked:
             gang, wake_at = blocked.claim.gang, blocked.wake_at
             kind = _kind(gang)
@@ -166,12 +168,13 @@ class Round:
             if site := self.ground.soon(gang):
                 self._keep(job, gang, site)
                 return self._waiting(job, self._ending(job, gang))
-            if not _was_unbound(job) and (taken := self.evictions.make_room(claim)):
-                self._dead_ends.clear()
-                if site := self.ground.soon(gang):
-                    self._keep(job, gang, site)
-                return self._waiting(job, verdicts.preempting(_need(gang), taken, is_announced=True))
-            self._dead_ends.add(kind)
+            if not _was_unbound(job):
+                if taken := self.evictions.make_room(claim):
+                    self._dead_ends.clear()
+                    if site := self.ground.soon(gang):
+                        self._keep(job, gang, site)
+                    return self._waiting(job, verdicts.preempting(_need(gang), taken, is_announced=True))
+                self._dead_ends.add(kind)
         wake_at = self._reserve(job, gang)
         self._waiters += 1
         self._blocked.append(_Blocked(claim, self._waiters, wake_at))

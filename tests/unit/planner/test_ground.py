@@ -122,6 +122,12 @@ def test_nothing_is_taken_where_nothing_can_be_mended() -> None:
     assert (ground.used == before).all()
 
 
+def test_a_place_that_breaks_its_level_is_not_mended() -> None:
+    """Labels changed since the gang was placed: its workers that stay are in two racks by now."""
+    ground = a_ground(a_pool(*lost("r1-n1", three_racks(3, 3))), ours={"r1-n0": 8, "r2-n0": 8})
+    assert ground.mend(a_gang(3, required="rack"), ("r1-n0", "r1-n1", "r2-n0")) is None
+
+
 def lost(name: str, nodes: list[Node]) -> list[Node]:
     """The same nodes, one of which is not ready."""
     return [replace(node, ready=node.name != name) for node in nodes]

@@ -30,6 +30,8 @@ def replacements(
     of the required level that workers which stay hold it to. `rooms` is what is free beside those who stay.
     """
     kept = {rank: table.rows[node] for rank, node in enumerate(places) if rank not in set(lost)}
+    if not _is_sound(gang, table, rooms, kept):
+        return None
     slots = rooms.slots.copy()
     found: dict[int, int] = {}
     for hole in _holes(gang, lost, kept):
@@ -45,6 +47,12 @@ def replacements(
         np.subtract.at(slots, rows, 1)
         found |= dict(zip(hole.ranks, rows, strict=True))
     return found
+
+
+def _is_sound(gang: Gang, table: NodeTable, rooms: Rooms, kept: dict[int, int]) -> bool:
+    """Whether those that stay keep to the required level: labels may have changed since they were placed."""
+    domain = rooms.tree.domain[table.level_index(gang.required) or 0 if gang.required else 0]
+    return len(set(domain[list(kept.values())].tolist())) <= 1
 
 
 def _holes(gang: Gang, lost: Sequence[int], kept: dict[int, int]) -> list[_Hole]:
