@@ -122,6 +122,13 @@ def test_nothing_is_taken_where_nothing_can_be_mended() -> None:
     assert (ground.used == before).all()
 
 
+def test_the_required_level_holds_inside_a_wider_slice() -> None:
+    """The slice may lie anywhere in the block, but the gang in one rack only."""
+    ground = a_ground(a_pool(*lost("r1-n1", three_racks(2, 2))), ours={"r1-n0": 8})
+    gang = a_gang(2, required="rack", slices=(Slices("block", 2),))
+    assert ground.mend(gang, ("r1-n0", "r1-n1")) is None
+
+
 def test_a_place_that_breaks_its_level_is_not_mended() -> None:
     """Labels changed since the gang was placed: its workers that stay are in two racks by now."""
     ground = a_ground(a_pool(*lost("r1-n1", three_racks(3, 3))), ours={"r1-n0": 8, "r2-n0": 8})

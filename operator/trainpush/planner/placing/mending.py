@@ -83,8 +83,10 @@ def _around(
     if hole.layer >= 0:
         layer = gang.slices[hole.layer]
         first = hole.ranks[0] // layer.size * layer.size
-        bound = table.level_index(layer.level) or 0
-        anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]
+        depth = table.level_index(layer.level) or 0
+        if depth > bound:  # else the required level, inside that of the slice, says more
+            bound = depth
+            anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]
     limit = np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]]) if anchors else np.ones_like(rooms.slots, bool)
     rows = [row for row in kept.values() if limit[row]]
     for level in range(tree.last, bound, -1):
