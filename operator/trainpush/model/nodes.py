@@ -121,6 +121,10 @@ class NodeTable:
     rows: Mapping[str, int] = field(repr=False)
     """Position of each node by its name."""
 
+    def depth(self, alias: str | None) -> int:
+        """Position of the level that users call `alias`, which is there; of the pool where none is named."""
+        return self.level_index(alias or POOL) or 0
+
     def level_index(self, alias: str) -> int | None:
         """Position of the level that users call `alias`, or None."""
         return next((i for i, level in enumerate(self.levels) if level.alias == alias), None)

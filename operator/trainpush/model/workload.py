@@ -57,6 +57,11 @@ class Gang:
         """Accelerators of the whole gang."""
         return self.workers * self.accelerators_per_worker
 
+    @property
+    def least(self) -> int:
+        """Workers of its smallest legal size."""
+        return min(self.sizes, default=self.workers)
+
     def of_size(self, workers: int) -> "Gang":
         """The same gang with another number of workers."""
         return self if workers == self.workers else replace(self, workers=workers)

@@ -47,11 +47,6 @@ class Running:
     place: Placement
     team: str
 
-    @property
-    def least(self) -> int:
-        """Its smallest legal size."""
-        return min(self.gang.sizes, default=self.gang.workers)
-
     def lost(self, now: datetime) -> int:
         """Accelerator-seconds since its attempt began: nothing tells yet what was saved meanwhile."""
         seconds = max(0, int((now - self.place.since).total_seconds()))
@@ -153,7 +148,7 @@ class Evictions:
             return Cause.PREEMPTION_NEVER
         if it.protected_until(self._now):
             return Cause.PROTECTED_BY_MIN_RUNTIME
-        if it.job.preemption is Preemption.BEYOND_MIN and len(it.place.nodes) <= it.least:
+        if it.job.preemption is Preemption.BEYOND_MIN and len(it.place.nodes) <= it.gang.least:
             return Cause.PROTECTED_DOWN_TO_MINIMUM
         return Cause.VICTIMS_NOT_ENOUGH
 
@@ -207,7 +202,7 @@ class Evictions:
         parts = (
             (it, nodes)
             for it in self._running.values()
-            for nodes in (it.place.nodes[it.least :], it.place.nodes)
+            for nodes in (it.place.nodes[it.gang.least :], it.place.nodes)
             if nodes
         )
         return Victims(

@@ -63,7 +63,7 @@ def _give_out(
         gang = job.request
         if isinstance(gang, Gang):
             precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
-            waiting[gang.pool].append(Turn(job, gang.of_size(min(gang.sizes, default=gang.workers)), precedence))
+            waiting[gang.pool].append(Turn(job, gang.of_size(gang.least), precedence))
     for service in services:
         wanted = serving.wanted(service)
         if service.deleting:

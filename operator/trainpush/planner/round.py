@@ -21,7 +21,6 @@ from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import Holding, Holdings, holdings
 from trainpush.planner.explaining.situation import Circumstances
-from trainpush.planner.explaining.wording import count
 from trainpush.planner.placing.capacity import Hindrance
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site, domain_of
@@ -85,7 +84,7 @@ class Round:
         namespace = job.key.namespace
         if job.recorded.placement and (mended := self._mended(job, gang, job.recorded.placement)):
             return mended
-        least = gang.of_size(min(gang.sizes, default=gang.workers))
+        least = gang.of_size(gang.least)
         if resource := self.accounts.over_limit(namespace, least):
             verdict = self._over_limit(namespace, least, resource)
             self._save_up(job, least, verdict)
@@ -173,7 +172,7 @@ class Round:
                     self._dead_ends.clear()
                     if site := self.ground.soon(gang):
                         self._keep(job, gang, site)
-                    return self._waiting(job, verdicts.preempting(_need(gang), taken, is_announced=True))
+                    return self._waiting(job, verdicts.preempting(verdicts.needing(gang), taken, is_announced=True))
                 self._dead_ends.add(kind)
         wake_at = self._reserve(job, gang)
         self._waiters += 1
@@ -217,7 +216,7 @@ class Round:
 
     def _ending(self, job: Job, gang: Gang) -> Verdict:
         """There will be room when pods have ended; said is whose, where they end for its sake."""
-        verdict = _need(gang)
+        verdict = verdicts.needing(gang)
         giving_way = {
             str(other.key): told
             for other in self._jobs
@@ -293,10 +292,3 @@ def _kind(gang: Gang) -> tuple[object, ...]:
     request = tuple(sorted(gang.request.items()))
     where = (gang.required, gang.preferred, gang.slices, gang.products, gang.tolerations)
     return (request, where, gang.workers, gang.sizes)
-
-
-def _need(gang: Gang) -> Verdict:
-    """What every verdict on a waiting gang begins with."""
-    need = "needs" if gang.workers == 1 else "need"
-    message = f"{count(gang.workers, 'worker')} {need} {gang.accelerators} {gang.accelerator}"
-    return Verdict(Reason.WAITING_FOR_CAPACITY, message, needed=gang.accelerators)

@@ -12,7 +12,7 @@ import numpy as np
 from trainpush.model.nodes import POOL
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.diagnosis import HOPELESS, Finding, asked, common_taint
-from trainpush.planner.explaining.fitting import depth_of, field_of_size, least, step
+from trainpush.planner.explaining.fitting import field_of_size, step
 from trainpush.planner.explaining.situation import Mask, Situation
 from trainpush.planner.explaining.wording import amount, count
 from trainpush.planner.placing import capacity
@@ -54,7 +54,7 @@ def advice(here: Situation, found: Finding) -> str:
 def _fewer(ground: _Ground) -> Iterator[str]:
     """The largest size that fits."""
     gang = ground.here.gang
-    size = min(ground.here.room(ground.slots * ground.open), least(gang) - 1)
+    size = min(ground.here.room(ground.slots * ground.open), gang.least - 1)
     size -= size % step(gang)
     if size > 0:
         yield f"{field_of_size(gang)}: {size} {ground.when}; {_SPEC}"
@@ -63,7 +63,7 @@ def _fewer(ground: _Ground) -> Iterator[str]:
 def _wider(ground: _Ground) -> Iterator[str]:
     """The next wider level of which one domain holds the gang; or no slices."""
     here, slots = ground.here, ground.slots * ground.open
-    for level in reversed(here.table.levels[: depth_of(here.table, here.gang.required)]):
+    for level in reversed(here.table.levels[: here.table.depth(here.gang.required)]):
         if here.of(replace(here.gang, required=level.alias)).fits(slots):
             without = f"without spec.placement.required it {ground.when}"
             wider = f"spec.placement.required: {level.alias} {ground.when}"
@@ -87,12 +87,12 @@ def _fewest(ground: _Ground, closed: Mask) -> str:
     if here.gang.slices:
         nodes = int((closed & (slots > 0)).sum())
         return f"{'all ' if nodes > 1 else ''}{count(nodes, 'cordoned node')}"
-    starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+    starts = here.table.levels[here.table.depth(here.gang.required)].starts
     domain = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(slots)))
     order = np.lexsort((-slots * closed, domain))
     gained = np.cumsum((slots * closed)[order])
     before = np.concatenate(([0], gained))[starts]
-    reached = sums(slots * ground.open, starts)[domain] + gained - before[domain] >= least(here.gang)
+    reached = sums(slots * ground.open, starts)[domain] + gained - before[domain] >= here.gang.least
     ranks = np.arange(len(slots)) - starts[domain] + 1
     return count(int(ranks[reached].min()), "cordoned node")
 

@@ -13,7 +13,7 @@ import numpy as np
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.reasons import Reason
 from trainpush.planner.explaining.causes import TAKEN, TOO_LITTLE, Cause
-from trainpush.planner.explaining.fitting import depth_of, field_of_size, least
+from trainpush.planner.explaining.fitting import field_of_size
 from trainpush.planner.explaining.situation import Mask, Situation
 from trainpush.planner.explaining.wording import amount, count
 from trainpush.planner.placing import capacity
@@ -116,7 +116,7 @@ def _never(here: Situation) -> Finding | None:
     if here.fits(empty):
         return None
     gang, total, most = here.gang, int(empty.sum()), here.room(empty)
-    reason = Reason.EXCEEDS_POOL if total < least(gang) else Reason.TOPOLOGY_UNSATISFIABLE
+    reason = Reason.EXCEEDS_POOL if total < gang.least else Reason.TOPOLOGY_UNSATISFIABLE
     if here.fits(here.whole * here.allowed):
         nodes, taint = common_taint(here, here.allowed & ~here.tolerated)
         words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} the taint {taint}: tolerate it"
@@ -129,7 +129,7 @@ def _never(here: Situation) -> Finding | None:
         words = f"the empty pool takes {count(total, 'worker')}: lower {field_of_size(gang)} or add nodes"
         return Finding(Cause.EXCEEDS_POOL, reason, words)
     without_slices = plain_room(here, empty)
-    if without_slices < least(gang):
+    if without_slices < gang.least:
         words = (
             f"the largest empty {gang.required} takes {count(without_slices, 'worker')}: relax spec.placement.required"
         )
@@ -143,13 +143,13 @@ def _have(things: int) -> str:
 
 def plain_room(here: Situation, slots: Slots) -> int:
     """As `Situation.room`, as if the gang had no slices."""
-    starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+    starts = here.table.levels[here.table.depth(here.gang.required)].starts
     return int(sums(slots, starts).max(initial=0))
 
 
 def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
     for layer in reversed(here.gang.slices):
-        starts = here.table.levels[depth_of(here.table, layer.level)].starts
+        starts = here.table.levels[here.table.depth(layer.level)].starts
         largest = int(sums(empty, starts).max(initial=0))
         if largest < layer.size:
             words = f"a slice has {count(layer.size, 'worker')}, the largest empty {layer.level} takes {largest}"
@@ -199,11 +199,11 @@ def _left(here: Situation, used: Amounts) -> Slots:
 def _taken(here: Situation) -> Finding:
     """Others hold too much, or hold it in the wrong places."""
     gang, per_worker = here.gang, here.gang.accelerators_per_worker
-    if int(here.free.sum()) < least(gang) * per_worker:
+    if int(here.free.sum()) < gang.least * per_worker:
         return Finding(_main_holder(here), Reason.WAITING_FOR_CAPACITY)
-    if int(here.now.sum()) >= least(gang):
+    if int(here.now.sum()) >= gang.least:
         return _torn(here)
-    if per_worker and int((here.free // per_worker).sum()) < least(gang):
+    if per_worker and int((here.free // per_worker).sum()) < gang.least:
         hosts = int(((here.free > 0) & (here.free < per_worker)).sum())
         words = f"{count(hosts, 'node')} {_have(hosts)} fewer free than the {per_worker} of a worker"
         return Finding(Cause.FRAGMENTED, Reason.WAITING_FOR_CAPACITY, words)
@@ -224,8 +224,8 @@ def _main_holder(here: Situation) -> Cause:
 
 def _torn(here: Situation) -> Finding:
     """Room for enough workers, but scattered."""
-    if plain_room(here, here.now) < least(here.gang):
-        starts = here.table.levels[depth_of(here.table, here.gang.required)].starts
+    if plain_room(here, here.now) < here.gang.least:
+        starts = here.table.levels[here.table.depth(here.gang.required)].starts
         places = int((sums(here.now, starts) > 0).sum())
         words = f"the room is scattered over {places} domains of the level {here.gang.required}"
         return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)

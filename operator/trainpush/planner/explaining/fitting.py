@@ -8,24 +8,24 @@ from math import gcd
 
 import numpy as np
 
-from trainpush.model.nodes import POOL, NodeTable
+from trainpush.model.nodes import NodeTable
 from trainpush.model.workload import Gang
 from trainpush.planner.placing.capacity import Slots, sums
 
 
 def room(gang: Gang, table: NodeTable, slots: Slots) -> int:
     """Most workers that one domain of the required level (the pool where none is) takes; `slots` per node."""
-    depth = depth_of(table, gang.required)
+    depth = table.depth(gang.required)
     most = int(sums(whole_slices(gang, table, slots), table.levels[depth].starts).max(initial=0))
     return most - most % gang.slices[0].size if gang.slices else most
 
 
 def whole_slices(gang: Gang, table: NodeTable, slots: Slots) -> Slots:
     """What is left of `slots` when only whole slices count; each domain's sum stands at its first node."""
-    required = depth_of(table, gang.required)
+    required = table.depth(gang.required)
     left = slots
     for layer in reversed(gang.slices):
-        depth = depth_of(table, layer.level)
+        depth = table.depth(layer.level)
         if depth < required:
             break  # one domain of the required level lies in one of this level: the slice is never torn
         starts = table.levels[depth].starts
@@ -33,16 +33,6 @@ def whole_slices(gang: Gang, table: NodeTable, slots: Slots) -> Slots:
         left = np.zeros_like(slots)
         left[starts] = found - found % layer.size
     return left
-
-
-def depth_of(table: NodeTable, level: str | None) -> int:
-    """Position of a level, the pool's where none is named; names were checked when the gang was taken."""
-    return table.level_index(level or POOL) or 0
-
-
-def least(gang: Gang) -> int:
-    """Workers of the smallest legal size."""
-    return min(gang.sizes, default=gang.workers)
 
 
 def step(gang: Gang) -> int:

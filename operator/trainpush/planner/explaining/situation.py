@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.explaining.fitting import least, room
+from trainpush.planner.explaining.fitting import room
 from trainpush.planner.explaining.holders import Holdings, Shares, shares
 from trainpush.planner.placing import capacity
 from trainpush.planner.placing.capacity import OPEN, Slots
@@ -102,7 +102,7 @@ class Situation:
 
     def fits(self, slots: Slots) -> bool:
         """Whether the smallest legal size has room in `slots`."""
-        return self.room(slots) >= least(self.gang)
+        return self.room(slots) >= self.gang.least
 
     def of(self, gang: Gang) -> "Situation":
         """The same around another gang that the same nodes hinder."""

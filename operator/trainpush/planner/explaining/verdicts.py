@@ -19,7 +19,7 @@ from trainpush.model.workload import Eviction, Gang
 from trainpush.planner.explaining.advice import advice
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.diagnosis import finding
-from trainpush.planner.explaining.fitting import field_of_size, least, step
+from trainpush.planner.explaining.fitting import field_of_size, step
 from trainpush.planner.explaining.situation import Circumstances, Situation
 from trainpush.planner.explaining.wording import amount, count
 from trainpush.planner.placing import capacity
@@ -79,15 +79,15 @@ def waiting(
 def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdict:
     """The team's limit of `resource` is in the way; `used` and `limit` in thousandths."""
     each = gang.request.get(resource, 0)
-    whole = least(gang) * each
-    size = min(max(limit - used, 0) // max(each, 1), least(gang) - 1)
+    whole = gang.least * each
+    size = min(max(limit - used, 0) // max(each, 1), gang.least - 1)
     size -= size % step(gang)
     is_alone = whole > limit
     return Verdict(
         reason=Reason.EXCEEDS_QUOTA_LIMIT if is_alone else Reason.WAITING_FOR_QUOTA,
         message=(
             f"team {team} may use {amount(resource, limit)} and uses {amount(resource, used)}; "
-            f"{count(least(gang), 'worker')} {'need' if least(gang) > 1 else 'needs'} {amount(resource, whole)}"
+            f"{count(gang.least, 'worker')} {'need' if gang.least > 1 else 'needs'} {amount(resource, whole)}"
         ),
         needed=gang.accelerators,
         advice=(
@@ -97,6 +97,11 @@ def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdic
         ),
         cause=Cause.QUOTA_TOO_SMALL if is_alone else Cause.QUOTA_USED,
     )
+
+
+def needing(gang: Gang) -> Verdict:
+    """What is said of a gang that will have room, before it is said from where."""
+    return Verdict(Reason.WAITING_FOR_CAPACITY, _needs(gang), needed=gang.accelerators)
 
 
 def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
@@ -165,7 +170,7 @@ def _time(moment: datetime) -> str:
 
 def _needs(gang: Gang) -> str:
     """`4 workers need 32 nvidia.com/gpu`; of an elastic gang also the fewest that will do."""
-    fewest = f", at least {least(gang)}," if least(gang) < gang.workers else ""
+    fewest = f", at least {gang.least}," if gang.least < gang.workers else ""
     verb = "needs" if gang.workers == 1 else "need"
     return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.accelerator}"
 

@@ -33,8 +33,6 @@ class Hindrance(IntEnum):
 
 OPEN: Final = int(Hindrance.NONE)
 """As a plain number: to compare an array with a member of an enum takes thirty times as long."""
-_PASSING = {Hindrance.NONE, Hindrance.NOT_READY, Hindrance.CORDONED}
-"""What a node may get over without anybody changing the job or the pool."""
 
 
 def hindrances(table: NodeTable, gang: Gang) -> NDArray[np.int8]:
@@ -46,11 +44,6 @@ def hindrances(table: NodeTable, gang: Gang) -> NDArray[np.int8]:
     result[table.cordoned] = Hindrance.CORDONED
     result[~table.ready] = Hindrance.NOT_READY
     return result
-
-
-def may_ever_take(blocked: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Which nodes could take a worker once they are ready, uncordoned and empty."""
-    return np.isin(blocked, list(_PASSING))
 
 
 def slots(table: NodeTable, gang: Gang, used: Amounts) -> Slots:

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.model.nodes import Amounts
-from trainpush.model.plan import Verdict
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
 from trainpush.planner import ledger
-from trainpush.planner.explaining import verdicts
 from trainpush.planner.placing import capacity
 from trainpush.planner.placing.capacity import Hindrance
 from trainpush.planner.placing.mending import replacements
@@ -148,10 +146,6 @@ class Ground:
         rows = list(found.values())
         self._take(self.used, {row: rows.count(row) for row in rows}, gang)
         return tuple(table.names[found[rank]] if rank in found else node for rank, node in enumerate(nodes))
-
-    def waiting(self, gang: Gang) -> Verdict:
-        """Why `gang` finds no place."""
-        return verdicts.waiting(gang, self.pool.table, self._taken, self.hindrances(gang))
 
     @cached_property
     def _tree(self) -> Tree:

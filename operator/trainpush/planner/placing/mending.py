@@ -51,7 +51,7 @@ def replacements(
 
 def _is_sound(gang: Gang, table: NodeTable, rooms: Rooms, kept: dict[int, int]) -> bool:
     """Whether those that stay keep to the required level: labels may have changed since they were placed."""
-    domain = rooms.tree.domain[table.level_index(gang.required) or 0 if gang.required else 0]
+    domain = rooms.tree.domain[table.depth(gang.required)]
     return len(set(domain[list(kept.values())].tolist())) <= 1
 
 
@@ -79,11 +79,11 @@ def _around(
 ) -> Iterator[NDArray[np.bool_]]:
     """Which nodes may take the ranks of a hole: ever wider around those that are kept, up to what holds them."""
     tree = rooms.tree
-    bound, anchors = table.level_index(gang.required) or 0 if gang.required else 0, list(kept.values())
+    bound, anchors = table.depth(gang.required), list(kept.values())
     if hole.layer >= 0:
         layer = gang.slices[hole.layer]
         first = hole.ranks[0] // layer.size * layer.size
-        depth = table.level_index(layer.level) or 0
+        depth = table.depth(layer.level)
         if depth > bound:  # else the required level, inside that of the slice, says more
             bound = depth
             anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]

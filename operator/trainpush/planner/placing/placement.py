@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.nodes import POOL, NodeTable
 from trainpush.model.workload import Gang
-from trainpush.planner.placing.capacity import Slots, sums
+from trainpush.planner.placing.capacity import Slots
 from trainpush.planner.placing.hosts import hosts_of
 from trainpush.planner.placing.rooms import Indices, Rooms, Tree, slice_sizes
 from trainpush.planner.placing.search import spread
@@ -95,19 +95,11 @@ def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, 
     return POOL, POOL
 
 
-def largest_room(gang: Gang, table: NodeTable, slots: Slots) -> int:
-    """Most workers that one domain of the required level (the pool where none is) has room for; whole slices only."""
-    if not gang.slices:
-        return int(sums(slots, table.levels[depths(gang, table)[-1]].starts).max(initial=0))
-    return Rooms(Tree(table), slots.copy(), slice_sizes(gang, table)).most(depths(gang, table)[-1])
-
-
 def depths(gang: Gang, table: NodeTable) -> range:
     """Levels that a place of `gang` is described by, innermost first; the names were checked when it was taken."""
-    outermost = table.level_index(gang.required) if gang.required else 0
-    innermost = table.level_index(gang.preferred) if gang.preferred else len(table.levels) - 1
-    low = outermost or 0
-    return range(max(innermost if innermost is not None else low, low), low - 1, -1)
+    outermost = table.depth(gang.required)
+    innermost = table.depth(gang.preferred) if gang.preferred else len(table.levels) - 1
+    return range(max(innermost, outermost), outermost - 1, -1)
 
 
 def _innermost(rooms: Rooms, workers: int, outermost: int) -> int | None:

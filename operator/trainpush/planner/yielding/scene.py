@@ -54,8 +54,8 @@ class Layout:
     @classmethod
     def of(cls, table: NodeTable, gang: Gang) -> "Layout":
         """Slices of levels outside the required one are whole wherever the gang is."""
-        depth = (table.level_index(gang.required) or 0) if gang.required else 0
-        slices = [(table.level_index(part.level) or 0, part.size) for part in reversed(gang.slices)]
+        depth = table.depth(gang.required)
+        slices = [(table.depth(part.level), part.size) for part in reversed(gang.slices)]
         levels = tuple((table.levels[level].starts, size) for level, size in slices if level > depth)
         starts = table.levels[depth].starts
         nodes = np.arange(len(table.names))
