@@ -1,7 +1,8 @@
 """Train a small classifier on the UCI handwritten digits with torchrun, on CPUs, by FSDP2 or DDP.
 
-It keeps the checkpoint contract that trainpush relies on: checkpoints under a folder per attempt, resumption from the
-newest complete one, a checkpoint and a nonzero exit on SIGTERM, and a JSON summary as termination message.
+It keeps the checkpoint contract that trainpush relies on, by `trainpush.worker`: progress after every step, checkpoints
+under a folder per attempt, resumption from the newest complete one, a checkpoint and no further step when the operator
+needs the room or after SIGTERM, a nonzero exit then, and a JSON summary as termination message.
 
 Environment, besides what torchrun sets (all optional):
     TRAINPUSH_STRATEGY          FSDP (default) or DDP.
@@ -9,7 +10,9 @@ Environment, besides what torchrun sets (all optional):
     TRAINPUSH_CHECKPOINT_DIR    A volume that all workers share; without it nothing is saved.
     TRAINPUSH_ATTEMPT           Number of this start of the job, from 1.
 
-Exit status: 0 trained to the last step, 2 wrong options, 3 failed on request, 143 saved and stopped after SIGTERM.
+Beside the checkpoints of an attempt lies losses.csv, with step and loss of each step that it took.
+
+Exit status: 0 trained to the last step, 2 wrong options, 3 failed on request, 143 saved and stopped before.
 """
 
 import argparse
@@ -21,7 +24,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 import torch
@@ -38,11 +41,12 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
+from trainpush import worker
+
 TRAINING_IMAGES = 1437  # of 1,797; the other 360 are held out
 LOG_EVERY = 20
 STOPPED = 128 + signal.SIGTERM
 FAILED_ON_REQUEST = 3
-TERMINATION_LOG = Path("/dev/termination-log")
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ class Trainer:
 
 
 def main() -> None:
-    """Train to the last step, or stop at a step boundary after SIGTERM."""
-    stopping = StopSignal()
+    """Train to the last step, or stop at a step boundary when somebody needs the room."""
+    worker.catch_sigterm()
     options = parse_options()
     dist.init_process_group("gloo")
     check(options, dist.get_world_size())
@@ -79,10 +83,12 @@ def main() -> None:
     resumed = store.restore(trainer) if store else None
     begin = f"resumed from {resumed}" if resumed else "from step 0"
     say(f"{dist.get_world_size()} processes, {strategy()}, {begin}")
-    stopped = train(trainer, data, options, store, stopping)
-    if store:
-        store.save(trainer)
-    write_summary(trainer, data, options)
+    stopped = train(trainer, data, options, store)
+    if store and not stopped:
+        save(trainer, store)
+    tell_summary(trainer, data, options)
+    if stopped and not any_rank(is_terminated()):
+        worker.await_end()
     dist.barrier()  # nobody leaves before rank 0 has saved: torchrun kills the others when one leaves with an error
     dist.destroy_process_group()
     gc.freeze()  # else Python looks through all of torch once more before it ends: seconds of the grace period
@@ -142,21 +148,11 @@ def sharding_degree() -> int:
     return int(os.environ.get("TRAINPUSH_SHARDING_DEGREE") or dist.get_world_size())
 
 
-class StopSignal:
-    """Remembers SIGTERM, and lets all ranks agree that one of them got it."""
-
-    def __init__(self) -> None:
-        self._received = False
-        signal.signal(signal.SIGTERM, self._remember)
-
-    def _remember(self, *_: object) -> None:
-        self._received = True
-
-    def agreed(self) -> bool:
-        """Ask all ranks: true on each of them as soon as one has received the signal."""
-        received = torch.tensor(self._received, dtype=torch.int32)
-        dist.all_reduce(received, dist.ReduceOp.MAX)
-        return bool(received)
+def any_rank(holds: bool) -> bool:
+    """Return on every rank whether something holds on one of them; every rank must call it."""
+    found = torch.tensor(holds, dtype=torch.int32)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return bool(found)
 
 
 def build_model() -> nn.Module:
@@ -185,28 +181,52 @@ def load_digits(path: Path) -> Digits:
     return Digits(images[:cut], labels[:cut], images[cut:], labels[cut:])
 
 
-def train(
-    trainer: Trainer, data: Digits, options: argparse.Namespace, store: "CheckpointStore | None", stopping: StopSignal
-) -> bool:
-    """Take the remaining steps; return whether a signal ended them early."""
+def train(trainer: Trainer, data: Digits, options: argparse.Namespace, store: "CheckpointStore | None") -> bool:
+    """Take the remaining steps; return whether somebody who needs the room ended them early."""
     while trainer.step < options.steps:
-        if stopping.agreed():
-            say(f"stopping after step {trainer.step}: SIGTERM")
+        if must_stop(trainer, store):
             return True
         loss = take_step(trainer, data, options)
+        worker.report(trainer.step, options.steps, {"loss": loss})
+        if store:
+            store.note(trainer.step, loss)
         if trainer.step % LOG_EVERY == 0:
             accuracy = evaluate(trainer, data)["accuracy"]
             say(f"step {trainer.step}/{options.steps} loss {loss:.4f} accuracy {accuracy:.4f}")
-        if store and trainer.step % options.checkpoint_every == 0:
-            store.save(trainer)
+        if store and trainer.step % options.checkpoint_every == 0 and save(trainer, store):
+            say(f"stopping after step {trainer.step}: it is saved")
+            return True
         if trainer.step == options.fail_at_step:
             fail_on_first_attempt()
         time.sleep(options.step_delay)
     return False
 
 
+def must_stop(trainer: Trainer, store: "CheckpointStore | None") -> bool:
+    """Save if that is asked for, and return whether no further step may be taken; every rank must call it."""
+    request = worker.should_checkpoint()
+    if not any_rank(request is not None):
+        return False
+    is_last = save(trainer, store) if store else any_rank(is_terminated())
+    if is_last:
+        say(f"stopping after step {trainer.step}: {request.reason if request else 'SIGTERM of another worker'}")
+    return is_last
+
+
+def is_terminated() -> bool:
+    """Return whether this process got SIGTERM."""
+    request = worker.should_checkpoint()
+    return request is not None and request.id == worker.SIGTERM
+
+
+def save(trainer: Trainer, store: "CheckpointStore") -> bool:
+    """Save the present step, tell the operator, and return whether it was the last; every rank must call it."""
+    uri = store.save(trainer)
+    return any_rank(worker.saved(trainer.step, uri))
+
+
 def take_step(trainer: Trainer, data: Digits, options: argparse.Namespace) -> float:
-    """Train on this rank's part of the step's batch and return its loss.
+    """Train on this rank's part of the step's batch and return the loss on the whole of it.
 
     The batch depends on the seed and the step alone. So a resumed run sees what an unbroken one would have seen, with
     any number of processes, and a checkpoint needs no state of a random generator.
@@ -220,7 +240,9 @@ def take_step(trainer: Trainer, data: Digits, options: argparse.Namespace) -> fl
     loss.backward()
     trainer.optimizer.step()
     trainer.step += 1
-    return float(loss.item())
+    mean = loss.detach()
+    dist.all_reduce(mean)
+    return float(mean.item()) / dist.get_world_size()
 
 
 def evaluate(trainer: Trainer, data: Digits) -> dict[str, float]:
@@ -243,12 +265,11 @@ def attempt_number() -> int:
     return int(os.environ.get("TRAINPUSH_ATTEMPT", "1"))
 
 
-def write_summary(trainer: Trainer, data: Digits, options: argparse.Namespace) -> None:
-    """Report step and metrics; in Kubernetes the report also becomes the container's termination message."""
-    summary = {"step": trainer.step, "totalSteps": options.steps, "metrics": evaluate(trainer, data)}
-    say(json.dumps(summary))
-    if dist.get_rank() == 0 and TERMINATION_LOG.exists():
-        TERMINATION_LOG.write_text(json.dumps(summary))
+def tell_summary(trainer: Trainer, data: Digits, options: argparse.Namespace) -> None:
+    """Report step and metrics; in Kubernetes they also become the container's termination message."""
+    metrics = evaluate(trainer, data)
+    worker.report(trainer.step, options.steps, metrics)
+    say(json.dumps({"step": trainer.step, "totalSteps": options.steps, "metrics": metrics}))
 
 
 class CheckpointStore:
@@ -261,6 +282,7 @@ class CheckpointStore:
     def __init__(self, root: Path, attempt: int) -> None:
         self._root = root
         self._mine = root / f"attempt-{attempt}"
+        self._losses: TextIO | None = None
 
     @classmethod
     def from_environment(cls) -> "CheckpointStore | None":
@@ -268,14 +290,24 @@ class CheckpointStore:
         root = os.environ.get("TRAINPUSH_CHECKPOINT_DIR")
         return cls(Path(root), attempt_number()) if root else None
 
-    def save(self, trainer: Trainer) -> None:
-        """Save the present step, unless this attempt has done so already; every rank must call it."""
+    def note(self, step: int, loss: float) -> None:
+        """Write the loss of a step down, for whoever wants to see that none was repeated or lost."""
+        if dist.get_rank() != 0:
+            return
+        if self._losses is None:
+            self._mine.mkdir(parents=True, exist_ok=True)
+            self._losses = (self._mine / "losses.csv").open("a", buffering=1)
+        self._losses.write(f"{step},{loss:.6f}\n")
+
+    def save(self, trainer: Trainer) -> str:
+        """Save the present step, unless this attempt has done so already, and return where; every rank must call it."""
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         model, optimizer = get_state_dict(trainer.model, trainer.optimizer, options=options)
         target = self._mine / f"step-{trainer.step}"
         if dist.get_rank() == 0 and not target.exists():
             publish({"step": trainer.step, "model": model, "optimizer": optimizer}, target)
             say(f"saved {target.relative_to(self._root)}")
+        return str(target)
 
     def restore(self, trainer: Trainer) -> str | None:
         """Load the newest checkpoint of any attempt and return its name, or None if there is none yet."""

@@ -55,7 +55,10 @@ RECIPES = {
         "forky",
         "minbase",
         (),
-        ("hack/images/training/Dockerfile", "hack/images/training/install-torch.sh", "examples/digits/*.py"),
+        (
+            *("hack/images/training/Dockerfile", "hack/images/training/install-torch.sh"),
+            *("examples/digits/*.py", "operator/trainpush/worker.py"),
+        ),
         120,
     ),
     # The wheel of Triton brings Python backends up to 3.13, and Debian's 3.11 is the one it was tried with.

@@ -11,6 +11,7 @@ from support.api import a_namespace, admin
 from support.door import Door
 from support.fault_proxy import FaultProxy
 from support.given_cluster import OURS, Cluster, given, given_cluster
+from support.operator_account import as_operator
 from support.operator_process import ROOT
 from testbed import Bed, Layer
 from trainpush.kube.client import Client
@@ -64,6 +65,13 @@ async def namespace(client: Client) -> AsyncIterator[str]:
     """A namespace for one test."""
     async with a_namespace(client) as name:
         yield name
+
+
+@pytest.fixture
+async def operator(cluster: Cluster, client: Client, namespace: str) -> AsyncIterator[Client]:
+    """The operator's identity in the namespace of the test, with the rights of its manifests."""
+    async with as_operator(cluster, client, namespace) as operator:
+        yield operator
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import yaml
 
 import trainpush
 from support.chart import CHART, KUBERNETES, NAMESPACE, VALUES, WITH_IMAGE, HelmError, Object, helm, render, the
-from trainpush.api import crd
+from trainpush.api import crd, names
+from trainpush.controller.reporting import hosts
 from trainpush.controller.settings import Settings, unknown_variables
 from trainpush.kube import rights
 
@@ -85,8 +86,20 @@ def test_the_labels_of_the_pods_are_found_by_service_and_budget(plain: list[Obje
     deployment = the("Deployment", plain)["spec"]
     labels = deployment["template"]["metadata"]["labels"].items()
     assert deployment["selector"]["matchLabels"].items() <= labels
-    assert the("Service", plain)["spec"]["selector"].items() <= labels
+    assert the("Service", plain, "trainpush")["spec"]["selector"].items() <= labels
     assert the("PodDisruptionBudget", plain)["spec"]["selector"]["matchLabels"].items() <= labels
+
+
+def test_workers_reach_the_leader_alone(plain: list[Object]) -> None:
+    """By the label that it sets on its own pod, at the port where it listens, under a name of its certificate."""
+    deployment = the("Deployment", plain)["spec"]["template"]
+    service = the("Service", plain, names.ENDPOINT_SERVICE)
+    assert service["spec"]["selector"] == deployment["metadata"]["labels"] | {names.LABEL_LEADER: "true"}
+    (port,) = service["spec"]["ports"]
+    ports = {entry["name"]: entry["containerPort"] for entry in deployment["spec"]["containers"][0]["ports"]}
+    assert ports[port["targetPort"]] == Settings(identity="me").endpoint_port
+    assert port["port"] == 443
+    assert f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc" == hosts(NAMESPACE)[0]
 
 
 SECTIONS = {"image", "proxy", "serviceAccount", "crds"}

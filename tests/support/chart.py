@@ -42,7 +42,7 @@ def render(*options: str, chart: Path = CHART) -> list[Object]:
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
-def the(kind: str, manifests: list[Object]) -> Object:
-    """The only one of its kind."""
-    (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
+def the(kind: str, manifests: list[Object], name: str = "") -> Object:
+    """The only one of its kind, or the one with this name."""
+    (found,) = (one for one in manifests if one["kind"] == kind and name in ("", one["metadata"]["name"]))
     return found

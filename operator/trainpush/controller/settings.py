@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     """Address for /metrics, /healthz and /readyz."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port for them; 0 takes a free one."""
+    pod: str = ""
+    """Name of the pod that this replica runs in, in its namespace; unset: it runs outside of the cluster, and workers
+    report nothing to it."""
+    endpoint_port: int = Field(default=8443, ge=0, le=65535)
+    """Port at which workers report to it, over TLS; the Service for workers leads there."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of a line that is written."""
     log_format: Literal["json", "text"] = "json"

@@ -15,7 +15,7 @@ from trainpush.api import names
 from trainpush.kube.concurrency import WriteLimit
 from trainpush.kube.credentials import Credentials
 from trainpush.kube.errors import ApiError, TooManyRequests, Unauthorized, Unavailable, error_from
-from trainpush.kube.resources import ACCESS_REVIEWS, LEASES, Resource
+from trainpush.kube.resources import ACCESS_REVIEWS, LEASES, TOKEN_REVIEWS, Resource
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class _Request:
 
     @property
     def is_write(self) -> bool:
-        return self.method != "GET" and self.resource != ACCESS_REVIEWS
+        return self.method != "GET" and self.resource not in {ACCESS_REVIEWS, TOKEN_REVIEWS}
 
     @property
     def is_limited(self) -> bool:
@@ -219,18 +219,19 @@ class Client:
         path = resource.path(target.namespace, target.name)
         await self._write(resource, "delete", "DELETE", path, options)
 
-    async def is_allowed(self, verb: str, resource: Resource, subresource: str = "", namespace: str = "") -> bool:
-        """Whether the API server would let us; an empty namespace asks for all of them."""
-        attributes = {"verb": verb, "namespace": namespace}
+    async def review(self, resource: Resource, spec: Object) -> Object:
+        """The status of a review: a question whose answer the API server keeps nowhere."""
+        body = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind, "spec": spec})
+        answer = await self._send(_Request(resource, "create", "POST", resource.path(), body=body))
+        return dict(_decoded(answer)["status"])
+
+    async def is_allowed(
+        self, verb: str, resource: Resource, subresource: str = "", namespace: str = "", name: str = ""
+    ) -> bool:
+        """Whether the API server would let us; an empty namespace asks for all of them, an empty name for any."""
+        attributes = {"verb": verb, "namespace": namespace, "name": name}
         attributes |= {"group": resource.group, "resource": resource.plural, "subresource": subresource}
-        review = {
-            "apiVersion": ACCESS_REVIEWS.api_version,
-            "kind": ACCESS_REVIEWS.kind,
-            "spec": {"resourceAttributes": attributes},
-        }
-        body = msgspec.json.encode(review)
-        answer = await self._send(_Request(ACCESS_REVIEWS, "create", "POST", ACCESS_REVIEWS.path(), body=body))
-        return bool(_decoded(answer)["status"]["allowed"])
+        return bool((await self.review(ACCESS_REVIEWS, {"resourceAttributes": attributes}))["allowed"])
 
     async def watch(
         self,

@@ -39,6 +39,11 @@ class Table(Generic[T]):
         """How many objects there are."""
         return len(self._rows)
 
+    def get(self, uid: str) -> T | None:
+        """The object with this uid, if it is there."""
+        row = self._rows.get(uid)
+        return row.value if row else None
+
     def put(self, item: Row[T]) -> bool:
         """Take an object unless something newer is known of it; whether anything changed."""
         known = self._rows.get(item.uid)

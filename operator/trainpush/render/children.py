@@ -1,10 +1,19 @@
 """The pods and the Service of a gang, rendered from an allow-list."""
 
 from trainpush.api import names
-from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
-from trainpush.render.environment import CHECKPOINTS, MASTER_PORT, environment
+from trainpush.render.environment import (
+    CHECKPOINTS,
+    IDENTITY,
+    MASTER_PORT,
+    TOKEN,
+    Address,
+    environment,
+    grace_seconds,
+)
+from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     Manifest,
     confined,
@@ -17,6 +26,10 @@ from trainpush.render.pods import (
     pod_security,
 )
 from trainpush.render.volumes import Volumes
+
+TOKEN_SECONDS = 3600
+"""Life of a token; the kubelet writes the next one long before its end."""
+_IDENTITY_VOLUME = "trainpush-identity"
 
 
 def service_name(job_name: str) -> str:
@@ -49,9 +62,13 @@ def service(job: TrainPushJob) -> Manifest:
     }
 
 
-def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manifest:
-    """The pod of one worker, pinned to its node by affinity, so that kube-scheduler still checks and binds it."""
+def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker, endpoint: Address | None = None) -> Manifest:
+    """The pod of one worker, pinned to its node by affinity, so that kube-scheduler still checks and binds it.
+
+    Where there is an `endpoint`, the worker of rank 0 may report to it; from others the operator would take nothing.
+    """
     spec = job.spec.worker
+    endpoint = endpoint if act.rank == 0 else None
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -73,21 +90,22 @@ def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manifest:
             "subdomain": service_name(job.name),
             "restartPolicy": "Never",
             **confined(),
-            "terminationGracePeriodSeconds": _grace_seconds(job),
+            "terminationGracePeriodSeconds": grace_seconds(job),
             "affinity": on_nodes([act.node]),
-            "tolerations": [plain(entry) for entry in resolved.tolerations],
+            "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING)],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
             "securityContext": pod_security(spec.security_context),
-            "containers": [_container(job, resolved, act)],
-            "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory)],
+            "containers": [_container(job, resolved, act, endpoint)],
+            "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory), *_identity(endpoint)],
         },
     }
 
 
-def _container(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manifest:
+def _container(job: TrainPushJob, resolved: Resolved, act: MakeWorker, endpoint: Address | None) -> Manifest:
     spec = job.spec.worker
     wanted = spec.security_context
-    variables = environment(job, resolved, act, f"{_hostname(0, act.attempt)}.{service_name(job.name)}")
+    master = f"{_hostname(0, act.attempt)}.{service_name(job.name)}"
+    variables = environment(job, resolved, act, master, endpoint)
     container: Manifest = {
         "name": "worker",
         "image": resolved.image,
@@ -96,7 +114,7 @@ def _container(job: TrainPushJob, resolved: Resolved, act: MakeWorker) -> Manife
         "envFrom": [plain(entry) for entry in spec.env_from],
         "resources": plain(job.spec.resources),
         "ports": [{"name": "torchrun", "containerPort": MASTER_PORT, "protocol": "TCP"}],
-        "volumeMounts": _mounts(job),
+        "volumeMounts": [*_mounts(job), *_identity_mounts(endpoint)],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(bool(wanted and wanted.read_only_root_filesystem)),
     }
@@ -125,10 +143,6 @@ def _hostname(rank: int, attempt: int) -> str:
     return f"worker-{rank}-a{attempt}"
 
 
-def _grace_seconds(job: TrainPushJob) -> int:
-    return round(seconds(job.grace_period))
-
-
 def _checkpoints(job: TrainPushJob) -> str | None:
     """URI of the checkpoints."""
     return job.spec.checkpoint.uri if job.spec.checkpoint else None
@@ -141,3 +155,15 @@ def _volumes(job: TrainPushJob) -> Volumes:
 def _mounts(job: TrainPushJob) -> list[Manifest]:
     volumes, uri = _volumes(job), _checkpoints(job)
     return [*volumes.mounts(), memory_mount(), *([volumes.mount(uri, CHECKPOINTS)] if uri else [])]
+
+
+def _identity(endpoint: Address | None) -> list[Manifest]:
+    """The volume with a token that is good for the operator alone, and dies with the pod."""
+    if endpoint is None:
+        return []
+    token = {"audience": names.AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN}
+    return [{"name": _IDENTITY_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}]
+
+
+def _identity_mounts(endpoint: Address | None) -> list[Manifest]:
+    return [{"name": _IDENTITY_VOLUME, "mountPath": IDENTITY, "readOnly": True}] if endpoint else []

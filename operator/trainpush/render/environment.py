@@ -5,14 +5,30 @@ and sorts ranks by address.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
 from trainpush.model.plan import MakeWorker
+from trainpush.model.workload import Checkpoint
 
 MASTER_PORT = 29500
 """Port of the store of rank 0, torchrun's default."""
 CHECKPOINTS = "/trainpush/checkpoints"
 """Where the volume of spec.checkpoint.uri is mounted."""
+IDENTITY = "/trainpush/identity"
+"""Where the token is mounted by which a worker tells the operator who it is."""
+TOKEN = "token"  # noqa: S105 - a file's name
+"""Its file there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where workers reach the operator."""
+
+    url: str
+    authority: str
+    """Certificate of the authority that they trust, as PEM: good for longer than any training."""
 
 
 def of_attempt(strategy: Strategy, resolved: Resolved, workers: int) -> Resolved:
@@ -25,7 +41,14 @@ def of_attempt(strategy: Strategy, resolved: Resolved, workers: int) -> Resolved
     return resolved.model_copy(update={"world_size": world_size, "sharding_degree": degree})
 
 
-def environment(job: TrainPushJob, resolved: Resolved, act: MakeWorker, master: str) -> Mapping[str, str]:
+def grace_seconds(job: TrainPushJob) -> int:
+    """Time between SIGTERM and SIGKILL."""
+    return round(seconds(job.grace_period))
+
+
+def environment(
+    job: TrainPushJob, resolved: Resolved, act: MakeWorker, master: str, endpoint: Address | None
+) -> Mapping[str, str]:
     """Variables of the worker that `act` makes; `master` is the DNS name of the pod of rank 0."""
     resolved = of_attempt(job.spec.strategy, resolved, act.workers)
     variables = {
@@ -38,6 +61,9 @@ def environment(job: TrainPushJob, resolved: Resolved, act: MakeWorker, master: 
         "TRAINPUSH_ATTEMPT": str(act.attempt),
         "TRAINPUSH_STRATEGY": job.spec.strategy.type,
         "TRAINPUSH_WORLD_SIZE": str(resolved.world_size),
+        "TRAINPUSH_GRACE_SECONDS": str(grace_seconds(job)),
+        **_reporting(endpoint),
+        **_resuming(act.resume),
     }
     if resolved.sharding_degree is not None:
         variables["TRAINPUSH_SHARDING_DEGREE"] = str(resolved.sharding_degree)
@@ -46,3 +72,20 @@ def environment(job: TrainPushJob, resolved: Resolved, act: MakeWorker, master: 
     if job.spec.checkpoint and job.spec.checkpoint.uri:
         variables["TRAINPUSH_CHECKPOINT_DIR"] = CHECKPOINTS
     return variables
+
+
+def _reporting(endpoint: Address | None) -> Mapping[str, str]:
+    if endpoint is None:
+        return {}
+    return {
+        "TRAINPUSH_ENDPOINT": endpoint.url,
+        "TRAINPUSH_ENDPOINT_CA": endpoint.authority,
+        "TRAINPUSH_TOKEN_FILE": f"{IDENTITY}/{TOKEN}",
+    }
+
+
+def _resuming(saved: Checkpoint | None) -> Mapping[str, str]:
+    if saved is None:
+        return {}
+    texts = {"TRAINPUSH_RESUME_URI": saved.uri, "TRAINPUSH_RESUME_DIGEST": saved.digest}
+    return {"TRAINPUSH_RESUME_STEP": str(saved.step)} | {name: text for name, text in texts.items() if text}

@@ -63,3 +63,12 @@ def test_what_an_attempt_resolved_to_resolves_to_itself() -> None:
 def test_only_a_program_that_splits_layers_is_told_of_it() -> None:
     assert "TRAINPUSH_TENSOR_PARALLEL" not in environment(a_job(), resolved(), 4)
     assert environment(a_job(), resolved(tensor_parallel=2), 4)["TRAINPUSH_TENSOR_PARALLEL"] == "2"
+
+
+def test_a_worker_may_run_on_nodes_that_train() -> None:
+    """Beside what its pool tolerates; never on nodes that serve, or that change their mode."""
+    theirs = [{"key": "nvidia.com/gpu", "operator": "Exists"}]
+    told = Resolved.model_validate(resolved().model_dump(by_alias=True) | {"tolerations": theirs})
+    pod = worker(a_job(), told, MakeWorker(attempt=1, rank=0, node="n1", workers=4))
+    ours = {"key": "training.ai/mode", "operator": "Equal", "value": "Training", "effect": "NoSchedule"}
+    assert pod["spec"]["tolerations"] == [*theirs, ours]
