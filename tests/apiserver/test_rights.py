@@ -1,13 +1,12 @@
 """The roles against the real authorizer."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from support.api import SERVICE_ACCOUNTS, a_job
+from support.api import a_job
 from support.given_cluster import Cluster
+from support.operator_account import KINDS, missing_becomes
 from trainpush.kube import rights
 from trainpush.kube.client import Client, Exactly, Object
 from trainpush.kube.credentials import load
@@ -16,43 +15,12 @@ from trainpush.kube.resources import (
     EVENTS,
     GPUPOOLS,
     LEASES,
-    NAMESPACES,
     NODES,
     PODS,
     SERVICES,
     TRAINPUSHJOBS,
     Resource,
 )
-
-RBAC = "rbac.authorization.k8s.io"
-KINDS = {
-    "Namespace": NAMESPACES,
-    "ServiceAccount": SERVICE_ACCOUNTS,
-    "ClusterRole": Resource(RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False),
-    "ClusterRoleBinding": Resource(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False),
-    "Role": Resource(RBAC, "v1", "roles", "Role", namespaced=True),
-    "RoleBinding": Resource(RBAC, "v1", "rolebindings", "RoleBinding", namespaced=True),
-    "PriorityClass": Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False),
-}
-
-
-@pytest.fixture
-async def operator(cluster: Cluster, client: Client, namespace: str) -> AsyncIterator[Client]:
-    """The operator's identity with the rights of its manifests."""
-    for body in rights.manifests(namespace, "operator"):
-        await client.apply(KINDS[body["kind"]], body)
-    async with Client(load(str(cluster.kubeconfig_for(namespace, "operator")))) as operator:
-        await missing_becomes(operator, namespace, 0)
-        yield operator
-
-
-async def missing_becomes(operator: Client, namespace: str, count: int) -> list[str]:
-    """Wait until the authorizer has heard of a change of roles, after which `count` verbs are missing."""
-    async with asyncio.timeout(10):
-        while True:
-            lines = await rights.missing(operator, namespace)
-            if len(lines) == count:
-                return lines
 
 
 async def test_the_manifests_grant_what_is_missing_without_them(
@@ -148,12 +116,14 @@ def an_event(namespace: str) -> Object:
 
 
 async def test_what_the_operator_may_not_do(client: Client, operator: Client, namespace: str) -> None:
-    """Not even at home: change nodes, read Secrets, act on other Leases, edit what users ask for."""
+    """Not even at home: make or delete nodes, read Secrets, act on other Leases, edit what users ask for."""
     secrets = Resource("", "v1", "secrets", "Secret", namespaced=True)
     with pytest.raises(Forbidden):
         await operator.list(secrets, namespace)
     with pytest.raises(Forbidden):
-        await operator.patch(NODES, None, "any", {"spec": {"unschedulable": True}})
+        await operator.create(NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "any"}})
+    with pytest.raises(Forbidden):
+        await operator.delete(NODES, Exactly("", "any", "uid"))
     with pytest.raises(Forbidden):
         await operator.patch(TRAINPUSHJOBS, namespace, "any", {"spec": {"replicas": 2}})
     with pytest.raises(Forbidden):

@@ -101,11 +101,14 @@ KINDS: Final = (
         is_namespaced=False,
         columns=(
             Column("Nodes", ".status.nodes.total", "integer"),
+            Column("Train", ".status.modes.training", "integer"),
+            Column("Infer", ".status.modes.inference", "integer"),
+            Column("Switching", ".status.modes.switching", "integer"),
             Column("GPUs", ".status.accelerators.total", "integer"),
             Column("Used", ".status.accelerators.used", "integer"),
-            Column("Free", ".status.accelerators.free", "integer"),
-            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
             _AGE,
+            Column("Free", ".status.accelerators.free", "integer", wide=True),
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status', wide=True),
         ),
     ),
 )

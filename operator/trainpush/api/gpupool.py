@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
+from trainpush.api.modes import SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
 from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, matches
@@ -102,6 +103,10 @@ class GPUPoolSpec(ApiModel):
     """Kinds of capacity, the best first: a gang goes to worse ones only where it must. None means no preference."""
     linked_accelerators: Annotated[list[LinkedAccelerators], MapBy("product"), Field(max_length=16)] = []
     """Products whose accelerators are linked to groups inside a host."""
+    modes: Modes | None = None
+    """How many nodes train and how many serve; none means that all do both, and that no node is touched."""
+    switching: Switching = Switching()
+    """Within which limits nodes change their mode; only with spec.modes."""
 
     rules = (
         _default_level_rule("required"),
@@ -124,7 +129,7 @@ class NodeCounts(ApiModel):
     ready: Count = 0
     """Nodes that are ready and not cordoned."""
     cordoned: Count = 0
-    """Nodes that people closed."""
+    """Nodes that people closed, or whose driver is being upgraded."""
     not_ready: Count = 0
     """Nodes that do not answer."""
 
@@ -148,7 +153,7 @@ class GPUPoolStatus(Status):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """Generation of the spec that this status speaks of."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
-    """Ready, NodesFound, TopologyKnown."""
+    """Ready, NodesFound, TopologyKnown; with spec.modes also ModeSettled, DaemonSetsTolerate and Degraded."""
     nodes: NodeCounts = NodeCounts()
     """Counts of nodes."""
     accelerators: AcceleratorCounts = AcceleratorCounts()
@@ -157,6 +162,12 @@ class GPUPoolStatus(Status):
     """Per level, the free accelerators of the domain that has most."""
     quotas: Annotated[list[QuotaStatus], MapBy("name"), Field(max_length=QUOTAS_MAX + 1)] = []
     """What teams hold; absent without spec.quotas."""
+    modes: ModeCounts | None = None
+    """Nodes by mode; absent without spec.modes."""
+    plan: Annotated[list[PlannedStatus], MapBy("node"), Field(max_length=SWITCHES_MAX)] = []
+    """Switches that are under way or, in a dry run, would be."""
+    switches: Annotated[list[SwitchStatus], Field(max_length=SWITCHES_MAX)] = []
+    """Switches that are over, the latest first."""
 
 
 class GPUPool(Resource):

@@ -76,7 +76,11 @@ class Checkpoint(ApiModel):
     uri: ClaimUri | None = None
     """Claim of the same namespace and path in it, as pvc://CLAIM/PATH; none means checkpoints are the program's own."""
     grace_period: GracePeriod = "30s"
-    """Time between SIGTERM and SIGKILL, from 1s to 1h; without a checkpoint section it is 30s too."""
+    """Time to answer a request for a checkpoint, and then time between SIGTERM and SIGKILL, from 1s to 1h; without a
+    checkpoint section it is 30s too."""
+    on_preempt: Literal["Request", "Signal"] = "Request"
+    """How a program learns that others need its place. Request: by a request for a checkpoint, if it reports to the
+    operator, and by SIGTERM when it has answered or its time is over. Signal: by SIGTERM at once."""
 
 
 class FailurePolicy(ApiModel):
@@ -231,14 +235,33 @@ class Resolved(ApiModel):
 
 
 class Progress(ApiModel):
-    """What the program last reported."""
+    """What the program last reported, while it ran or as its termination message."""
 
+    attempt: Count = 0
+    """The attempt that it speaks of."""
+    at: datetime | None = None
+    """When the operator heard of it."""
     step: Annotated[int, Field(ge=0)] | None = None
     """Steps done."""
     total_steps: Annotated[int, Field(ge=0)] | None = None
     """Steps to do."""
     metrics: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = {}
     """Named figures, such as accuracy, as text."""
+
+
+class CheckpointStatus(ApiModel):
+    """What the program has saved last: the next attempt goes on from there."""
+
+    attempt: Count
+    """The attempt that saved it."""
+    step: Count
+    """Steps done."""
+    uri: Annotated[str, Field(max_length=1024)] = ""
+    """Where it lies, in the program's words."""
+    digest: Annotated[str, Field(max_length=1024)] = ""
+    """What tells it from others, in the program's words."""
+    at: datetime
+    """When the operator learned of it."""
 
 
 class Restarts(ApiModel):
@@ -267,6 +290,12 @@ class EvictionStatus(ApiModel):
     """Work that is lost, in accelerator-seconds."""
     carried_out: bool = False
     """Whether it happened; then it stands here until the other has its place, so that nobody else takes the room."""
+    asked_at: datetime | None = None
+    """When the program was asked for a checkpoint; absent before, and where programs get SIGTERM only."""
+    deadline: datetime | None = None
+    """Until when it may answer."""
+    answered: bool = False
+    """Whether it has saved and takes no further step: now it must happen."""
 
 
 class JobStatus(Status):
@@ -279,8 +308,8 @@ class JobStatus(Status):
     queued_at: datetime | None = None
     """Since when it has been in the queue; absent while it is not, also while only an edit could help."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
-    """Ready, Accepted, Placed, Running, Evicted, TrainingComplete, Failed; with spec.push also Pushed; Reconciling and
-    Stalled only while true."""
+    """Ready, Accepted, Placed, Running, Checkpointed, Evicted, TrainingComplete, Failed; with spec.push also Pushed;
+    Reconciling and Stalled only while true."""
     attempt: Count = 0
     """Number of the latest attempt, from 1; 0 before the first placement."""
     replicas: Replicas = Replicas()
@@ -293,6 +322,8 @@ class JobStatus(Status):
     """What the program last reported."""
     restarts: Restarts = Restarts()
     """How often the gang started anew."""
+    checkpoint: CheckpointStatus | None = None
+    """What the program has saved last; absent until it told so."""
     eviction: EvictionStatus | None = None
     """What others will take from it; present only while announced."""
     verdict: VerdictStatus | None = None

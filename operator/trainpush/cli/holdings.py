@@ -11,10 +11,12 @@ from trainpush.api.base import Metadata
 from trainpush.kube import decode
 from trainpush.kube.children import read_export, read_owned, read_revision
 from trainpush.kube.client import Object
+from trainpush.kube.daemons import decode_daemon, read_daemon
 from trainpush.kube.priorities import read_priority
 from trainpush.kube.records import pod_row, read_node, read_pod
 from trainpush.kube.resources import (
     BUDGETS,
+    DAEMONSETS,
     GPUPOOLS,
     INFERENCESERVICES,
     JOBS,
@@ -54,7 +56,9 @@ def _named(resource: Resource, found: msgspec.Struct) -> Object:
 
 
 def _node(body: Body) -> Object:
-    return _named(NODES, decode.node(body))
+    found = decode.node(body)
+    found.status.capacity = {name: amount for name, amount in found.status.capacity.items() if "/" in name}
+    return _named(NODES, found)
 
 
 def _pod(body: Body) -> Object:
@@ -99,6 +103,10 @@ def _priority(body: Body) -> Object:
     return _named(PRIORITYCLASSES, decode.priority(body))
 
 
+def _daemon(body: Body) -> Object:
+    return _named(DAEMONSETS, decode_daemon(body))
+
+
 def _revision(body: Body) -> Object:
     return _named(REVISIONS, decode.revision(body))
 
@@ -113,6 +121,7 @@ HOLDINGS: Final = {
         Holding(NODES, _node, lambda store, body: store.nodes.put(read_node(body))),
         Holding(PODS, _pod, lambda store, body: store.pods.put(read_pod(body))),
         Holding(PRIORITYCLASSES, _priority, lambda store, body: store.priorities.put(read_priority(body))),
+        Holding(DAEMONSETS, _daemon, lambda store, body: store.daemons.put(read_daemon(body))),
         Holding(GPUPOOLS, _own(GPUPOOLS), lambda store, body: store.pools.take(msgspec.json.decode(body))),
         Holding(TRAINPUSHJOBS, _own(TRAINPUSHJOBS), lambda store, body: store.jobs.take(msgspec.json.decode(body))),
         Holding(

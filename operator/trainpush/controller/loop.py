@@ -12,9 +12,10 @@ from trainpush.controller.observe import Observation, observe
 from trainpush.intake.admission import Admission
 from trainpush.intake.serving import Asked
 from trainpush.kube.apply import Applier, Later
+from trainpush.kube.marks import Marker
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
-from trainpush.model.plan import Plan
+from trainpush.model.plan import NodeDecision, Plan
 from trainpush.planner.plan import plan
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -35,12 +36,22 @@ class Loop:
     """Decides and acts as long as it leads; otherwise it only keeps up."""
 
     def __init__(
-        self, store: Store, applier: Applier, leads: Callable[[], bool], metrics: Metrics, proxy_image: str
+        self,
+        store: Store,
+        applier: Applier,
+        marker: Marker,
+        leads: Callable[[], bool],
+        metrics: Metrics,
+        proxy_image: str,
     ) -> None:
-        """Read from `store`, write through `applier` while `leads()`; `proxy_image` goes into new revisions."""
+        """Read from `store`, write through `applier` and `marker` while `leads()`.
+
+        `proxy_image` goes into new revisions.
+        """
         self._proxy_image = proxy_image
         self._store = store
         self._applier = applier
+        self._marker = marker
         self._leads = leads
         self._metrics = metrics
         self._wake_after: float = IDLE_SECONDS
@@ -77,10 +88,11 @@ class Loop:
         measure(self._metrics, seen, decided, time.perf_counter() - started, now)
         with self._timed("apply"):
             wait = await self._applier.carry_out(_tasks(seen, decided), now, later)
+            held = self._marker.begin(_marks(seen, decided), later)
         count_evictions(self._metrics, seen, decided, self._store)
         self._took = time.monotonic() - begun
         due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
-        self._wake_after = max(0.05, min(due, wait if wait is not None else IDLE_SECONDS, IDLE_SECONDS))
+        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if it is None else it for it in (wait, held))))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""
@@ -115,7 +127,8 @@ class Loop:
 
 
 def _tasks(seen: Observation, decided: Plan) -> list[Task]:
-    tasks: list[Task] = [PoolTask(seen.pools[summary.name], summary) for summary in decided.pools]
+    pools = seen.pools
+    tasks: list[Task] = [PoolTask(pools[it.name], it, seen.modes.get(it.name)) for it in decided.pools]
     for decision in decided.decisions:
         admission = seen.admissions[decision.key]
         resolved = admission.resolved if isinstance(admission, Admission) else None
@@ -125,3 +138,9 @@ def _tasks(seen: Observation, decided: Plan) -> list[Task]:
         data = asked.data if isinstance(asked, Asked) else None
         tasks.append(ServiceTask(seen.services[served.key], served, data))
     return tasks
+
+
+def _marks(seen: Observation, decided: Plan) -> list[NodeDecision]:
+    """What was decided of nodes, and of the others those whose label or taints somebody changed."""
+    names = {decision.name for decision in decided.nodes}
+    return [*decided.nodes, *(repair for repair in seen.repairs if repair.name not in names)]

@@ -44,10 +44,11 @@ def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: S
     for decision in decided.decisions:
         preemptions, eviction = announced[decision.key]
         stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.preemptions
-        if eviction and stands and decision.preemptions > preemptions:
-            labels = (_pool_of(seen, decision), eviction.reason)
+        done = decision.eviction
+        if eviction and done and stands and decision.preemptions > preemptions:
+            labels = (_pool_of(seen, decision), done.reason)
             metrics.preemptions.labels(*labels).inc()
-            metrics.lost_accelerator_seconds.labels(*labels).inc(eviction.lost)
+            metrics.lost_accelerator_seconds.labels(*labels).inc(done.lost)
 
 
 def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:

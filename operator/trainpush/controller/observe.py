@@ -8,23 +8,28 @@ from trainpush.api import names
 from trainpush.api.conditions import Condition
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService, ServiceStatus
+from trainpush.api.quantity import seconds
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import JobStatus, TrainPushJob
+from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
 from trainpush.intake.admission import Admission, admit
 from trainpush.intake.convert import places, recorded
+from trainpush.intake.modes import switching_of
 from trainpush.intake.pools import age, quotas_of
-from trainpush.intake.scheduling import Priorities, min_runtime_of, preemption_of
+from trainpush.intake.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
 from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import Seen, Store
-from trainpush.model.fleet import Claim
+from trainpush.model.fleet import Claim, Fleet
 from trainpush.model.nodes import Level
+from trainpush.model.plan import NodeDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
 from trainpush.render.export import export_name
+from trainpush.render.pool_status import ModesSeen
 
 TroubleOf = Callable[[str], str]
 """Tells by uid what the API server last refused."""
@@ -52,12 +57,17 @@ class Observation:
     pools: Mapping[str, Seen[GPUPool]]
     admissions: Mapping[Key, Admission | Refusal]
     asked: Mapping[Key, Asked | Refusal | None]
+    modes: Mapping[str, ModesSeen]
+    """By pool, where its nodes have modes."""
+    repairs: tuple[NodeDecision, ...]
+    """Nodes whose label or taints are not what follows from their mark."""
 
 
 def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observation:
     """What is known now; `proxy_image` goes into revisions that are made now."""
     pools = {seen.metadata.name: seen for seen in store.pools}
     offers = [seen.found for _, seen in sorted(pools.items()) if seen.found]
+    switchings = {pool.name: switching_of(pool.spec) for pool in offers}
     jobs = {_key(seen): seen for seen in store.jobs}
     services = {_key(seen): seen for seen in store.services}
     made = _Made(
@@ -70,11 +80,13 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     admissions = {key: _admission(seen, offers, made.priorities) for key, seen in jobs.items()}
     wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
-        pools=tuple(_pools(store, offers)),
+        pools=tuple(_pools(store, offers, switchings)),
         jobs=tuple(_job(key, jobs[key], admissions[key], store, made, trouble_of) for key in sorted(jobs)),
         services=tuple(_service(key, services[key], wanted[key], store, made, trouble_of) for key in sorted(services)),
+        orphans=orphans(store.fleet, switchings) if len(offers) == len(pools) else (),
     )
-    return Observation(snapshot, jobs, services, pools, admissions, wanted)
+    modes = modes_seen(store, switchings)
+    return Observation(snapshot, jobs, services, pools, admissions, wanted, modes, repairs(store.fleet, switchings))
 
 
 def _key(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> Key:
@@ -139,6 +151,7 @@ def _job(
     trouble_of: TroubleOf,
 ) -> Job:
     metadata, job = seen.metadata, seen.found
+    workers = tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid)))
     return Job(
         key=key,
         uid=metadata.uid,
@@ -150,8 +163,11 @@ def _job(
         suspend=bool(job and job.spec.suspend),
         deleting=metadata.deletion_timestamp is not None,
         max_restarts=job.spec.failure_policy.max_restarts if job else 0,
+        is_asked=is_asked(job.spec) if job else False,
+        grace=timedelta(seconds=seconds(job.grace_period)) if job else timedelta(0),
         recorded=recorded(job.status if job else JobStatus.read(seen.status)),
-        workers=tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid))),
+        heard=next((heard for worker in reversed(workers) if (heard := store.reports.get(worker.uid))), None),
+        workers=workers,
         trouble=trouble_of(metadata.uid),
         push=_push(job, admission) if job else None,
         exports=made.exports.get(seen.owner, ()),
@@ -229,23 +245,27 @@ def _revision(row: RevisionRow) -> Revision:
     return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
 
 
-def _pools(store: Store, pools: Sequence[GPUPool]) -> list[Pool]:
+def _pools(store: Store, pools: Sequence[GPUPool], switchings: Switchings) -> list[Pool]:
     """Pools with their nodes; a node that several match belongs to the oldest."""
     fleet = store.fleet
     fleet.divide([_claim(pool) for pool in sorted(pools, key=age)])
     return [
-        Pool(
-            name=pool.name,
-            accelerators=tuple(pool.spec.accelerator_resources),
-            table=fleet.table(pool.name),
-            quotas=quotas_of(pool),
-            capacity_preference=tuple(pool.spec.capacity_preference),
-            linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
-            shared_nodes=fleet.shared(pool.name),
-            unlabelled_nodes=fleet.unlabelled(pool.name),
-        )
+        with_modes(_pool(pool, fleet), fleet, switchings[pool.name], pool.status)
         for pool in sorted(pools, key=lambda pool: pool.name)
     ]
+
+
+def _pool(pool: GPUPool, fleet: Fleet) -> Pool:
+    return Pool(
+        name=pool.name,
+        accelerators=tuple(pool.spec.accelerator_resources),
+        table=fleet.table(pool.name),
+        quotas=quotas_of(pool),
+        capacity_preference=tuple(pool.spec.capacity_preference),
+        linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
+        shared_nodes=fleet.shared(pool.name),
+        unlabelled_nodes=fleet.unlabelled(pool.name),
+    )
 
 
 def _claim(pool: GPUPool) -> Claim:

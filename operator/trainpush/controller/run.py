@@ -5,13 +5,14 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
 import trainpush
 from trainpush.api import names
+from trainpush.controller import reporting
 from trainpush.controller.http import Probe, serving
 from trainpush.controller.loop import Loop
 from trainpush.controller.model_servers import ModelServers
@@ -24,11 +25,13 @@ from trainpush.kube.acts import Acts
 from trainpush.kube.apply import Applier
 from trainpush.kube.children import read_export, read_owned, read_revision
 from trainpush.kube.client import Client, Written
+from trainpush.kube.daemons import read_daemon
 from trainpush.kube.lease import Elector
+from trainpush.kube.marks import Marker
 from trainpush.kube.priorities import read_priority
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
-from trainpush.kube.resources import BUDGETS, JOBS, NODES, PODS, PRIORITYCLASSES, REVISIONS, SERVICES
+from trainpush.kube.resources import BUDGETS, DAEMONSETS, JOBS, NODES, PODS, PRIORITYCLASSES, REVISIONS, SERVICES
 from trainpush.kube.store import Store
 from trainpush.telemetry import logs
 from trainpush.telemetry.metrics import Metrics
@@ -73,6 +76,7 @@ def _reflectors(client: Client, store: Store) -> list[Reflector[Any]]:
         Reflector(client, NODES, read_node, store.nodes),
         Reflector(client, PODS, read_pod, store.pods),
         Reflector(client, PRIORITYCLASSES, read_priority, store.priorities),
+        Reflector(client, DAEMONSETS, read_daemon, store.daemons),
         Reflector(client, JOBS, read_export, store.exports, labels=ours),
         Reflector(client, REVISIONS, read_revision, store.revisions, labels=ours),
         Reflector(client, SERVICES, read_owned, store.endpoints, labels=ours),
@@ -95,9 +99,11 @@ async def _operate(
     def leads() -> bool:
         return elector.is_leader and resync.fresh.is_set() and all(r.synced.is_set() for r in reflectors)
 
-    acts = Acts(client, store, model_servers.ask)
+    for_workers = await reporting.prepare(client, settings)
+    acts = Acts(client, store, model_servers.ask, for_workers.address if for_workers else None)
     applier = Applier(client, store, acts, lambda: elector.is_leader, metrics)
-    loop = Loop(store, applier, leads, metrics, settings.proxy_image)
+    marker = Marker(client, store, lambda: elector.is_leader, metrics)
+    loop = Loop(store, applier, marker, leads, metrics, settings.proxy_image)
     metrics.watch_lags(lambda: {r.resource.kind: time.monotonic() - r.last_heard for r in reflectors})
 
     def unready() -> list[str]:
@@ -108,7 +114,8 @@ async def _operate(
     def unhealthy() -> list[str]:
         return [] if loop.is_healthy else [f"the last {loop.failures} cycles failed"]
 
-    async with _listening(settings, metrics, unhealthy, unready) as port:
+    answering = for_workers.serving(client, store, leads) if for_workers else nullcontext()
+    async with _listening(settings, metrics, unhealthy, unready) as port, answering:
         _log.info("started", port=port, identity=settings.identity, server=access.endpoint.server)
         await _until_stopped(
             *(reflector.run() for reflector in reflectors),
@@ -118,6 +125,7 @@ async def _operate(
             resync.run(),
             watch_own_kinds(access, store, metrics),
             loop.run(),
+            *(for_workers.parts(client, elector) if for_workers else ()),
         )
 
 

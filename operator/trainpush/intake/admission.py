@@ -11,9 +11,11 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.intake.convert import toleration
+from trainpush.intake.modes import tolerance
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.intake.scheduling import Priorities
 from trainpush.intake.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
+from trainpush.model.modes import Mode
 from trainpush.model.nodes import HOST, PODS
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Refusal, Slices
@@ -113,7 +115,7 @@ def _gang(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[i
         required=resolved.required,
         preferred=resolved.preferred,
         products=frozenset(job.spec.placement.accelerator_products),
-        tolerations=tuple(toleration(entry) for entry in resolved.tolerations),
+        tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.TRAINING)),
         slices=tuple(Slices(entry.level, entry.size) for entry in resolved.slices),
         sizes=tuple(sizes) if len(sizes) > 1 else (),
     )

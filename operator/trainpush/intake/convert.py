@@ -9,7 +9,7 @@ from trainpush.api.trainpushjob import Toleration as TolerationSpec
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
-from trainpush.model.workload import Eviction, Outcome, Placement, Recorded, Refusal
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Outcome, Placement, Recorded, Refusal
 
 HOLD = timedelta(seconds=30)
 """How long a gang whose pods could not be bound waits before it is placed again."""
@@ -43,6 +43,8 @@ def recorded(status: JobStatus) -> Recorded:
         queued_at=status.queued_at,
         hold_until=placed.last_transition_time + HOLD if placed and unbound else None,
         last=_last(status),
+        checkpoint=_checkpoint(status),
+        heard=_heard(status),
     )
 
 
@@ -66,7 +68,31 @@ def _placement(status: JobStatus) -> Placement | None:
 
 def _eviction(status: JobStatus) -> Eviction | None:
     told = status.eviction
-    return Eviction(told.by, told.reason, told.message, told.workers, told.lost, told.carried_out) if told else None
+    if told is None:
+        return None
+    return Eviction(
+        by=told.by,
+        reason=told.reason,
+        message=told.message,
+        workers=told.workers,
+        lost=told.lost,
+        is_done=told.carried_out,
+        asked_at=told.asked_at,
+        deadline=told.deadline,
+        is_answered=told.answered,
+    )
+
+
+def _checkpoint(status: JobStatus) -> Checkpoint | None:
+    saved = status.checkpoint
+    return Checkpoint(saved.attempt, saved.step, saved.uri, saved.at, saved.digest) if saved else None
+
+
+def _heard(status: JobStatus) -> Heard | None:
+    told = status.progress
+    if told is None or told.at is None:
+        return None
+    return Heard(told.attempt, told.at, told.step, told.total_steps, told.metrics)
 
 
 def _last(status: JobStatus) -> Refusal | None:

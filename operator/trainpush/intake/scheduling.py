@@ -49,3 +49,8 @@ def preemption_of(spec: TrainPushJobSpec) -> Preemption:
 def min_runtime_of(spec: TrainPushJobSpec) -> timedelta:
     """How long nothing is taken from the gang after it got its place."""
     return timedelta(seconds=seconds(spec.scheduling.min_runtime))
+
+
+def is_asked(spec: TrainPushJobSpec) -> bool:
+    """Whether the program is asked for a checkpoint before others take something from the gang."""
+    return spec.checkpoint is None or spec.checkpoint.on_preempt == "Request"

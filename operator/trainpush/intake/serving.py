@@ -9,7 +9,9 @@ from trainpush.api.quantity import milli
 from trainpush.api.revision import PROXY_REQUESTS, Provenance, ResolvedReplica, RevisionData, ServedModel, revision_name
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.intake.convert import toleration
+from trainpush.intake.modes import tolerance
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
+from trainpush.model.modes import Mode
 from trainpush.model.nodes import PODS
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Refusal
@@ -66,7 +68,7 @@ def replica_gang(data: RevisionData) -> Gang:
         accelerator=resolved.accelerator_resource,
         accelerators_per_worker=resolved.accelerators_per_replica,
         products=frozenset(template.placement.accelerator_products),
-        tolerations=tuple(toleration(entry) for entry in resolved.tolerations),
+        tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.INFERENCE)),
     )
 
 

@@ -28,6 +28,7 @@ from trainpush.kube.store import Store
 from trainpush.kube.tasks import Act, JobTask, ServiceTask, Task
 from trainpush.model.plan import (
     AskReplica,
+    EndPod,
     MakeEndpoint,
     MakeExport,
     MakeReplica,
@@ -41,6 +42,7 @@ from trainpush.model.plan import (
 )
 from trainpush.model.serving import Place
 from trainpush.render import children, export, serving
+from trainpush.render.environment import Address
 from trainpush.telemetry.logs import logger
 
 Ask = Callable[[str, RevisionData], Coroutine[Any, Any, str]]
@@ -53,8 +55,9 @@ _log = logger(__name__)
 class Acts:
     """Carries out acts, and lets the store know at once what came of them."""
 
-    def __init__(self, client: Client, store: Store, ask: Ask) -> None:
-        """Write through `client`."""
+    def __init__(self, client: Client, store: Store, ask: Ask, endpoint: Address | None = None) -> None:
+        """Write through `client`; new workers report to `endpoint`, if there is one."""
+        self._endpoint = endpoint
         self._client = client
         self._store = store
         self._ask = ask
@@ -69,6 +72,9 @@ class Acts:
         match act:
             case RemoveWorker(name, uid) | RemoveReplica(name, uid):
                 await self._remove(PODS, Exactly(namespace, name, uid))
+            case EndPod(name, uid):
+                # Not 0: then the API server forgets it at once, and it may run on.
+                await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=1)
             case RemoveRevision(name, uid):
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case MarkStable(revision):
@@ -89,7 +95,7 @@ class Acts:
             case MakeService():
                 await self._apply(children.service(job), owner)
             case MakeWorker():
-                made = await self._create(PODS, children.worker(job, resolved, act), owner)
+                made = await self._create(PODS, children.worker(job, resolved, act, self._endpoint), owner)
                 self._store.pods.put(read_pod(msgspec.json.encode(made)))
             case MakeExport():
                 made = await self._create(JOBS, export.export(job, resolved), owner)
@@ -137,9 +143,9 @@ class Acts:
             message = f"ControllerRevision {metadata['name']} cannot be read: {error}; delete it"
             raise ApiError(HTTPStatus.CONFLICT, "Unreadable", message) from None
 
-    async def _remove(self, resource: Resource, target: Exactly) -> None:
+    async def _remove(self, resource: Resource, target: Exactly, grace_seconds: int | None = None) -> None:
         with suppress(NotFound, Conflict):
-            await self._client.delete(resource, target)
+            await self._client.delete(resource, target, grace_seconds=grace_seconds)
             _log.info("deleted", kind=resource.kind, namespace=target.namespace, name=target.name)
 
     async def _annotate(self, task: Task, annotations: dict[str, str]) -> None:

@@ -252,7 +252,7 @@ def _outline(status: Mapping[str, Any]) -> tuple[object, ...]:
     """A status without wording and counts: what a person would call a change."""
     conditions = [(c["type"], c["status"], c["reason"]) for c in status.get("conditions", [])]
     loose = {
-        *("conditions", "verdict", "replicas", "nodes", "accelerators", "largestFree", "quotas"),
+        *("conditions", "verdict", "replicas", "nodes", "accelerators", "largestFree", "quotas", "modes"),
         "readyReplicas",
         "revisions",
     }

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from trainpush.api import names
 from trainpush.api.quantity import milli
 
 _milli = lru_cache(maxsize=4096)(milli)
@@ -84,6 +85,19 @@ class _Object(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
         return self.metadata.deletion_timestamp is not None
 
 
+class Notes(_Part):
+    """The annotations of a node that are read."""
+
+    switch: str | None = msgspec.field(default=None, name=names.ANNOTATION_SWITCH)
+    wish: str | None = msgspec.field(default=None, name=names.ANNOTATION_WISH)
+
+
+class NodeMeta(Meta):
+    """The metadata of a node."""
+
+    annotations: Notes = msgspec.field(default_factory=Notes)
+
+
 class Taint(_Part):
     """A taint of a node."""
 
@@ -100,15 +114,17 @@ class NodeSpec(_Part):
 
 
 class NodeStatus(_Part):
-    """The observed state of a node; allocatable amounts as Kubernetes writes quantities."""
+    """The observed state of a node; amounts as Kubernetes writes quantities."""
 
     allocatable: dict[str, str] = {}
+    capacity: dict[str, str] = {}
     conditions: list[Condition] = []
 
 
 class NodeObject(_Object):
     """A node as the API server sends it."""
 
+    metadata: NodeMeta
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
@@ -116,6 +132,11 @@ class NodeObject(_Object):
     def is_ready(self) -> bool:
         """Whether its kubelet says that it is ready, and is still heard."""
         return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
+
+    @property
+    def notes(self) -> Notes:
+        """Its annotations."""
+        return self.metadata.annotations
 
 
 class _Resources(_Part):

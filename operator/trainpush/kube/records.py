@@ -16,6 +16,7 @@ from trainpush.kube.table import Row
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
+from trainpush.render import modes
 from trainpush.render.children import worker_name
 from trainpush.render.export import PUBLISH
 from trainpush.render.serving import replica_name
@@ -47,6 +48,8 @@ _CAPACITIES: Final = {
 }
 """Kind of capacity by label and value; the first that a node bears counts."""
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
+_UPGRADED: Final = ("", "upgrade-done", "upgrade-failed")
+"""States of a driver upgrade in which a node may be used as people say."""
 
 
 class OwnerId(NamedTuple):
@@ -106,16 +109,31 @@ def node_record(node: NodeObject) -> Node:
         # Cordoning is told apart, and the taint that mirrors it must not count twice.
         if taint.effect in _REPELLING and taint.key != _UNSCHEDULABLE
     )
+    annotation, label = node.notes.switch, node.labels.get(names.LABEL_MODE)
+    switch = modes.read(annotation) if annotation else None
+    is_marked = annotation is not None or label is not None or any(taint.key in modes.KEYS for taint in taints)
     return Node(
         name=node.name,
         labels=node.labels,
         allocatable={name: milli(amount) for name, amount in node.status.allocatable.items()},
         taints=taints,
         ready=node.is_ready and not node.is_deleting,
-        cordoned=node.spec.unschedulable,
+        cordoned=node.spec.unschedulable or node.labels.get(names.LABEL_DRIVER_UPGRADE, "") not in _UPGRADED,
         product=node.labels.get(names.LABEL_PRODUCT, ""),
         capacity=_capacity(node.labels),
+        switch=switch,
+        is_marked=is_marked,
+        is_spoiled=is_marked and not modes.bears(switch, label, taints),
+        wish=modes.wished(node.notes.wish),
+        unhealthy=_is_unhealthy(node.status.capacity, node.status.allocatable),
     )
+
+
+def _is_unhealthy(capacity: Mapping[str, str], allocatable: Mapping[str, str]) -> bool:
+    """Whether some extended resource can be had to a part only: what a device plugin calls unhealthy is missing."""
+    # Most often both say the same in the same words.
+    differ = [name for name, amount in capacity.items() if "/" in name and allocatable.get(name) != amount]
+    return any(milli(allocatable.get(name, "0")) < milli(capacity[name]) for name in differ)
 
 
 def _capacity(labels: Mapping[str, str]) -> str:

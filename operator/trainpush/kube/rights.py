@@ -9,6 +9,7 @@ from trainpush.kube.client import Client, Object
 from trainpush.kube.resources import (
     BUDGETS,
     CONFIGMAPS,
+    DAEMONSETS,
     EVENTS,
     GPUPOOLS,
     INFERENCESERVICES,
@@ -18,7 +19,9 @@ from trainpush.kube.resources import (
     PODS,
     PRIORITYCLASSES,
     REVISIONS,
+    SECRETS,
     SERVICES,
+    TOKEN_REVIEWS,
     TRAINPUSHJOBS,
     Resource,
 )
@@ -37,6 +40,8 @@ class Right:
     verbs: tuple[str, ...]
     why: str
     subresource: str = ""
+    name: str = ""
+    """Of the one object that it is for; empty: any."""
 
     @property
     def plural(self) -> str:
@@ -62,7 +67,13 @@ EVERYWHERE: Final = (
     Right(INFERENCESERVICES, ("update",), "To own children that block the deletion of their service.", "finalizers"),
     Right(GPUPOOLS, ("get", "list", "watch"), "To know the nodes, the topology and the defaults of each pool."),
     Right(GPUPOOLS, ("patch",), "To report nodes and accelerators.", "status"),
-    Right(NODES, ("list", "watch"), "To know what is allocatable where; nodes are never written."),
+    Right(
+        NODES,
+        ("get", "list", "watch", "patch"),
+        "To know what is allocatable where; and, in a GPUPool with modes that is enforced, to set the annotation, the "
+        "label and the taints of a mode: nothing else of a node is ever written.",
+    ),
+    Right(DAEMONSETS, ("list", "watch"), "To name those that would not come back on a node with a mode."),
     Right(PRIORITYCLASSES, ("list", "watch"), "To know which gang goes before which; the classes are the cluster's."),
     Right(
         PODS,
@@ -84,10 +95,16 @@ EVERYWHERE: Final = (
     ),
     Right(JOBS, ("get", "list", "watch", "create"), "To export trained models."),
     Right(EVENTS, ("create",), "To tell users what happened to their job."),
+    Right(TOKEN_REVIEWS, ("create",), "To know which pod it is that reports a checkpoint."),
 )
 """Rights in all namespaces."""
 
-AT_HOME: Final = (Right(LEASES, ("get", "create", "patch"), "To agree which replica writes."),)
+AT_HOME: Final = (
+    Right(LEASES, ("get", "create", "patch"), "To agree which replica writes."),
+    Right(PODS, ("patch",), "To label the pod of the replica that writes, by which workers find it."),
+    Right(SECRETS, ("create",), "To keep the authority that signs the certificate by which workers know the operator."),
+    Right(SECRETS, ("get",), f"To read {names.CA_SECRET}, and no other.", name=names.CA_SECRET),
+)
 """Rights in the operator's own namespace."""
 
 
@@ -135,7 +152,10 @@ async def missing(client: Client, namespace: str) -> list[str]:
     wanted = [(right, verb, "") for right in EVERYWHERE for verb in right.verbs]
     wanted += [(right, verb, namespace) for right in AT_HOME for verb in right.verbs]
     answers = await asyncio.gather(
-        *(client.is_allowed(verb, right.resource, right.subresource, where) for right, verb, where in wanted)
+        *(
+            client.is_allowed(verb, right.resource, right.subresource, where, right.name)
+            for right, verb, where in wanted
+        )
     )
     return [
         _complaint(right, verb, where)
@@ -152,7 +172,12 @@ def _complaint(right: Right, verb: str, where: str) -> str:
 
 def _rules(rights: tuple[Right, ...]) -> list[Object]:
     return [
-        {"apiGroups": [right.resource.group], "resources": [right.plural], "verbs": list(right.verbs)}
+        {
+            "apiGroups": [right.resource.group],
+            "resources": [right.plural],
+            **({"resourceNames": [right.name]} if right.name else {}),
+            "verbs": list(right.verbs),
+        }
         for right in rights
     ]
 

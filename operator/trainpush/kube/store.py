@@ -11,8 +11,10 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.children import ExportRow, OwnedRow, RevisionRow
+from trainpush.kube.daemons import DaemonRow
 from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import Exporter, OwnerId, PodRow
+from trainpush.kube.reports import Reports
 from trainpush.kube.table import Row, Table
 from trainpush.model.fleet import Fleet
 from trainpush.model.nodes import Node
@@ -98,12 +100,14 @@ class Store:
 
     def __post_init__(self) -> None:
         """Make the tables."""
+        self.reports = Reports(self.dirty.set)
         self.nodes: Table[Node] = Table(self._node_changed)
         self.pods: Table[PodRow] = Table(self._pod_changed)
         self.jobs = Kind(TrainPushJob, self._owner_changed)
         self.services = Kind(InferenceService, self._owner_changed)
         self.pools = Kind(GPUPool, self._changed)
         self.priorities: Table[PriorityRow] = Table(self._changed)
+        self.daemons: Table[DaemonRow] = Table(self._changed)
         self.exports: Table[ExportRow] = Table(self._changed)
         self.revisions: Table[RevisionRow] = Table(self._changed)
         self.endpoints: Table[OwnedRow] = Table(self._changed)
@@ -113,8 +117,13 @@ class Store:
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
         self.exporters: Index[Exporter] = Index()
+        self._next_change = asyncio.Event()
         self._owners: set[OwnerId] = set()
         """Jobs and services that are known: what their pods take counts with them."""
+
+    async def changed(self) -> None:
+        """Wait until a job or a service is not as it was when this was called."""
+        await self._next_change.wait()
 
     def _changed(self, before: object, after: object) -> None:
         self.dirty.set()
@@ -133,6 +142,8 @@ class Store:
         elif before and after is None:
             self._owners.discard(before.owner)
             self._count_pods_of(before.owner, +1)
+        self._next_change.set()
+        self._next_change = asyncio.Event()
         self.dirty.set()
 
     def _pod_changed(self, before: PodRow | None, after: PodRow | None) -> None:
@@ -140,6 +151,8 @@ class Store:
             self._count(before, -1)
         if after:
             self._count(after, +1)
+        elif before and isinstance(before.ours, Worker):
+            self.reports.forget(before.ours.uid)
         self.dirty.set()
 
     def _count(self, row: PodRow, sign: int) -> None:

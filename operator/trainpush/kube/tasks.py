@@ -14,6 +14,7 @@ from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS,
 from trainpush.kube.store import Seen
 from trainpush.model.plan import (
     Decision,
+    EndPod,
     JobAct,
     MakeEndpoint,
     MakeExport,
@@ -30,14 +31,15 @@ from trainpush.model.plan import (
     ServiceDecision,
 )
 from trainpush.render.environment import of_attempt
-from trainpush.render.events import events
+from trainpush.render.events import events, pool_events
+from trainpush.render.pool_status import ModesSeen, pool_status
 from trainpush.render.service_status import service_status
 from trainpush.render.serving import selector, url
-from trainpush.render.status import job_status, pool_status
+from trainpush.render.status import job_status
 
 Act = JobAct | ServiceAct
 ORDER: Final[tuple[type[Act], ...]] = (
-    *(RemoveWorker, MakeService, MakeWorker, MakeExport),
+    *(EndPod, RemoveWorker, MakeService, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
@@ -111,19 +113,21 @@ class PoolTask:
     resource: ClassVar[Resource] = GPUPOOLS
     seen: Seen[GPUPool]
     decision: PoolSummary
+    modes: ModesSeen | None = None
+    """None where its nodes have no modes."""
 
     @property
     def acts(self) -> Sequence[Act]:
-        """Pools are only reported on."""
+        """Pools are only reported on; what becomes of their nodes is done beside."""
         return ()
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
-        return pool_status(self.decision, self.seen.metadata.generation, self.seen.status, now)
+        return pool_status(self.decision, self.seen.metadata.generation, self.seen.status, now, self.modes)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
-        """Nobody is told."""
-        return []
+        """What is new in `status`."""
+        return pool_events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
 
 
 Task = JobTask | ServiceTask | PoolTask

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from trainpush.model.columns import Columns, Tally
+from trainpush.model.marks import Marks, Register
 from trainpush.model.nodes import Level, Node, NodeTable
 
 
@@ -22,6 +24,10 @@ class Claim:
         return all(node.labels.get(key) == value for key, value in self.selector.items())
 
 
+NOBODY: Final = ""
+"""Stands for the pool of nodes that no pool has."""
+
+
 class Fleet:
     """All nodes. A node belongs to one pool: the first that claims it."""
 
@@ -33,6 +39,8 @@ class Fleet:
         self._claims: tuple[Claim, ...] = ()
         self._columns: dict[str, Columns] = {}
         """By pool."""
+        self._registers: dict[str, Register] = {NOBODY: Register()}
+        """By pool, and for the nodes that none has."""
         self._shared: dict[str, Tally[str]] = {}
         """By pool, the nodes that an earlier claim has."""
         self._pools: dict[str, tuple[str, ...]] = {}
@@ -46,7 +54,9 @@ class Fleet:
     def remove(self, name: str) -> None:
         """Forget a node."""
         if self._nodes.pop(name, None):
-            self._move(name, self._pools.pop(name, ()), ())
+            pools = self._pools.pop(name, ())
+            self._move(name, pools, ())
+            self._registers[_owner(pools)].remove(name)
 
     def add_usage(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Count `amounts`, in thousandths by resource, once more (`sign` 1) or once less (-1) as taken on `node`."""
@@ -66,12 +76,13 @@ class Fleet:
         for claim in claims:
             self._columns.setdefault(claim.pool, Columns(claim.levels, self._usage)).arrange(claim.levels)
             self._shared.setdefault(claim.pool, Tally())
+            self._registers.setdefault(claim.pool, Register())
         if [(claim.pool, claim.selector) for claim in claims] == [(claim.pool, claim.selector) for claim in before]:
             return
         for node in self._nodes.values():
             self._assign(node)
         for pool in self._columns.keys() - {claim.pool for claim in claims}:
-            del self._columns[pool], self._shared[pool]
+            del self._columns[pool], self._shared[pool], self._registers[pool]
 
     def table(self, pool: str) -> NodeTable:
         """The nodes of a pool that claimed some; the very same table as long as nothing in it changed."""
@@ -85,12 +96,23 @@ class Fleet:
         """How many nodes of `pool` lack the label of some level."""
         return self._columns[pool].unlabelled
 
+    def marks(self, pool: str) -> Marks:
+        """What the nodes of `pool` say of their modes, or those of `NOBODY`; the very same while nothing changed."""
+        return self._registers[pool].marks
+
+    def has_one_with(self, pool: str, labels: Mapping[str, str]) -> bool:
+        """Whether some node of `pool` has all these labels."""
+        return self._registers[pool].has_one_with(labels)
+
     def _assign(self, node: Node) -> None:
-        before = self._pools.get(node.name, ())
+        before = self._pools.get(node.name)
         pools = tuple(claim.pool for claim in self._claims if claim.covers(node))
+        if before is not None and _owner(before) != _owner(pools):
+            self._registers[_owner(before)].remove(node.name)
+        self._registers[_owner(pools)].put(node)
         if pools != before:
             self._pools[node.name] = pools
-            self._move(node.name, before, pools)
+            self._move(node.name, before or (), pools)
         if pools:
             self._columns[pools[0]].put(node)
 
@@ -102,3 +124,8 @@ class Fleet:
             self._shared[pool].drop([name])
         for pool in pools[1:]:
             self._shared[pool].add([name])
+
+
+def _owner(pools: Sequence[str]) -> str:
+    """Of the pools that want a node the one that has it."""
+    return pools[0] if pools else NOBODY

@@ -8,6 +8,8 @@ from sys import intern
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.modes import Mode, Switch
+
 Amounts = NDArray[np.int64]
 
 AMOUNT_MAX = 2**62
@@ -62,6 +64,16 @@ class Node:
     """Accelerator product; empty where no label tells."""
     capacity: str = ""
     """Kind of capacity: `reserved`, `on-demand` or `spot`; empty where no label tells."""
+    switch: Switch | None = None
+    """How far it has come on its way to another mode; None where no annotation tells it legibly."""
+    is_marked: bool = False
+    """Whether it bears an annotation, a label or a taint of a mode, sound or not."""
+    is_spoiled: bool = False
+    """Whether its label and taints are not those that follow from `switch`."""
+    wish: Mode | None = None
+    """The mode that people want it to have."""
+    unhealthy: bool = False
+    """Whether it offers less of an extended resource than it has."""
 
     @property
     def kind(self) -> "NodeKind":

@@ -1,12 +1,13 @@
 """What a cycle decided: one decision per job and service, one summary per pool, and the acts that follow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from trainpush.model.modes import Mode, Step, Switch
 from trainpush.model.serving import Place
-from trainpush.model.workload import Eviction, Key, Outcome, Placement, Refusal
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Key, Outcome, Placement, Refusal
 
 
 class Stage(StrEnum):
@@ -64,6 +65,8 @@ class MakeWorker:
     node: str
     workers: int
     """Workers of this attempt."""
+    resume: Checkpoint | None = None
+    """What was saved last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,15 @@ class MakeExport:
     """Make the Job that exports the trained model."""
 
 
-JobAct = MakeService | MakeWorker | RemoveWorker | MakeExport
+@dataclass(frozen=True, slots=True)
+class EndPod:
+    """Delete a pod that had its time to end, or was told to already: it gets no more than a second."""
+
+    name: str
+    uid: str
+
+
+JobAct = MakeService | MakeWorker | RemoveWorker | EndPod | MakeExport
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,8 @@ class Decision:
     last: Refusal | None = None
     refusal: Refusal | None = None
     """Why the request cannot be taken as it stands, whatever the stage."""
-    report: Mapping[str, object] = field(default_factory=dict)
+    progress: Heard | None = None
+    checkpoint: Checkpoint | None = None
     push: Pushing | None = None
     acts: tuple[JobAct, ...] = ()
     """Carried out after the status stands; they follow from what the status said before."""
@@ -182,7 +194,9 @@ class RemoveRevision:
     uid: str
 
 
-ServiceAct = MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | AskReplica | MarkStable | RemoveRevision
+ServiceAct = (
+    MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | EndPod | AskReplica | MarkStable | RemoveRevision
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +226,8 @@ class ServiceDecision:
     key: Key
     verdict: Verdict
     placed: Claim
+    scaling: Claim
+    """Whether a replica finds no room, and none is on the way."""
     loaded: Claim
     available: Claim
     progressing: Claim
@@ -243,6 +259,70 @@ class TeamUse:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkNode:
+    """Write down how far a node has come, unless its mark is not `before` any more.
+
+    None stands for no mark; the same twice repairs label and taints.
+    """
+
+    node: str
+    before: Switch | None
+    after: Switch | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDecision:
+    """What becomes of one node."""
+
+    name: str
+    act: MarkNode
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSwitch:
+    """A switch that is under way or would be."""
+
+    node: str
+    old: Mode
+    new: Mode
+    step: Step
+    why: str
+    victims: tuple[str, ...] = ()
+    """Jobs and services that have to go from the node."""
+    lost: int = 0
+    """Accelerator-seconds that they do twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSwitch:
+    """A switch that is over with this cycle."""
+
+    node: str
+    old: Mode
+    new: Mode
+    begun: datetime
+    ended: datetime
+    outcome: Step
+    """Active or Aborted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModesSummary:
+    """What the status of a pool shows of its nodes' modes."""
+
+    counts: Mapping[Mode, int]
+    """Nodes by what they are now, those that switch too."""
+    switching: int
+    """Nodes that switch."""
+    settled: Claim
+    """Whether the nodes have the modes that are wanted; else why not."""
+    planned: tuple[PlannedSwitch, ...] = ()
+    """By node; in a dry run what would be done."""
+    finished: tuple[FinishedSwitch, ...] = ()
+    """By node."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSummary:
     """What the status of a pool shows; counts of nodes and accelerators."""
 
@@ -261,6 +341,8 @@ class PoolSummary:
     unlabelled_nodes: int = 0
     teams: tuple[TeamUse, ...] = ()
     """By team and resource; empty where the pool has no quotas."""
+    modes: ModesSummary | None = None
+    """None where the nodes of the pool have no modes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,3 +355,5 @@ class Plan:
     services: tuple[ServiceDecision, ...]
     """One per service that is not being deleted, by key."""
     wake_at: datetime | None
+    nodes: tuple[NodeDecision, ...] = ()
+    """Those of which something changes, by name."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from trainpush.model.modes import Mode, Switch, Switching
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
@@ -48,6 +50,18 @@ class Pool:
     """Nodes that match this pool too but belong to an older one."""
     unlabelled_nodes: int = 0
     """Nodes that lack the label of some level."""
+    switching: Switching | None = None
+    """None means that its nodes have no modes, or that what it says of them is refused: none is touched then."""
+    switches: Mapping[str, Switch] = field(default_factory=dict)
+    """By node; only those whose annotation can be read."""
+    labelled: Mapping[str, Mode] = field(default_factory=dict)
+    """Mode by node, as the label of those says that are not in `switches`."""
+    wishes: Mapping[str, Mode] = field(default_factory=dict)
+    """What people want of a node, by node."""
+    unhealthy: frozenset[str] = frozenset()
+    """Nodes that offer less of an extended resource than they have."""
+    history: tuple[datetime, ...] = ()
+    """When the latest switches that are over began, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +74,5 @@ class Snapshot:
     """By key."""
     services: tuple[Service, ...] = ()
     """By key."""
+    orphans: tuple[tuple[str, Switch | None], ...] = ()
+    """Nodes, by name, that bear our marks though no pool gives them a mode; none while some pool cannot be read."""

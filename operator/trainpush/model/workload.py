@@ -88,6 +88,34 @@ class Placement:
     """Nothing is taken from it before, since it had waited very long."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a program has saved: the step from which the gang can go on."""
+
+    attempt: int
+    step: int
+    uri: str
+    at: datetime
+    """When the operator learned of it."""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the program of an attempt last told the operator while it ran."""
+
+    attempt: int
+    at: datetime
+    step: int | None = None
+    total: int | None = None
+    """Steps in all, where the program knows."""
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    saved: Checkpoint | None = None
+    """Its latest checkpoint."""
+    request: str = ""
+    """Id of the request that `saved` answers; empty where it was made without one."""
+
+
 class Preemption(StrEnum):
     """What others may take from a running gang."""
 
@@ -113,6 +141,16 @@ class Eviction:
     """Work that is lost, in accelerator-seconds."""
     is_done: bool = False
     """Whether it was carried out: kept until the other has its place, so that nobody else takes the room."""
+    asked_at: datetime | None = None
+    """When the program was asked for a checkpoint."""
+    deadline: datetime | None = None
+    """Until when it may answer."""
+    is_answered: bool = False
+    """Whether it has saved and takes no further step: there is no way back."""
+
+    def request(self, attempt: int) -> str:
+        """Id of the request to the program of `attempt`; empty while nothing was asked."""
+        return f"{attempt}-{self.asked_at:%Y-%m-%dT%H:%M:%SZ}" if self.asked_at else ""
 
 
 class Outcome(StrEnum):
@@ -145,6 +183,10 @@ class Recorded:
     """No new placement before this time, after one that could not be bound."""
     last: Refusal | None = None
     """Reason and message that explained the latest failure or rollback."""
+    checkpoint: Checkpoint | None = None
+    """What was saved last."""
+    heard: Heard | None = None
+    """What the program last told, as far as it was written down."""
 
 
 class Phase(StrEnum):
@@ -239,6 +281,12 @@ class Job:
     suspend: bool = False
     deleting: bool = False
     max_restarts: int = 3
+    is_asked: bool = False
+    """Whether its program may be asked for a checkpoint; else it only gets a signal."""
+    grace: timedelta = timedelta(seconds=30)
+    """Time for an answer."""
+    heard: Heard | None = None
+    """What its program last told, whether it was written down or not."""
     recorded: Recorded = Recorded()
     workers: tuple[Worker, ...] = ()
     """Its pods of all attempts, by (attempt, rank)."""

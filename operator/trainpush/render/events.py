@@ -1,4 +1,4 @@
-"""Events of a job or service: one for each thing that changed, written after its status."""
+"""Events of a job, a service or a pool: one for each thing that changed, written after its status."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from trainpush.api import names
 from trainpush.api.base import Metadata
-from trainpush.api.conditions import Condition, ServiceCondition
+from trainpush.api.conditions import Condition, PoolCondition, ServiceCondition
+from trainpush.model.modes import Step
 from trainpush.model.reasons import Reason
 
 _FLIPS: Final = {
@@ -51,8 +52,35 @@ def events(
     """Events for what changed between two statuses; the same change always gives the same names."""
     before = {entry["type"]: entry for entry in old.get("conditions", [])}
     found = [_change(before.get(entry["type"], {}), entry) for entry in new["conditions"]]
-    told = [_event(kind, of, news, new, now) for news in [*found, _restart(old, new)] if news]
+    told = [_event(kind, of, news, _moment(new), now) for news in [*found, _restart(old, new)] if news]
     return list({event["metadata"]["name"]: event for event in told}.values())
+
+
+def pool_events(
+    kind: str, of: Metadata, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime
+) -> list[dict[str, Any]]:
+    """Events of a pool: its switches that are over, and that a person must look; names as those of `events`."""
+    known = [(entry["node"], entry["begun"]) for entry in old.get("switches", [])]
+    over = [entry for entry in new.get("switches", []) if (entry["node"], entry["begun"]) not in known]
+    told = [_event(kind, of, _switched(entry), (entry["node"], entry["begun"]), now) for entry in over]
+    was, degraded = _degraded(old), _degraded(new)
+    if degraded["status"] == "True" and (was["status"], was["reason"]) != ("True", degraded["reason"]):
+        moment = (degraded["lastTransitionTime"], new["observedGeneration"])
+        told.append(_event(kind, of, ("Warning", degraded["reason"], degraded["message"]), moment, now))
+    return told
+
+
+def _switched(entry: Mapping[str, Any]) -> _News:
+    node, before, after = entry["node"], entry["from"], entry["to"]
+    if entry["outcome"] == Step.ACTIVE:
+        return ("Normal", Reason.SWITCHED, f"node {node} changed from {before} to {after}")
+    return ("Normal", Reason.SWITCH_ABORTED, f"node {node} stays {before}: {after} is not needed any more")
+
+
+def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The condition of a pool that says whether a person must look."""
+    found = (entry for entry in status.get("conditions", []) if entry["type"] == PoolCondition.DEGRADED)
+    return next(found, {"status": "False", "reason": ""})
 
 
 def _change(before: Mapping[str, Any], entry: Mapping[str, Any]) -> _News | None:
@@ -87,15 +115,16 @@ def _moment(status: Mapping[str, Any]) -> Iterable[object]:
     return (*progress, status.get("eviction", {}).get("by", ""), status["observedGeneration"])
 
 
-def _event(kind: str, of: Metadata, news: _News, status: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _event(kind: str, of: Metadata, news: _News, moment: Iterable[object], now: datetime) -> dict[str, Any]:
     grade, reason, note = news
-    seed = "/".join(map(str, (of.uid, reason, *_moment(status))))
+    seed = "/".join(map(str, (of.uid, reason, *moment)))
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {
             "name": f"{of.name}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}",
-            "namespace": of.namespace,
+            # Events of objects without a namespace belong here.
+            "namespace": of.namespace or "default",
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": names.REPORTING_CONTROLLER,
@@ -107,7 +136,7 @@ def _event(kind: str, of: Metadata, news: _News, status: Mapping[str, Any], now:
         "regarding": {
             "apiVersion": names.API_VERSION,
             "kind": kind,
-            "namespace": of.namespace,
+            **({"namespace": of.namespace} if of.namespace else {}),
             "name": of.name,
             "uid": of.uid,
         },

@@ -6,7 +6,8 @@ from typing import Any
 from trainpush.api.conditions import Condition
 from trainpush.model.plan import Decision
 from trainpush.model.reasons import Reason
-from trainpush.render.conditions import Statement, counted
+from trainpush.model.workload import Eviction
+from trainpush.render.conditions import Statement, counted, timestamp
 
 
 def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
@@ -15,7 +16,7 @@ def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
     What took it stays as reason and message, whatever else happens to the gang meanwhile.
     """
     if decision.eviction and not decision.eviction.is_done:
-        return (Condition.EVICTED, False, Reason.ANNOUNCED, f"in the next cycle: {decision.eviction.message}")
+        return _coming(decision.eviction)
     if decision.last and decision.preemptions > old.get("restarts", {}).get("preemptions", 0):
         return (Condition.EVICTED, True, decision.last.reason, decision.last.message)
     before = {entry["type"]: entry for entry in old.get("conditions", [])}.get(Condition.EVICTED, {})
@@ -24,3 +25,10 @@ def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
     times = decision.preemptions
     made_room = f"; it made room for others {counted(times, 'time')}" if times else ""
     return (Condition.EVICTED, False, Reason.NOT_EVICTED, f"nothing is taken from the gang{made_room}")
+
+
+def _coming(eviction: Eviction) -> Statement:
+    if eviction.deadline is None or eviction.is_answered:
+        return (Condition.EVICTED, False, Reason.ANNOUNCED, f"in the next cycle: {eviction.message}")
+    until = f"when the program has saved, at {timestamp(eviction.deadline)} at the latest"
+    return (Condition.EVICTED, False, Reason.REQUESTED, f"{until}: {eviction.message}")

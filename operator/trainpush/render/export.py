@@ -12,8 +12,10 @@ from trainpush.api import names
 from trainpush.api.push import Export
 from trainpush.api.text import claim_and_path
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.model.modes import Mode
 from trainpush.render import scripts
 from trainpush.render.environment import CHECKPOINTS
+from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
     Manifest,
@@ -70,7 +72,7 @@ def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
         **confined(),
         "restartPolicy": "Never",
         **({"affinity": near_nodes(dict.fromkeys(nodes))} if nodes else {}),
-        "tolerations": [plain(entry) for entry in resolved.tolerations],
+        "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING, Mode.INFERENCE)],
         "imagePullSecrets": [plain(entry) for entry in worker.image_pull_secrets],
         "securityContext": pod_security(worker.security_context),
         "initContainers": [_stage(job, resolved, name), _clean(job, resolved, name), _program(job, resolved, name)],

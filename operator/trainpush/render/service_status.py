@@ -51,6 +51,7 @@ def _claims(decision: ServiceDecision) -> list[Statement]:
         _ready(decision),
         _accepted(decision),
         _stated(ServiceCondition.PLACED, decision.placed),
+        _stated(ServiceCondition.SCALE_BLOCKED, decision.scaling),
         _stated(ServiceCondition.MODEL_LOADED, decision.loaded),
         _stated(ServiceCondition.AVAILABLE, decision.available),
         _stated(ServiceCondition.PROGRESSING, decision.progressing),

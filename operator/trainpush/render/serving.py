@@ -6,7 +6,9 @@ from trainpush.api import names
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import PROXY_REQUESTS, RevisionData
 from trainpush.api.text import claim_and_path
+from trainpush.model.modes import Mode
 from trainpush.render import scripts, triton
+from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
     Manifest,
@@ -130,7 +132,7 @@ def replica(service: InferenceService, revision_name: str, data: RevisionData, s
                 DRAIN_SECONDS + triton.SOFT_STOP_SECONDS + triton.EXIT_SECONDS + _MARGIN_SECONDS
             ),
             "affinity": on_nodes([node]),
-            "tolerations": [plain(entry) for entry in data.resolved.tolerations],
+            "tolerations": [*map(plain, data.resolved.tolerations), *tolerated(Mode.INFERENCE)],
             "imagePullSecrets": [plain(entry) for entry in runtime.image_pull_secrets],
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "initContainers": [_model(data), _server(data)],

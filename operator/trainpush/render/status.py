@@ -4,16 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from trainpush.api.conditions import Condition, PoolCondition
+from trainpush.api.conditions import Condition
 from trainpush.api.trainpushjob import Resolved
-from trainpush.model.plan import Decision, PoolSummary, Pushing, Stage, TeamUse
+from trainpush.model.plan import Decision, Pushing, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Outcome, Placement
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Outcome, Placement
 from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, counted, stamped, timestamp, verdict_status
 from trainpush.render.eviction import evicted
-
-COUNT_MAX = 2**53
-"""Largest count that every reader of JSON understands."""
 
 
 def job_status(
@@ -36,50 +33,17 @@ def job_status(
             "preemptions": decision.preemptions,
         },
         "verdict": verdict_status(decision.verdict),
+        **_records(decision),
     }
-    if decision.placement:
-        status["placement"] = _placement(decision.placement)
-    if decision.queued_at:
-        status["queuedAt"] = timestamp(decision.queued_at)
-    if decision.eviction:
-        status["eviction"] = _eviction(decision.eviction)
     if resolved is not None:
         status["resolved"] = resolved.model_dump(by_alias=True, exclude_none=True, mode="json")
     elif decision.placement and "resolved" in old:
         status["resolved"] = old["resolved"]
-    if decision.last:
-        status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
-    if progress := _progress(decision.report) or old.get("progress"):
-        status["progress"] = progress
     # Absent until there is something to say: that tells a push that was never begun, or a status that was lost.
     if decision.push and (push := _push(decision.push)):
         status["push"] = push
     elif resolved is None and "push" in old:
         status["push"] = old["push"]
-    return status
-
-
-def pool_status(summary: PoolSummary, generation: int, old: Mapping[str, Any], now: datetime) -> Status:
-    """The whole status of a GPUPool."""
-    status: Status = {
-        "observedGeneration": generation,
-        "conditions": stamped(_pool_claims(summary), generation, old, now),
-        "nodes": {
-            "total": summary.nodes,
-            "ready": summary.ready,
-            "cordoned": summary.cordoned,
-            "notReady": summary.not_ready,
-        },
-        "accelerators": {
-            "total": summary.total,
-            "used": summary.used,
-            "free": summary.free,
-            "unavailable": summary.unavailable,
-        },
-        "largestFree": dict(summary.largest_free),
-    }
-    if summary.teams:
-        status["quotas"] = _quotas(summary.teams)
     return status
 
 
@@ -113,6 +77,7 @@ def _job_claims(decision: Decision, old: Mapping[str, Any]) -> list[Statement]:
         if decision.placement
         else (Condition.PLACED, False, reason, message),
         (Condition.RUNNING, stage is Stage.RUNNING, reason, message),
+        _checkpointed(decision.checkpoint),
         evicted(decision, old),
         (Condition.TRAINING_COMPLETE, True, Reason.COMPLETED, message)
         if is_complete
@@ -138,32 +103,22 @@ def _passing_claims(decision: Decision) -> Iterable[Statement]:
         yield (Condition.STALLED, True, push.reason, push.message)
 
 
-def _pool_claims(summary: PoolSummary) -> list[Statement]:
-    found = (
-        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"the pool has {counted(summary.nodes, 'node')}")
-        if summary.nodes
-        else (PoolCondition.NODES_FOUND, False, Reason.NO_NODES, "no node carries the labels of spec.nodeSelector")
-    )
-    if summary.shared_nodes:
-        listed = ", ".join(summary.shared_nodes[:8])
-        text = f"{found[3]}; an older pool has {counted(len(summary.shared_nodes), 'node')} that would match: {listed}"
-        found = (found[0], found[1], Reason.OVERLAPPING_POOLS, text)
-    known = (
-        (PoolCondition.TOPOLOGY_KNOWN, True, Reason.TOPOLOGY_KNOWN, "every node carries every level's label")
-        if not summary.unlabelled_nodes
-        else (
-            PoolCondition.TOPOLOGY_KNOWN,
-            False,
-            Reason.LABELS_MISSING,
-            f"{counted(summary.unlabelled_nodes, 'node')} without a label of spec.topology; each is its own domain",
-        )
-    )
-    ready = (
-        (PoolCondition.READY, True, Reason.READY, "the pool takes work")
-        if found[1]
-        else (PoolCondition.READY, False, found[2], found[3])
-    )
-    return [ready, found, known]
+def _records(decision: Decision) -> Status:
+    """What later cycles read back; what there is nothing to say of is left out."""
+    status: Status = {}
+    if decision.placement:
+        status["placement"] = _placement(decision.placement)
+    if decision.queued_at:
+        status["queuedAt"] = timestamp(decision.queued_at)
+    if decision.eviction:
+        status["eviction"] = _eviction(decision.eviction)
+    if decision.last:
+        status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
+    if decision.progress:
+        status["progress"] = _progress(decision.progress)
+    if decision.checkpoint:
+        status["checkpoint"] = _checkpoint(decision.checkpoint)
+    return status
 
 
 def _placement(placement: Placement) -> Status:
@@ -190,37 +145,39 @@ def _eviction(eviction: Eviction) -> Status:
         "workers": eviction.workers,
         "lost": eviction.lost,
         "carriedOut": eviction.is_done,
+        **({"askedAt": timestamp(eviction.asked_at)} if eviction.asked_at else {}),
+        **({"deadline": timestamp(eviction.deadline)} if eviction.deadline else {}),
+        **({"answered": True} if eviction.is_answered else {}),
     }
 
 
-def _quotas(uses: Iterable[TeamUse]) -> list[Status]:
-    """One entry per team, with all of its resources."""
-    teams: dict[str, dict[str, Status]] = {}
-    for use in uses:
-        counts = {"used": _whole(use.used), "guarantee": _whole(use.guarantee)}
-        limit = {} if use.limit is None else {"limit": _whole(use.limit)}
-        teams.setdefault(use.team, {})[use.resource] = counts | limit
-    return [{"name": team, "resources": resources} for team, resources in teams.items()]
+def _progress(heard: Heard) -> Status:
+    progress: Status = {"attempt": heard.attempt, "at": timestamp(heard.at)}
+    counts = {"step": heard.step, "totalSteps": heard.total}
+    progress |= {key: count for key, count in counts.items() if count is not None}
+    if heard.metrics:
+        progress["metrics"] = {str(key)[:64]: str(value)[:64] for key, value in list(heard.metrics.items())[:32]}
+    return progress
 
 
-def _whole(thousandths: int) -> int:
-    """Whole units, a part of one as one."""
-    return min(-(-thousandths // 1000), COUNT_MAX)
+def _checkpoint(saved: Checkpoint) -> Status:
+    texts = {"uri": saved.uri[:MESSAGE_MAX], "digest": saved.digest[:MESSAGE_MAX]}
+    return {
+        "attempt": saved.attempt,
+        "step": saved.step,
+        "at": timestamp(saved.at),
+        **{key: text for key, text in texts.items() if text},
+    }
+
+
+def _checkpointed(saved: Checkpoint | None) -> Statement:
+    if saved is None:
+        return (Condition.CHECKPOINTED, False, Reason.NO_CHECKPOINT, "the program told of no checkpoint yet")
+    where = f" at {saved.uri}" if saved.uri else ""
+    said = f"step {saved.step} is saved by attempt {saved.attempt}{where}"
+    return (Condition.CHECKPOINTED, True, Reason.CHECKPOINTED, said)
 
 
 def _push(push: Pushing) -> Status:
     known = {"exportJob": push.export, "digest": push.digest, "uri": push.uri, "revision": push.revision}
     return {key: value for key, value in known.items() if value}
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX
-
-
-def _progress(report: Mapping[str, object]) -> Status:
-    """The parts of a program's report that status shows; anything of another type is left out."""
-    progress: Status = {key: report[key] for key in ("step", "totalSteps") if _is_count(report.get(key))}
-    metrics = report.get("metrics")
-    if isinstance(metrics, Mapping):
-        progress["metrics"] = {str(key)[:64]: str(value)[:64] for key, value in list(metrics.items())[:32]}
-    return progress

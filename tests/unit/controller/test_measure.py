@@ -14,7 +14,7 @@ from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
 from trainpush.model.plan import Decision, Plan, PoolSummary, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key, Refusal
+from trainpush.model.workload import Eviction, Key, Refusal
 from trainpush.telemetry.metrics import Metrics
 
 KEY = Key("team", "job")
@@ -54,9 +54,9 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ({"preemptions": 0}, {"preemptions": 1}, (1, 28_800)),
-        ({"preemptions": 2}, {"preemptions": 3}, (1, 28_800)),
-        ({}, {"preemptions": 1}, (1, 28_800)),
+        ({"preemptions": 0}, {"preemptions": 1}, (1, 3600)),
+        ({"preemptions": 2}, {"preemptions": 3}, (1, 3600)),
+        ({}, {"preemptions": 1}, (1, 3600)),
         ({"preemptions": 0}, {"preemptions": 0}, (None, None)),
         ({}, {}, (None, None)),
     ],
@@ -65,10 +65,11 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 def test_an_eviction_is_counted_once_its_status_stands(
     before: dict[str, int], after: dict[str, int], expected: tuple[float | None, float | None]
 ) -> None:
-    """A write that was refused is decided and counted again later; the cost is the one that was announced."""
+    """A write that was refused is decided and counted again later; the cost is what was lost in the end."""
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": before, "eviction": EVICTION})
     seen, metrics = look(store), Metrics(CollectorRegistry())
-    decision = replace(WAITS, preemptions=before.get("preemptions", 0) + 1, last=Refusal(Reason.PREEMPTED, "why"))
+    done = Eviction("team/urgent", Reason.PREEMPTED, "why", lost=3600, is_done=True)
+    decision = replace(WAITS, preemptions=before.get("preemptions", 0) + 1, eviction=done)
     put(store, {"restarts": after}, version=2)
     count_evictions(metrics, seen, a_plan(decision), store)
     labels = {"pool": "pool", "reason": "Preempted"}

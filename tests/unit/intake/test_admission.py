@@ -9,7 +9,7 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.intake.admission import Admission, admit
 from trainpush.intake.scheduling import Priorities
-from trainpush.model.nodes import HOST
+from trainpush.model.nodes import HOST, Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Gang, Refusal, Slices
 
@@ -202,3 +202,11 @@ class TestPriorityClass:
     def test_may_vanish_while_the_gang_is_placed(self) -> None:
         orphan = a_job(scheduling={"priorityClassName": "gone"})
         assert gang_of({**placed(a_job(), 4), "spec": orphan["spec"]}).workers == 4
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_a_gang_goes_where_its_pods_may_run(is_placed: bool) -> None:
+    """To nodes that train, also one that was placed before there were modes."""
+    manifest = placed(a_job(), 4) if is_placed else a_job()
+    trains = Toleration("training.ai/mode", "Equal", "Training", "NoSchedule")
+    assert gang_of(manifest).tolerations[-1] == trains

@@ -6,6 +6,7 @@ from support.manifests import pool, service
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.intake.serving import Asked, asked, replica_gang
+from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 
@@ -77,3 +78,9 @@ def test_a_replica_takes_room_for_its_proxy_too() -> None:
     gang = replica_gang(revision(asks).data)
     assert gang.request["cpu"] == 1050
     assert (gang.workers, gang.accelerators) == (1, 1)
+
+
+def test_a_replica_goes_where_its_pod_may_run() -> None:
+    """To nodes that serve, also for what was recorded before there were modes."""
+    gang = replica_gang(revision(a_service()).data)
+    assert gang.tolerations[-1] == Toleration("training.ai/mode", "Equal", "Inference", "NoSchedule")

@@ -212,3 +212,9 @@ def test_runs_as_whoever_trained() -> None:
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert all(step["securityContext"]["readOnlyRootFilesystem"] for step in steps_of(made).values())
+
+
+def test_runs_on_nodes_of_any_mode_but_maintenance() -> None:
+    """It needs no accelerator."""
+    tolerated = [entry["value"] for entry in pod_of(export(a_job(), RESOLVED))["tolerations"]]
+    assert tolerated == ["Training", "Inference"]

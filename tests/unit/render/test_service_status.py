@@ -18,6 +18,7 @@ SERVING = ServiceDecision(
     key=Key("team", "digits"),
     verdict=Verdict(Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
     placed=Claim(True, Reason.PLACED, "1 replicas on 1 nodes"),
+    scaling=Claim(False, Reason.NOT_BLOCKED, "every replica has room"),
     loaded=Claim(True, Reason.MODEL_LOADED, "1 replicas answer"),
     available=Claim(True, Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
     progressing=Claim(True, Reason.ROLLED_OUT, "1 of 1 replicas serve digits-1"),
@@ -93,6 +94,7 @@ def test_a_service_that_serves_says_what_where_and_how_to_ask() -> None:
     assert conditions(SERVING) == {
         "Ready": ("True", "MinimumReplicasAvailable"),
         "Accepted": ("True", "Accepted"),
+        "ScaleBlocked": ("False", "NotBlocked"),
         "Placed": ("True", "Placed"),
         "ModelLoaded": ("True", "ModelLoaded"),
         "Available": ("True", "MinimumReplicasAvailable"),

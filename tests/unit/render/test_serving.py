@@ -193,3 +193,10 @@ class TestConfig:
 
     def test_a_size_alone_is_batching_too(self) -> None:
         assert "max_queue_delay_microseconds: 0" in triton.config("digits", Batching(max_batch_size=1))
+
+
+def test_a_replica_may_run_on_nodes_that_serve() -> None:
+    """Whatever its revision was made with."""
+    assert a_replica(a_revision())["spec"]["tolerations"] == [
+        {"key": "training.ai/mode", "operator": "Equal", "value": "Inference", "effect": "NoSchedule"}
+    ]

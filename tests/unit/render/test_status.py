@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.build import GPU, NOW, a_placement
-from trainpush.api.gpupool import GPUPoolStatus
+from support.build import NOW, a_placement
 from trainpush.api.trainpushjob import JobStatus
-from trainpush.model.plan import Decision, Holder, PoolSummary, Pushing, Stage, TeamUse, Verdict
+from trainpush.model.plan import Decision, Holder, Pushing, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Key, Outcome, Refusal
-from trainpush.render.status import job_status, merge_patch, pool_status
+from trainpush.render.status import job_status, merge_patch
 
 JSON = st.recursive(
     st.integers() | st.text(max_size=3) | st.booleans(),
@@ -43,17 +42,6 @@ def a_decision(**fields: object) -> Decision:
     """A queued job."""
     defaults = {"key": Key("default", "job"), "stage": Stage.QUEUED, "verdict": Verdict(Reason.SUSPENDED, "why")}
     return Decision(**defaults | fields)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "report",
-    [{"step": -1}, {"step": True}, {"step": 2**60}, {"step": "3"}, {"step": 1.5}, {"metrics": [1]}, {"metrics": {}}],
-    ids=str,
-)
-def test_a_report_that_makes_no_sense_is_left_out(report: dict[str, object]) -> None:
-    """The API server would refuse the whole status."""
-    progress = job_status(a_decision(report=report), None, 1, 1, {}, NOW).get("progress", {})
-    assert progress in ({}, {"metrics": {}})
 
 
 def test_times_move_only_when_a_status_flips() -> None:
@@ -155,53 +143,9 @@ def test_a_place_is_told_in_plain_words(nodes: tuple[str, ...], expected: str) -
     assert (status["replicas"]["desired"], status["replicas"]["assigned"]) == (5, len(nodes))
 
 
-def a_summary(**fields: object) -> PoolSummary:
-    """A pool of two nodes."""
-    counts = dict.fromkeys(("cordoned", "not_ready", "total", "used", "free", "unavailable"), 0)
-    return PoolSummary(**{"name": "pool", "nodes": 2, "ready": 2, "largest_free": {}, **counts} | fields)  # type: ignore[arg-type]
-
-
-def test_a_pool_shows_what_each_team_holds() -> None:
-    """In whole accelerators; without a limit where there is none."""
-    teams = (
-        TeamUse("a", GPU, 16_000, 8_000, 24_000),
-        TeamUse("a", "amd.com/gpu", 0, 0, None),
-        TeamUse("b", GPU, 1, 0, None),
-    )
-    assert pool_status(a_summary(teams=teams), 1, {}, NOW)["quotas"] == [
-        {
-            "name": "a",
-            "resources": {
-                GPU: {"used": 16, "guarantee": 8, "limit": 24},
-                "amd.com/gpu": {"used": 0, "guarantee": 0},
-            },
-        },
-        {"name": "b", "resources": {GPU: {"used": 1, "guarantee": 0}}},
-    ]
-
-
 def test_what_is_written_fits_the_schema() -> None:
     """The API server would drop what it does not know, and refuse what it does not take."""
     verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "why", 1, 1, 1, (Holder("team/big", 16),) * 5, 1, "x" * 2000)
     eviction = Eviction("team/urgent", Reason.PREEMPTED, "x" * 2000, workers=2, lost=2**40)
     job = job_status(a_decision(verdict=verdict, eviction=eviction, preemptions=1), None, 1, 1, {}, NOW)
     assert JobStatus.model_validate(job).eviction is not None
-    pool = pool_status(a_summary(teams=(TeamUse("a", GPU, 2**62, 0, 2**62),)), 1, {}, NOW)
-    assert GPUPoolStatus.model_validate(pool).quotas[0].name == "a"
-
-
-def test_a_pool_without_quotas_says_nothing_of_them() -> None:
-    assert "quotas" not in pool_status(a_summary(), 1, {}, NOW)
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"nodes": 1}, "the pool has 1 node"),
-        ({"shared_nodes": ("n1", "n2")}, "the pool has 2 nodes; an older pool has 2 nodes that would match: n1, n2"),
-    ],
-    ids=str,
-)
-def test_a_pool_counts_its_nodes_in_plain_words(fields: dict[str, object], expected: str) -> None:
-    conditions = pool_status(a_summary(**fields), 1, {}, NOW)["conditions"]
-    assert next(c["message"] for c in conditions if c["type"] == "NodesFound") == expected

@@ -1,0 +1,77 @@
+"""What a pool wants of its nodes' modes, or a refusal with field and remedy; and whose pods go to which nodes."""
+
+from collections.abc import Sequence
+from datetime import time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from trainpush.api.gpupool import GPUPoolSpec
+from trainpush.api.modes import ModeBounds
+from trainpush.api.modes import Window as WindowSpec
+from trainpush.api.quantity import seconds
+from trainpush.model.modes import MODE_KEY, Bounds, Mode, Switching, Window
+from trainpush.model.nodes import Toleration
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Refusal
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def switching_of(spec: GPUPoolSpec) -> Switching | Refusal | None:
+    """What `spec` comes to; None where the nodes of the pool have no modes."""
+    modes, limits = spec.modes, spec.switching
+    if modes is None:
+        return None
+    windows = [_window(index, window) for index, window in enumerate(modes.schedule)]
+    refusals = [window for window in windows if isinstance(window, Refusal)]
+    if refusals:
+        return refusals[0]
+    return Switching(
+        default=Mode(modes.default),
+        bounds={Mode.TRAINING: _bounds(modes.training), Mode.INFERENCE: _bounds(modes.inference)},
+        windows=tuple(window for window in windows if isinstance(window, Window)),
+        is_enforced=limits.policy == "Enforce",
+        max_concurrent=limits.max_concurrent,
+        per_hour=limits.per_hour,
+        min_time_in_mode=_lasting(limits.min_time_in_mode),
+        cooldown=_lasting(limits.cooldown),
+        drain_deadline=_lasting(limits.drain_deadline),
+        is_forced=limits.on_deadline == "Force",
+    )
+
+
+def tolerance(mode: Mode) -> Toleration:
+    """The toleration of pods that belong on nodes of `mode`."""
+    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
+
+
+def _window(index: int, window: WindowSpec) -> Window | Refusal:
+    try:
+        zone = ZoneInfo(window.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return Refusal(
+            Reason.INVALID_SPEC,
+            f'spec.modes.schedule[{index}].timeZone: there is no time zone "{window.time_zone}"; '
+            "use a name of the IANA database, such as Europe/Berlin, Asia/Shanghai or UTC",
+        )
+    said = ((Mode.TRAINING, window.training), (Mode.INFERENCE, window.inference))
+    return Window(
+        name=window.name,
+        begin=time.fromisoformat(window.begin),
+        end=time.fromisoformat(window.to),
+        zone=zone,
+        days=_days(window.days),
+        bounds={mode: _bounds(bounds) for mode, bounds in said if bounds},
+    )
+
+
+def _days(named: Sequence[str]) -> frozenset[int]:
+    return frozenset(_DAYS.index(day) for day in named or _DAYS)
+
+
+def _bounds(bounds: ModeBounds) -> Bounds:
+    return Bounds(bounds.min, bounds.max)
+
+
+def _lasting(duration: str) -> timedelta:
+    return timedelta(seconds=seconds(duration))

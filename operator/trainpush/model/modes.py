@@ -1,0 +1,129 @@
+"""How nodes change between training and inference: what a pool wants and allows, and how far each node has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from typing import Final
+
+MODE_KEY: Final = "training.ai/mode"
+"""Key of the label that names a node's mode, and of the taint that keeps other work away."""
+SWITCHING_KEY: Final = "training.ai/switching"
+"""Key of the taint that keeps all new work away from a node that switches."""
+
+
+class Mode(StrEnum):
+    """What a node may be used for."""
+
+    TRAINING = "Training"
+    INFERENCE = "Inference"
+    SHARED = "Shared"
+    """Both, as there is room."""
+    MAINTENANCE = "Maintenance"
+    """Neither."""
+
+
+class Step(StrEnum):
+    """How far a node has come on its way to another mode."""
+
+    PLANNED = "Planned"
+    """Said, and nothing done yet: the next cycle must want the same."""
+    CORDONED = "Cordoned"
+    """Nothing new comes to it."""
+    NOTIFIED = "Notified"
+    """What runs on it is told to go: training is asked for a checkpoint or gets its new size, replicas are replaced."""
+    DRAINING = "Draining"
+    """What was told is going."""
+    FLIPPING = "Flipping"
+    """It is empty, and bears its new mode."""
+    WARMING = "Warming"
+    """It is made ready for what will come."""
+    ACTIVE = "Active"
+    """It has its mode; nothing is under way."""
+    ABORTED = "Aborted"
+    """It kept its mode, since nobody needed the other one any more."""
+    STUCK = "Stuck"
+    """What was told did not go in time."""
+
+
+RESTING = frozenset({Step.ACTIVE, Step.ABORTED})
+"""Steps in which nothing is under way."""
+LEAVING = frozenset({Step.NOTIFIED, Step.DRAINING, Step.STUCK})
+"""Steps in which what runs on the node has to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """How far a node has come: the truth about its mode, of which label and taints are only the picture."""
+
+    mode: Mode
+    """What it is now."""
+    to: Mode
+    """What it will be; the same as `mode` when nothing is under way."""
+    step: Step
+    begun: datetime
+    """When the latest switch was planned."""
+    since: datetime
+    """When this step began."""
+    why: str = ""
+    """For whose sake."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is under way."""
+        return self.step in RESTING
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether what runs on the node has to go."""
+        return self.step in LEAVING
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many nodes a mode has."""
+
+    least: int = 0
+    most: int | None = None
+    """None means no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the week in which other bounds hold."""
+
+    name: str
+    begin: time
+    """On the clocks of `zone`."""
+    end: time
+    """On the clocks of `zone`; not after `begin` means on the next day."""
+    zone: tzinfo
+    days: frozenset[int]
+    """Days on which it begins, Monday is 0."""
+    bounds: Mapping[Mode, Bounds] = field(default_factory=dict)
+    """Replaces the pool's own, mode by mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """What a pool wants of its nodes' modes, and within which limits they change."""
+
+    default: Mode = Mode.SHARED
+    """Of a node that has none yet, and of those that nobody needs otherwise."""
+    bounds: Mapping[Mode, Bounds] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
+    """Of two that hold at once the later one in the list counts."""
+    is_enforced: bool = False
+    """Whether nodes are touched at all; else the plan is only told."""
+    max_concurrent: int = 1
+    """Nodes that switch at the same time."""
+    per_hour: int = 20
+    """Switches that begin within an hour."""
+    min_time_in_mode: timedelta = timedelta(minutes=10)
+    cooldown: timedelta = timedelta(minutes=5)
+    """Least time between the end of a node's switch and the next plan to move that node back; and between two resizes
+    of a gang."""
+    drain_deadline: timedelta = timedelta(minutes=15)
+    """Time for what runs on a node to go; afterwards the node is stuck."""
+    is_forced: bool = False
+    """Whether at the deadline what is left is ended."""

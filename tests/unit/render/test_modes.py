@@ -1,0 +1,176 @@
+"""What a node bears of its mode, and what of it is repaired."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.build import NOW
+from trainpush.api import names
+from trainpush.model import modes as model
+from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.nodes import Taint, Toleration
+from trainpush.render import modes
+
+SERVES = Switch(Mode.INFERENCE, Mode.INFERENCE, Step.ACTIVE, NOW, NOW, "the calendar")
+MODE, SWITCHING = names.LABEL_MODE, names.LABEL_SWITCHING
+SWITCHES = st.builds(
+    Switch,
+    mode=st.sampled_from(Mode),
+    to=st.sampled_from(Mode),
+    step=st.sampled_from(Step),
+    begun=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    since=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    why=st.text(max_size=80),
+)
+
+
+def going(step: Step) -> Switch:
+    """A node on its way from inference to training."""
+    return replace(SERVES, to=Mode.TRAINING, step=step)
+
+
+def test_the_planner_and_the_api_mean_the_same_keys() -> None:
+    """They may not import each other."""
+    assert (model.MODE_KEY, model.SWITCHING_KEY) == (MODE, SWITCHING)
+
+
+@given(SWITCHES)
+def test_an_annotation_is_read_as_it_was_written(switch: Switch) -> None:
+    """Whatever it says."""
+    assert modes.read(modes.written(switch)) == switch
+
+
+GOOD = (
+    '{"mode":"Training","to":"Training","step":"Active","begun":"2026-01-01T00:00:00Z","since":"2026-01-01T00:00:00Z"}'
+)
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *(None, "", "{", "null", "7", "[]", "[" * 100_000, '"Training"', "{}"),
+        GOOD.replace("Training", "Serving"),
+        GOOD.replace("Active", "Done"),
+        GOOD.replace("2026-01-01T00:00:00Z", "2026-01-01T00:00:00"),
+        GOOD.replace('"2026-01-01T00:00:00Z"', "1767225600"),
+        GOOD.replace("2026-01-01T00:00:00Z", "today"),
+        GOOD.replace('"Active"', "[1]"),
+        GOOD.replace('"Training"', "{}"),
+    ],
+    ids=lambda text: str(text)[:40],
+)
+def test_a_broken_annotation_counts_as_none(annotation: str | None) -> None:
+    """People may write anything."""
+    assert modes.read(GOOD) is not None
+    assert modes.read(annotation) is None
+
+
+@pytest.mark.parametrize(
+    ("switch", "label", "taints"),
+    [
+        (None, None, {}),
+        (SERVES, "Inference", {MODE: "Inference"}),
+        (replace(SERVES, mode=Mode.SHARED, to=Mode.SHARED), "Shared", {}),
+        (replace(SERVES, mode=Mode.MAINTENANCE, to=Mode.MAINTENANCE), "Maintenance", {MODE: "Maintenance"}),
+        (going(Step.PLANNED), "Inference", {MODE: "Inference"}),
+        (going(Step.CORDONED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(Step.NOTIFIED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(Step.DRAINING), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(Step.STUCK), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(Step.FLIPPING), "Training", {MODE: "Training", SWITCHING: "Training"}),
+        (going(Step.WARMING), "Training", {MODE: "Training", SWITCHING: "Training"}),
+        (replace(SERVES, step=Step.ABORTED), "Inference", {MODE: "Inference"}),
+    ],
+    ids=str,
+)
+def test_label_and_taints_follow_from_the_step(
+    switch: Switch | None, label: str | None, taints: dict[str, str]
+) -> None:
+    """Nothing new comes from Cordoned to Warming; the new mode shows from Flipping on."""
+    found = modes.picture(switch)
+    assert found.label == label
+    assert {taint.key: taint.value for taint in found.taints} == taints
+    assert {taint.effect for taint in found.taints} <= {"NoSchedule"}
+
+
+def a_node(switch: Switch | None, *taints: dict[str, Any], **labels: str) -> dict[str, Any]:
+    """A node of the API server that bears what follows from `switch`, and more."""
+    wanted = modes.picture(switch)
+    ours = [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in wanted.taints]
+    return {
+        "metadata": {"uid": "u", "resourceVersion": "7", "labels": labels, "annotations": {"other": "kept"}},
+        "spec": {"taints": [*taints, *ours]} if taints or ours else {},
+    }
+
+
+FOREIGN = [
+    {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "timeAdded": "2026-01-01T00:00:00Z"},
+    {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
+    {"key": "training.ai/other", "value": "x", "effect": "PreferNoSchedule"},
+]
+
+
+@given(st.none() | SWITCHES, st.none() | SWITCHES)
+def test_a_patch_changes_nothing_of_others(before: Switch | None, after: Switch | None) -> None:
+    """Foreign taints stay whole and in order; annotation, label and our taints are those of `after`."""
+    patch = modes.node_patch(a_node(before, *FOREIGN), after)
+    taints = patch["spec"]["taints"]
+    assert taints[:3] == FOREIGN
+    assert {(it["key"], it["value"]) for it in taints[3:]} == {(it.key, it.value) for it in modes.picture(after).taints}
+    assert patch["metadata"] == {
+        "uid": "u",
+        "resourceVersion": "7",
+        "annotations": {names.ANNOTATION_SWITCH: modes.written(after) if after else None},
+        "labels": {names.LABEL_MODE: modes.picture(after).label},
+    }
+
+
+@given(st.none() | SWITCHES)
+def test_a_patched_node_bears_what_it_should(after: Switch | None) -> None:
+    """So nothing is left to repair; and any other label or taint of ours is."""
+    patch = modes.node_patch(a_node(SERVES, *FOREIGN), after)
+    taints = [Taint(it["key"], it.get("value", ""), it["effect"]) for it in patch["spec"]["taints"]]
+    label = patch["metadata"]["labels"][names.LABEL_MODE]
+    assert modes.bears(after, label, taints)
+    assert not modes.bears(after, "Mine", taints)
+    assert not modes.bears(after, label, [*taints, Taint(SWITCHING, "Mine", "NoSchedule")])
+    assert not modes.bears(after, label, [*taints, Taint(MODE, "Training", "NoExecute")])
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "is_repelled"),
+    [
+        ([], True),
+        ([Toleration("", "Exists", "", "")], False),
+        ([Toleration("", "Exists", "", "NoSchedule")], False),
+        ([Toleration("", "Exists", "", "NoExecute")], True),
+        ([Toleration(MODE, "Exists", "", "")], True),
+        ([Toleration(MODE, "Exists", "", ""), Toleration(SWITCHING, "Exists", "", "NoSchedule")], False),
+        ([Toleration(MODE, "Equal", "Training", ""), Toleration(SWITCHING, "Exists", "", "")], True),
+        ([Toleration("nvidia.com/gpu", "Exists", "", "NoSchedule")], True),
+    ],
+    ids=str,
+)
+def test_who_comes_back_on_a_node_with_a_mode(tolerations: list[Toleration], is_repelled: bool) -> None:
+    """Pods of a DaemonSet are made anew while a node switches, too."""
+    assert modes.is_repelled(tolerations) == is_repelled
+
+
+def test_nobody_is_let_in_where_people_work() -> None:
+    """What runs on nodes of any mode stays off those in maintenance."""
+    tolerated = [
+        Toleration(it["key"], it["operator"], it["value"], it["effect"])
+        for it in modes.tolerated(Mode.TRAINING, Mode.INFERENCE)
+    ]
+    let_in = {mode: any(it.covers(Taint(MODE, mode, "NoSchedule")) for it in tolerated) for mode in Mode}
+    assert let_in == {Mode.TRAINING: True, Mode.INFERENCE: True, Mode.SHARED: False, Mode.MAINTENANCE: False}
+
+
+@pytest.mark.parametrize(("text", "mode"), [("Training", Mode.TRAINING), ("training", None), ("", None), (None, None)])
+def test_what_people_want(text: str | None, mode: Mode | None) -> None:
+    """Another word is no wish."""
+    assert modes.wished(text) is mode
