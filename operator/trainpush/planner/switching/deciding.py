@@ -1,0 +1,146 @@
+"""The whole decision on the nodes of one pool: which of them change their mode, and how far each one goes now."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from trainpush.model.modes import Mode, Step, Switch, Switching
+from trainpush.model.plan import Decision, EndPod, MarkNode, ModesSummary, NodeDecision, ServiceDecision
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Pool, Snapshot
+from trainpush.model.workload import Job, Key
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.switching import calendar, limits, steps, telling
+from trainpush.planner.switching.bounds import within
+from trainpush.planner.switching.choosing import Choice, Pick, choose
+from trainpush.planner.switching.demand import wants
+from trainpush.planner.switching.outlook import Outlook
+from trainpush.planner.switching.ranking import young_until
+from trainpush.planner.switching.survey import Post, Survey, survey
+from trainpush.planner.switching.telling import Help
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What becomes of the nodes of a pool, and what that means for those that wait."""
+
+    nodes: tuple[NodeDecision, ...] = ()
+    """Those of which something changes, by name."""
+    summary: ModesSummary | None = None
+    help: Mapping[Key, Help] = field(default_factory=dict)
+    """What switches do for jobs and services that wait, or why they do nothing."""
+    removals: Mapping[Key, tuple[EndPod, ...]] = field(default_factory=dict)
+    """Pods that are ended at once: they are on nodes whose time is over, in a pool that says Force."""
+    wake_at: datetime | None = None
+    """When to look again although nothing changed."""
+
+
+def decide(
+    ground: Ground,
+    jobs: Iterable[Job],
+    services: Iterable[Service],
+    stages: Mapping[Key, Decision],
+    served: Iterable[ServiceDecision],
+    now: datetime,
+) -> Switched:
+    """What becomes of the nodes of the pool of `ground`, once everybody had a turn on it."""
+    pool = ground.pool
+    if pool.switching is None:
+        return Switched()
+    given = {decision.key: decision for decision in served}
+    jobs, services = list(jobs), list(services)
+    seen = survey(pool, jobs, services, stages, given, now)
+    choice = _choice(ground, pool.switching, seen)
+    choose(choice, wants(pool, jobs, services, stages, given))
+    here = _Cycle(pool, pool.switching, choice, limits.limits(pool, pool.switching, seen.posts, now), now)
+    begun, refused = here.begun()
+    after = here.marks(begun)
+    changed = sorted((post for post in seen.posts if after[post.name] != post.switch), key=lambda post: post.name)
+    outcome = telling.Outcome(pool.switching, choice, here.limits, begun, refused, after, now)
+    return Switched(
+        nodes=tuple(NodeDecision(it.name, MarkNode(it.name, it.switch, after[it.name])) for it in changed),
+        summary=telling.summary(outcome),
+        help=telling.helps(outcome),
+        removals=here.removals(),
+        wake_at=here.wake_at(),
+    )
+
+
+def orphaned(snapshot: Snapshot) -> tuple[NodeDecision, ...]:
+    """Nodes that bear marks although no pool gives them a mode lose them, by name."""
+    return tuple(NodeDecision(name, MarkNode(name, switch, None)) for name, switch in snapshot.orphans)
+
+
+def _choice(ground: Ground, switching: Switching, seen: Survey) -> Choice:
+    # Whom people want in no mode that has bounds cannot help to keep them.
+    elsewhere = {Mode.MAINTENANCE, Mode.SHARED}
+    usable = sum(post.is_usable and post.wish not in elsewhere for post in seen.posts)
+    reach = within(calendar.bounds_at(switching, seen.now), usable)
+    return Choice(seen, reach, switching, Outlook(ground, seen.posts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cycle:
+    """What was chosen, on its way to what is written."""
+
+    pool: Pool
+    switching: Switching
+    choice: Choice
+    limits: limits.Limits
+    now: datetime
+
+    def begun(self) -> tuple[list[Pick], dict[str, str]]:
+        """Of the nodes that were chosen and rest, those that begin; and why the others do not, by node."""
+        begun: list[Pick] = []
+        refused = {}
+        for pick in self.choice.picks.values():
+            if pick.post.is_resting:
+                if reason := self.limits.refusal(pick, begun):
+                    refused[pick.post.name] = str(reason)
+                else:
+                    begun.append(pick)
+        return begun, refused
+
+    def marks(self, begun: Iterable[Pick]) -> dict[str, Switch | None]:
+        """What each node is to bear."""
+        found: dict[str, Switch | None] = {}
+        for post in self.choice.survey.posts:
+            if post.switch is not None and not post.is_resting:
+                found[post.name] = steps.advanced(post, post.switch, self._order(post), self.switching, self.now)
+            elif post.switch is None and self._is_unmarked(post):
+                found[post.name] = steps.initial(post, self.now)
+            else:
+                found[post.name] = post.switch
+        for pick in begun if self.switching.is_enforced else ():
+            found[pick.post.name] = steps.planned(pick.post, pick.to, pick.why, self.now)
+        return found
+
+    def _order(self, post: Post) -> steps.Order:
+        is_needed = post.name in self.choice.picks or post.name in self.choice.kept
+        return steps.Order(is_needed and self.switching.is_enforced, post.name in self.limits.allowed)
+
+    def _is_unmarked(self, post: Post) -> bool:
+        """Whether a node lacks a mark that keeps the wrong work away."""
+        return self.switching.is_enforced and (post.mode is not Mode.SHARED or post.name in self.pool.labelled)
+
+    def removals(self) -> dict[Key, tuple[EndPod, ...]]:
+        """Pods on nodes that are stuck, where what is left is ended."""
+        found: dict[Key, list[EndPod]] = {}
+        for post in self.choice.survey.posts:
+            if post.step is Step.STUCK and self.switching.is_forced and self._order(post).is_needed:
+                for key, act in post.removals:
+                    found.setdefault(key, []).append(act)
+        return {key: tuple(acts) for key, acts in found.items()}
+
+    def wake_at(self) -> datetime | None:
+        """When a deadline or a pause is over, or other bounds hold."""
+        seen = self.choice.survey
+        under_way = (post.switch for post in seen.posts if post.switch and not post.is_resting)
+        due = [calendar.next_change(self.switching, self.now), steps.wake_at(under_way, self.switching)]
+        if self.choice.pressed or self.choice.unmet:
+            due += [young_until(post, self.now, self.switching) for post in seen.posts]
+            due += [seen.protected_until(key) for key in seen.gangs]
+        if self.choice.picks:
+            due.append(self.limits.wake_at)
+        # Not at once: what is due now was decided just now.
+        return min((max(it, self.now + timedelta(seconds=1)) for it in due if it), default=None)

@@ -1,0 +1,91 @@
+"""Who would have room, or more of it, if nodes had another mode."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from trainpush.model.modes import Mode
+from trainpush.model.plan import Decision, ServiceDecision, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Gang, Job, Key
+from trainpush.planner import serving
+
+CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
+"""Why somebody waits whom a node of another mode may help; the rest is a matter of quotas, or of pods that end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Room for somebody, all of it or none."""
+
+    mode: Mode
+    """Of the nodes that would do, beside shared ones."""
+    key: Key
+    """The job or service."""
+    gangs: tuple[Gang, ...]
+    """What would do, the best first."""
+    may_switch: bool = True
+    """Whether nodes may switch for it; else it only takes the room that others cannot have then."""
+
+    @property
+    def who(self) -> str:
+        """For whose sake."""
+        return f"{'service' if self.mode is Mode.INFERENCE else 'job'} {self.key}"
+
+
+def wants(
+    pool: Pool,
+    jobs: Iterable[Job],
+    services: Iterable[Service],
+    stages: Mapping[Key, Decision],
+    served: Mapping[Key, ServiceDecision],
+) -> list[Want]:
+    """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
+    waiting = [(stages[job.key], job) for job in jobs if job.key in stages and _is_here(job, pool)]
+    line = sorted(waiting, key=lambda it: (it[0].verdict.position, it[1].created_at, it[1].key))
+    known = [service for service in services if service.key in served]
+    order = sorted(known, key=lambda service: (-service.priority, service.created_at, service.key))
+    return [
+        *(want for service in order for want in _of_service(pool, service, served[service.key])),
+        *(want for stage, job in line for want in _of_waiting(job, stage)),
+        *(want for stage, job in line for want in _of_running(job, stage)),
+    ]
+
+
+def _is_here(job: Job, pool: Pool) -> bool:
+    return isinstance(job.request, Gang) and job.request.pool == pool.name
+
+
+def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iterator[Want]:
+    """One want for each replica that is missing; one more than asked for where none may be missed for a moment."""
+    revision = serving.wanted(service)
+    if revision is None or revision.gang.pool != pool.name:
+        return
+    if decision.placed.holds or decision.placed.reason not in CURABLE:
+        return
+    leaving = {node for node, switch in pool.switches.items() if switch.is_leaving}
+    staying = sum(place.node not in leaving for place in decision.places)
+    surge = 1 if service.min_available >= service.replicas else 0
+    for _ in range(max(service.replicas - staying, surge)):
+        yield Want(Mode.INFERENCE, service.key, (revision.gang,))
+
+
+def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
+    gang = job.request
+    if stage.stage is not Stage.QUEUED or not isinstance(gang, Gang):
+        return
+    is_promised = stage.verdict.reason == Reason.WAITING_FOR_PREEMPTION
+    if is_promised or stage.verdict.reason in CURABLE:
+        yield Want(Mode.TRAINING, job.key, (gang.of_size(gang.least),), may_switch=not is_promised)
+
+
+def _of_running(job: Job, stage: Decision) -> Iterator[Want]:
+    """What an elastic gang has less than it could."""
+    gang, place = job.request, stage.placement
+    if place is None or stage.outcome or stage.eviction or job.suspend or not isinstance(gang, Gang):
+        return
+    workers = len(place.nodes)
+    if more := tuple(gang.of_size(size - workers) for size in gang.sizes if size > workers):
+        yield Want(Mode.TRAINING, job.key, more)

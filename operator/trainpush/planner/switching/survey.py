@@ -1,0 +1,211 @@
+"""What stands on each node of a pool, as one looks at it who wants to change its mode."""
+
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.plan import Decision, EndPod, ServiceDecision
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
+from trainpush.planner.evictions import Running
+
+EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
+"""Steps from which there is a way back, and none has failed."""
+HARMLESS: Final = frozenset({Step.PLANNED, Step.CORDONED})
+"""Steps in which nothing that runs has been told to go."""
+LATE: Final = frozenset({Step.FLIPPING, Step.WARMING})
+"""Steps of a node that is empty, and will have its new mode whatever happens."""
+
+_WELCOME: Final = {
+    Mode.TRAINING: frozenset({Mode.TRAINING}),
+    Mode.INFERENCE: frozenset({Mode.INFERENCE}),
+    Mode.SHARED: frozenset({Mode.TRAINING, Mode.INFERENCE}),
+    Mode.MAINTENANCE: frozenset[Mode](),
+}
+"""What may run on nodes of a mode."""
+
+Removal = tuple[Key, EndPod]
+"""The end of a pod, and the job or service to which it belongs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One node, with what is on it."""
+
+    name: str
+    row: int
+    """In the table of the pool."""
+    mode: Mode
+    switch: Switch | None
+    is_resting: bool
+    """Whether nothing is under way."""
+    wish: Mode | None
+    is_usable: bool
+    """Whether it is ready, open and healthy; else it counts for no mode."""
+    is_ready: bool
+    """Whether it is ready and healthy, whether people have cordoned it or not."""
+    gangs: Mapping[Key, int]
+    """Workers of each job with a place here, by key in order."""
+    services: tuple[Key, ...]
+    """Services with a place or a live pod here."""
+    work: frozenset[Mode]
+    """Training, where a job has a place or a live pod here; Inference, where a service has."""
+    is_told: bool
+    """Whether every gang here knows that it must give something up."""
+    is_rolling: bool
+    """Whether a service that rolls out has a replica here."""
+    free_domain: int
+    """Empty nodes in its innermost domain above the host."""
+    removals: tuple[Removal, ...]
+    """What would end the pods that are here, whether they were told to or not."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of ours has a place here, nor a live pod."""
+        return not self.work
+
+    def suits(self, mode: Mode) -> bool:
+        """Whether all that is here may stay if the node becomes `mode`."""
+        return self.work <= _WELCOME[mode]
+
+    @property
+    def step(self) -> Step:
+        """How far it has come; Active for a node without a mark."""
+        return self.switch.step if self.switch else Step.ACTIVE
+
+    @property
+    def to(self) -> Mode:
+        """What it will be; its mode while it rests."""
+        return self.switch.to if self.switch and not self.is_resting else self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The nodes of a pool and the gangs on them."""
+
+    posts: tuple[Post, ...]
+    """By row of the table."""
+    gangs: Mapping[Key, Running]
+    now: datetime
+
+    def protected_until(self, key: Key) -> datetime | None:
+        """Until when nothing may be taken from a gang; None where there is no such time."""
+        return self.gangs[key].protected_until(self.now)
+
+    def is_shielded(self, key: Key, left: int) -> bool:
+        """Whether `preemption` forbids to leave a gang so few workers."""
+        gang = self.gangs[key]
+        if gang.job.preemption is Preemption.BEYOND_MIN:
+            return left < gang.gang.least
+        return gang.job.preemption is Preemption.NEVER
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is on the nodes, by name of the node."""
+
+    running: dict[Key, Running] = field(default_factory=dict)
+    gangs: defaultdict[str, Counter[Key]] = field(default_factory=lambda: defaultdict(Counter))
+    services: defaultdict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    removals: defaultdict[str, list[Removal]] = field(default_factory=lambda: defaultdict(list))
+    work: defaultdict[str, set[Mode]] = field(default_factory=lambda: defaultdict(set))
+    rolling: set[str] = field(default_factory=set)
+
+
+def survey(
+    pool: Pool,
+    jobs: Iterable[Job],
+    services: Iterable[Service],
+    stages: Mapping[Key, Decision],
+    served: Mapping[Key, ServiceDecision],
+    now: datetime,
+) -> Survey:
+    """Everything that has a place or a live pod on the nodes of `pool`, by what was recorded and what was decided."""
+    found = _Found()
+    for job in jobs:
+        if running := _running(pool, job, stages.get(job.key)):
+            found.running[job.key] = running
+            for node in running.place.nodes:
+                found.gangs[node][job.key] += 1
+                found.work[node].add(Mode.TRAINING)
+        _add_job(found, job)
+    for service in services:
+        _add_service(found, service, served.get(service.key))
+    empty = _empty_in_domain(pool, found.work.keys())
+    posts = tuple(_post(pool, row, found, free_domain) for row, free_domain in enumerate(empty))
+    return Survey(posts, found.running, now)
+
+
+def _running(pool: Pool, job: Job, stage: Decision | None) -> Running | None:
+    gang = job.request
+    place = stage.placement if stage else job.recorded.placement
+    is_over = job.recorded.outcome or (stage and stage.outcome) or job.deleting
+    if is_over or place is None or not isinstance(gang, Gang) or gang.pool != pool.name:
+        return None
+    return Running(job, gang.of_size(len(place.nodes)), place, team="")
+
+
+def _add_job(found: _Found, job: Job) -> None:
+    place: Placement | None = None if job.recorded.outcome else job.recorded.placement
+    for node in place.nodes if place else ():
+        found.work[node].add(Mode.TRAINING)
+    for worker in job.workers:
+        if worker.node and worker.is_live:
+            found.work[worker.node].add(Mode.TRAINING)
+            found.removals[worker.node].append((job.key, EndPod(worker.name, worker.uid)))
+
+
+def _add_service(found: _Found, service: Service, decision: ServiceDecision | None) -> None:
+    places = decision.places if decision else service.places
+    nodes = {place.node for place in (*places, *service.places)}
+    live = [(pod.node, pod) for pod in service.pods if pod.node and pod.is_live]
+    for node in {*nodes, *(node for node, _ in live)}:
+        found.services[node].add(service.key)
+        found.work[node].add(Mode.INFERENCE)
+    for node, pod in live:
+        found.removals[node].append((service.key, EndPod(pod.name, pod.uid)))
+    is_rolling = decision is not None and decision.progressing.reason == Reason.ROLLING_OUT
+    if is_rolling or len({place.revision for place in places}) > 1:
+        found.rolling |= nodes
+
+
+def _empty_in_domain(pool: Pool, occupied: Container[str]) -> list[int]:
+    """How many empty nodes there are in the innermost domain above the host, per node."""
+    table = pool.table
+    level = table.levels[-2]
+    counts: Iterator[list[int]] = (
+        [sum(name not in occupied for name in names)] * len(names)
+        for index in range(len(level.starts))
+        if (names := table.names[level.slice_of(index, len(table.names))])
+    )
+    return [count for part in counts for count in part]
+
+
+def _post(pool: Pool, row: int, found: _Found, free_domain: int) -> Post:
+    name = pool.table.names[row]
+    switch = pool.switches.get(name)
+    default = pool.switching.default if pool.switching else Mode.SHARED
+    is_ready = bool(pool.table.ready[row]) and name not in pool.unhealthy
+    here = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
+    return Post(
+        name=name,
+        row=row,
+        mode=switch.mode if switch else pool.labelled.get(name, default),
+        switch=switch,
+        is_resting=switch is None or switch.is_resting,
+        wish=pool.wishes.get(name),
+        is_usable=is_ready and not pool.table.cordoned[row],
+        is_ready=is_ready,
+        gangs=here,
+        services=tuple(sorted(found.services.get(name, ()))),
+        work=frozenset(found.work.get(name, ())),
+        is_told=all(found.running[key].job.recorded.eviction is not None for key in here),
+        is_rolling=name in found.rolling,
+        free_domain=free_domain,
+        removals=tuple(sorted(found.removals.get(name, ()), key=lambda it: (it[0], it[1].name))),
+    )

@@ -1,0 +1,219 @@
+"""What holds for the modes of nodes, whatever is asked of them and whatever goes wrong."""
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from trainpush.model.modes import Bounds, Mode, Step, Switching
+from trainpush.model.serving import Service
+from trainpush.model.workload import Job
+from trainpush.planner.switching.bounds import within
+from trainpush.planner.switching.calendar import BOUNDED, bounds_at
+
+SLOW = settings(max_examples=max(20, settings().max_examples // 8))
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> Bounds:
+    """At least and at most so many nodes."""
+    least = draw(st.sampled_from([0, 0, 1, 2]))
+    return Bounds(least, draw(st.sampled_from([None, None, least, least + 1, least + 2])))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Switching:
+    """What a pool may want."""
+    return Switching(
+        default=draw(st.sampled_from([Mode.SHARED, Mode.TRAINING, Mode.INFERENCE])),
+        bounds={mode: draw(bounds()) for mode in BOUNDED},
+        is_enforced=True,
+        max_concurrent=draw(st.sampled_from([1, 1, 2, 3])),
+        per_hour=draw(st.sampled_from([2, 20])),
+        min_time_in_mode=MINUTE * draw(st.sampled_from([0, 10])),
+        cooldown=MINUTE * draw(st.sampled_from([0, 5])),
+    )
+
+
+@st.composite
+def work(draw: st.DrawFn, nodes: int) -> list[Job | Service]:
+    """Jobs and services, none of which has a place yet."""
+    found: list[Job | Service] = []
+    for number in range(draw(st.integers(0, 3))):
+        size = draw(st.integers(1, nodes))
+        sizes = tuple(range(size, 0, -1)) if draw(st.booleans()) else ()
+        found.append(a_trainer(f"job{number}", workers=size, sizes=sizes))
+    for number in range(draw(st.integers(0, 2))):
+        replicas, gpus = draw(st.integers(0, 3)), draw(st.sampled_from([8, 4]))
+        found.append(a_server(f"svc{number}", replicas=replicas, gpus=gpus))
+    return found
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """A pool of a few nodes of any mode, and work that wants some of them."""
+    nodes = draw(st.integers(1, 5))
+    modes = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.SHARED])
+    marks = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(modes))}
+    return World.of(draw(policies()), *draw(work(nodes)), nodes=nodes, **marks)
+
+
+def changed(world: World, draw: st.DataObject) -> None:
+    """Something happens to the demand."""
+    for key, service in world.services.items():
+        if draw.draw(st.booleans()):
+            world.services[key] = replace(service, replicas=draw.draw(st.integers(0, 3)))
+    for key in list(world.jobs):
+        if draw.draw(st.booleans()):
+            del world.jobs[key]
+    for number in range(draw.draw(st.integers(0, 2))):
+        job = a_trainer(f"late{number}", workers=draw.draw(st.integers(1, 3)))
+        world.jobs.setdefault(job.key, job)
+
+
+def there(world: World, mode: Mode) -> int:
+    """Nodes that have a mode and keep it."""
+    default = world.switching.default
+    return sum(
+        (it.mode is mode and it.is_resting) if (it := node.switch) else default is mode for node in world.nodes.values()
+    )
+
+
+def bearing(world: World, mode: Mode) -> int:
+    """Nodes that have a mode, or can only come to it."""
+    default = world.switching.default
+    late = {Step.FLIPPING, Step.WARMING}
+    return sum(
+        (it.to if it.step in late else it.mode) is mode if (it := node.switch) else default is mode
+        for node in world.nodes.values()
+    )
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_bounds_and_limits_are_kept(world: World, data: st.DataObject) -> None:
+    """Once a mode has as many nodes as it shall have, it keeps them; and few switch at a time, and in an hour."""
+    reach = within(bounds_at(world.switching, world.now), len(world.nodes))
+    enough: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
+    few: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
+    for number in range(90):
+        if number % 30 == 29:
+            changed(world, data)
+        world.step(seconds=30)
+        for mode in BOUNDED:
+            assert there(world, mode) >= reach.least[mode] or not enough[mode]
+            assert bearing(world, mode) <= reach.most[mode] or not few[mode]
+            enough[mode] |= there(world, mode) >= reach.least[mode]
+            few[mode] |= bearing(world, mode) <= reach.most[mode]
+        under_way = [it.switch for it in world.nodes.values() if it.switch and not it.switch.is_resting]
+        assert len(under_way) <= world.switching.max_concurrent
+        hour = world.now - timedelta(hours=1)
+        assert sum(at > hour and it.step is Step.PLANNED for at, _, it in world.diary) <= world.switching.per_hour
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_it_comes_to_rest(world: World, data: st.DataObject) -> None:
+    """When nobody asks for anything else, no node switches any more."""
+    for _ in range(20):
+        world.step()
+    changed(world, data)
+    for _ in range(60):
+        world.step()
+    for _ in range(12 * 8 * len(world.nodes)):
+        world.step(seconds=5 * 60)
+    last = len(world.diary)
+    for _ in range(40):
+        world.step(seconds=5 * 60)
+    assert len(world.diary) == last
+    assert all(is_in_vain(world, service) for service in world.services.values() if is_short(service))
+
+
+def is_short(service: Service) -> bool:
+    """Whether replicas lack a place."""
+    return len(service.places) < service.replicas
+
+
+def is_in_vain(world: World, service: Service) -> bool:
+    """Whether no node could change its mode for a replica of `service`."""
+    reach = within(bounds_at(world.switching, world.now), len(world.nodes))
+    serving = {place.node for other in world.services.values() for place in other.places}
+    free = [world.modes()[name] for name in world.nodes.keys() - serving]
+    spare = [mode for mode in free if mode not in BOUNDED or there(world, mode) > reach.least[mode]]
+    if there(world, Mode.INFERENCE) >= reach.most[Mode.INFERENCE]:
+        return True
+    return not [mode for mode in spare if mode is not Mode.INFERENCE] and Mode.INFERENCE not in free
+
+
+@SLOW
+@given(worlds(), st.data())
+def test_no_node_goes_to_and_fro(world: World, data: st.DataObject) -> None:
+    """A node that has a new mode keeps it for its least time."""
+    for number in range(120):
+        if number % 20 == 19:
+            changed(world, data)
+        world.step(seconds=20)
+    changed_at = dict.fromkeys(world.nodes, world.now - timedelta(days=1))
+    for at, node, switch in world.diary:
+        if switch.step is Step.PLANNED:
+            assert at - changed_at[node] >= world.switching.min_time_in_mode
+        if switch.step is Step.ACTIVE and switch.why:
+            changed_at[node] = at
+
+
+@SLOW
+@given(worlds(), st.randoms(use_true_random=False))
+def test_writes_that_fail_change_nothing_but_the_time(world: World, luck: random.Random) -> None:
+    """All that is known is in the marks: any of them may be late."""
+    flaky = replace(world, nodes=dict(world.nodes), jobs=dict(world.jobs), services=dict(world.services), diary=[])
+    flaky.history, flaky.is_written = [], lambda _node: luck.random() < 0.5
+    for _ in range(200):
+        flaky.step(seconds=60)
+        under_way = [it.switch for it in flaky.nodes.values() if it.switch and not it.switch.is_resting]
+        assert len(under_way) <= flaky.switching.max_concurrent
+    for name in flaky.nodes:
+        steps = [Step(step) for step in flaky.steps(name)]
+        assert all(after in FOLLOWS[before] for before, after in pairwise(steps))
+
+
+@given(worlds(), st.randoms(use_true_random=False))
+def test_order_does_not_matter(world: World, shuffle: random.Random) -> None:
+    """The same cluster told in another order is decided alike."""
+    for _ in range(3):
+        world.step()
+
+    def mixed(things: dict[object, object]) -> dict[object, object]:
+        items = list(things.items())
+        shuffle.shuffle(items)
+        return dict(items)
+
+    other = replace(world, nodes=mixed(world.nodes), jobs=mixed(world.jobs), services=mixed(world.services))  # type: ignore[arg-type]
+    assert other.decide() == world.decide()
+
+
+@given(worlds())
+def test_a_dry_run_touches_nothing(world: World) -> None:
+    """It only tells: what it would do first is what is done first where it is enforced."""
+    dry = replace(world, switching=replace(world.switching, is_enforced=False))
+    decided, done = dry.decide(), world.decide()
+    assert decided.nodes == ()
+    assert decided.summary
+    assert done.summary
+    assert decided.summary.planned == done.summary.planned
+
+
+FOLLOWS = {
+    Step.PLANNED: {Step.CORDONED, Step.ABORTED},
+    Step.CORDONED: {Step.NOTIFIED, Step.FLIPPING, Step.ABORTED},
+    Step.NOTIFIED: {Step.DRAINING, Step.ABORTED, Step.STUCK},
+    Step.DRAINING: {Step.FLIPPING, Step.ABORTED, Step.STUCK},
+    Step.STUCK: {Step.FLIPPING, Step.ABORTED},
+    Step.FLIPPING: {Step.WARMING},
+    Step.WARMING: {Step.ACTIVE},
+    Step.ACTIVE: {Step.PLANNED},
+    Step.ABORTED: {Step.PLANNED},
+}

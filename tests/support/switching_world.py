@@ -1,0 +1,232 @@
+"""A small cluster for the switching of modes: nodes bear their marks, work goes where there is room, and when told.
+
+Everybody is as simple as can be: a gang that is told goes two steps later, a replica that has to move goes at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from support.build import GPU, LEVELS, NOW, a_gang, a_node
+from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching
+from trainpush.model.nodes import Node, Toleration, node_table
+from trainpush.model.plan import Claim, Decision, NodeDecision, ServiceDecision, Stage, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place, Revision, Service
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Recorded
+from trainpush.planner import ledger
+from trainpush.planner.placing.ground import Ground
+from trainpush.planner.switching.deciding import Switched, decide
+from trainpush.render.modes import picture
+
+MINUTE = timedelta(minutes=1)
+FULL = Claim(True, Reason.PLACED, "placed")
+SHORT = Claim(False, Reason.WAITING_FOR_CAPACITY, "no room")
+
+
+def a_trainer(name: str = "job", *nodes: str, workers: int = 1, age: float = 100, **fields: Any) -> Job:
+    """A job whose workers take a whole node each; it has been on `nodes` for `age` seconds, if there are any."""
+    gang = a_gang(len(nodes) or workers, tolerations=(tolerance(Mode.TRAINING),), **_of_gang(fields))
+    place = Placement(nodes, "host", "x", NOW - timedelta(seconds=age)) if nodes else None
+    recorded = Recorded(attempt=1 if nodes else 0, placement=place, has_run=bool(nodes))
+    return Job(Key("default", name), f"uid-{name}", NOW, gang, **{"recorded": recorded, **fields})
+
+
+def a_server(name: str = "svc", *nodes: str, replicas: int | None = None, gpus: int = 8, **fields: Any) -> Service:
+    """A service whose replicas take a whole node each; one on each of `nodes`, and as many as asked for."""
+    gang = a_gang(1, gpus, tolerations=(tolerance(Mode.INFERENCE),))
+    places = tuple(Place(number, name, node, NOW) for number, node in enumerate(nodes, 1))
+    asked = len(nodes) if replicas is None else replicas
+    defaults: dict[str, Any] = {
+        "request": name,
+        "revisions": (Revision(name, "uid", 1, gang),),
+        "min_available": 0,
+        "stable": name,
+    }
+    return Service(Key("default", name), f"uid-{name}", NOW, replicas=asked, places=places, **defaults | fields)
+
+
+def tolerance(mode: Mode) -> Toleration:
+    """Of work that belongs on nodes of `mode`."""
+    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
+
+
+def a_switch(mode: Mode, to: Mode | None = None, **fields: Any) -> Switch:
+    """The mark of a node that has been so for a day."""
+    old = NOW - timedelta(days=1)
+    defaults: dict[str, Any] = {
+        "step": Step.ACTIVE if to is None else Step.PLANNED,
+        "begun": old,
+        "since": old,
+        "why": "a test",
+    }
+    return Switch(mode=mode, to=to or mode, **defaults | fields)
+
+
+def _of_gang(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields.pop(name) for name in ("sizes", "required", "products") if name in fields}
+
+
+@dataclass
+class World:
+    """Nodes of one pool with what is on them."""
+
+    nodes: dict[str, Node]
+    switching: Switching
+    jobs: dict[Key, Job] = field(default_factory=dict)
+    services: dict[Key, Service] = field(default_factory=dict)
+    wishes: dict[str, Mode] = field(default_factory=dict)
+    now: datetime = NOW
+    history: list[datetime] = field(default_factory=list)
+    diary: list[tuple[datetime, str, Switch]] = field(default_factory=list)
+    """Every mark that was written."""
+    is_written: Callable[[str], bool] = lambda _node: True
+    """Whether the write of the mark of a node succeeds."""
+
+    @classmethod
+    def of(cls, switching: Switching, *work: Job | Service, nodes: int = 4, **switches: Switch) -> "World":
+        """Nodes n1, n2, … in one rack, with these marks."""
+        names = [f"n{number}" for number in range(1, nodes + 1)]
+        made = {name: _bearing(a_node(name, rack="r1"), switches.get(name)) for name in names}
+        jobs = {it.key: it for it in work if isinstance(it, Job)}
+        return cls(made, switching, jobs, {it.key: it for it in work if isinstance(it, Service)})
+
+    @property
+    def pool(self) -> Pool:
+        """The pool as it is seen."""
+        nodes = self.nodes.values()
+        return Pool(
+            name="pool",
+            accelerators=(GPU,),
+            table=node_table(list(nodes), LEVELS, {}),
+            switching=self.switching,
+            switches={node.name: node.switch for node in nodes if node.switch},
+            wishes=self.wishes,
+            unhealthy=frozenset(node.name for node in nodes if node.unhealthy),
+            history=tuple(self.history),
+        )
+
+    def decide(self) -> Switched:
+        """What is decided now; nothing changes."""
+        return self._cycle()[0]
+
+    def step(self, seconds: float = 10) -> Switched:
+        """One cycle, and what the cluster makes of it."""
+        self.now += timedelta(seconds=seconds)
+        decided, stages, served = self._cycle()
+        for key, stage in stages.items():
+            self._write(key, stage)
+        for decision in served:
+            self.services[decision.key] = replace(self.services[decision.key], places=decision.places)
+        for node in decided.nodes:
+            self._mark(node)
+        self.history += [it.begun for it in decided.summary.finished] if decided.summary else []
+        self._leave()
+        return decided
+
+    def settle(self, most: int = 200) -> Switched:
+        """Step until no node is under way, nor anything else changes."""
+        for _ in range(most):
+            before = (dict(self.nodes), dict(self.jobs), dict(self.services))
+            decided = self.step()
+            if (self.nodes, self.jobs, self.services) == before:
+                return decided
+        raise AssertionError(f"no rest: {self.diary[-10:]}")
+
+    def modes(self) -> dict[str, Mode]:
+        """What each node is."""
+        return {it.name: it.switch.mode if it.switch else self.switching.default for it in self.nodes.values()}
+
+    def steps(self, node: str) -> list[str]:
+        """The steps that were written on a node."""
+        return [switch.step.value for _, name, switch in self.diary if name == node]
+
+    def _cycle(self) -> tuple[Switched, Mapping[Key, Decision], list[ServiceDecision]]:
+        pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
+        ground = Ground.at_rest(pool, ledger.used_amounts(pool.table, jobs, services))
+        served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
+        stages = {it.key: self._stage(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
+        return decide(ground, jobs, services, stages, served, self.now), stages, served
+
+    def _stage(self, ground: Ground, job: Job) -> Decision:
+        gang, place = job.request, job.recorded.placement
+        assert isinstance(gang, Gang)
+        if place:
+            verdict = Verdict(Reason.RUNNING, "runs")
+            return Decision(job.key, Stage.RUNNING, verdict, placement=place, eviction=job.recorded.eviction)
+        site = ground.seat(gang)
+        if site is None:
+            return Decision(job.key, Stage.QUEUED, Verdict(Reason.WAITING_FOR_CAPACITY, "no room", position=1))
+        nodes = site.nodes(ground.pool.table)
+        place = Placement(nodes, "host", "x", self.now)
+        return Decision(job.key, Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, "placed"), placement=place)
+
+    def served(self, ground: Ground, service: Service) -> ServiceDecision:
+        """What becomes of a service: as many replicas as there is room for."""
+        gang, name = service.revisions[0].gang, service.revisions[0].name
+        places = list(service.places[: service.replicas])
+        while len(places) < service.replicas and (site := ground.seat(gang)):
+            serial = 1 + max([place.serial for place in places], default=0)
+            places.append(Place(serial, name, site.nodes(ground.pool.table)[0], self.now))
+        placed = FULL if len(places) >= service.replicas else SHORT
+        settled = Claim(True, Reason.ROLLED_OUT, "serves")
+        return ServiceDecision(
+            key=service.key,
+            verdict=Verdict(placed.reason, placed.message),
+            placed=placed,
+            loaded=settled,
+            available=settled,
+            scaling=replace(placed, holds=not placed.holds),
+            progressing=settled,
+            replicas=len(places),
+            ready=len(places),
+            stable=name,
+            wanted=name,
+            places=tuple(places),
+            revisions=(),
+        )
+
+    def _write(self, key: Key, stage: Decision) -> None:
+        job = self.jobs[key]
+        assert isinstance(job.request, Gang)
+        size = len(stage.placement.nodes) if stage.placement else max(job.request.sizes, default=job.request.workers)
+        recorded = replace(job.recorded, placement=stage.placement)
+        self.jobs[key] = replace(job, recorded=recorded, request=job.request.of_size(size))
+
+    def _mark(self, decision: NodeDecision) -> None:
+        if self.is_written(decision.name) and decision.act.after:
+            self.diary.append((self.now, decision.name, decision.act.after))
+            self.nodes[decision.name] = _bearing(self.nodes[decision.name], decision.act.after)
+
+    def _leave(self) -> None:
+        """Gangs are told to leave, and go when they were told; replicas go."""
+        leaving = {name for name, switch in self.pool.switches.items() if switch.is_leaving}
+        for key, job in self.jobs.items():
+            place = job.recorded.placement
+            if place is None or not leaving & set(place.nodes):
+                self.jobs[key] = replace(job, recorded=replace(job.recorded, eviction=None))
+            elif job.recorded.eviction is None:
+                told = Eviction("a node", Reason.MODE_SWITCH, "goes")
+                self.jobs[key] = replace(job, recorded=replace(job.recorded, eviction=told))
+            else:
+                self.jobs[key] = self._gone(job, tuple(node for node in place.nodes if node not in leaving))
+        for name, service in self.services.items():
+            staying = tuple(place for place in service.places if place.node not in leaving)
+            self.services[name] = replace(service, places=staying)
+
+    def _gone(self, job: Job, left: tuple[str, ...]) -> Job:
+        gang, place = job.request, job.recorded.placement
+        assert isinstance(gang, Gang)
+        assert place
+        size = max((size for size in gang.sizes if size <= len(left)), default=0)
+        kept = replace(place, nodes=left[:size], since=self.now) if size else None
+        most = max(gang.sizes, default=gang.workers)
+        return replace(
+            job, recorded=replace(job.recorded, placement=kept, eviction=None), request=gang.of_size(size or most)
+        )
+
+
+def _bearing(node: Node, switch: Switch | None) -> Node:
+    return replace(node, switch=switch, taints=tuple(sorted(picture(switch).taints)))
