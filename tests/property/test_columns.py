@@ -7,17 +7,22 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainpush.model.fleet import Claim, Fleet
+from support.build import NOW
+from trainpush.model.fleet import NOBODY, Claim, Fleet
+from trainpush.model.modes import MODE_KEY, Mode, Step, Switch
 from trainpush.model.nodes import AMOUNT_MAX, Level, Node, NodeTable, Taint, node_table
 
 NAMES = [f"n{i}" for i in range(5)]
 RACK, BLOCK = Level("rack", "rack"), Level("block", "block")
 AMOUNTS = st.dictionaries(st.sampled_from(["gpu", "cpu", "pods"]), st.sampled_from([0, 1, 2, AMOUNT_MAX, 2**70]))
+AT_REST = Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, NOW, NOW)
 NODES = st.builds(
     Node,
     name=st.sampled_from(NAMES),
     labels=st.fixed_dictionaries(
-        {}, optional={key: st.sampled_from(["", "a", "b"]) for key in ("rack", "block", "team", "other")}
+        {},
+        optional={key: st.sampled_from(["", "a", "b"]) for key in ("rack", "block", "team", "other")}
+        | {MODE_KEY: st.sampled_from(["Shared", "Shard"])},
     ),
     allocatable=AMOUNTS,
     taints=st.sampled_from([(), (Taint("k", "v", "NoSchedule"),), (Taint("k", "w", "NoExecute"),)]),
@@ -25,6 +30,11 @@ NODES = st.builds(
     cordoned=st.booleans(),
     product=st.sampled_from(["", "H100"]),
     capacity=st.sampled_from(["", "spot"]),
+    switch=st.sampled_from([None, None, AT_REST, replace(AT_REST, to=Mode.INFERENCE, step=Step.DRAINING)]),
+    is_marked=st.booleans(),
+    is_spoiled=st.booleans(),
+    wish=st.sampled_from([None, None, Mode.MAINTENANCE]),
+    unhealthy=st.booleans(),
 )
 CLAIMS = st.lists(
     st.builds(
@@ -86,9 +96,27 @@ class World:
             assert_same(node_table(own, claim.levels, usage), found)
             assert self.fleet.table(claim.pool) is found
             assert self.fleet.shared(claim.pool) == tuple(sorted(shared))
+            self.look_at_marks(claim.pool, own)
             lacking = [node for node in own if not all(node.labels.get(level.label) for level in claim.levels)]
             assert self.fleet.unlabelled(claim.pool) == len(lacking)
             self.handed_out.append((found, a_copy(found)))
+        self.look_at_marks(NOBODY, list(left.values()))
+
+    def look_at_marks(self, pool: str, own: list[Node]) -> None:
+        """What they say of their modes is said for the pool."""
+        marks = self.fleet.marks(pool)
+        assert self.fleet.marks(pool) is marks
+        of_label = [(node, node.labels.get(MODE_KEY)) for node in own if node.is_marked and not node.switch]
+        assert marks.marked == {node.name for node in own if node.is_marked}
+        assert marks.labelled == {node.name: "Shared" for node, label in of_label if label == "Shared"}
+        assert marks.wishes == {node.name: node.wish for node in own if node.wish}
+        assert marks.unhealthy == {node.name for node in own if node.unhealthy}
+        marked = [node for node in own if node.switch and node.is_marked]
+        assert marks.switches == {node.name: node.switch for node in marked}
+        assert marks.spoiled == {node.name for node in marked if node.is_spoiled}
+        for labels in ({}, {"team": "a"}, {"rack": "a", "block": "b"}):
+            has_one = any(labels.items() <= node.labels.items() for node in own)
+            assert self.fleet.has_one_with(pool, labels) == has_one
 
 
 STEPS = st.one_of(

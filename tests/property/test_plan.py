@@ -116,12 +116,15 @@ def test_the_order_of_the_input_does_not_matter(snapshot: Snapshot, shuffle: ran
 
 @given(snapshots())
 def test_planning_comes_to_rest(snapshot: Snapshot) -> None:
-    """With pods as they are, decisions settle within a few cycles: nothing to do means no writes."""
+    """With pods as they are, decisions settle within a few cycles: nothing to do means no writes.
+
+    A gang is told to make room, makes it, and the other gets its place: three cycles, and then the next one in a chain.
+    """
     seen = [plan(snapshot, NOW)]
-    for _ in range(6):
+    while len(seen) < 2 or seen[-1].decisions != seen[-2].decisions:
+        assert len(seen) < 6 + 3 * len(snapshot.jobs)
         snapshot = applied(snapshot, seen[-1])
         seen.append(plan(snapshot, NOW))
-    assert seen[-1].decisions == seen[-2].decisions
 
 
 @given(snapshots())
@@ -139,10 +142,14 @@ def test_pods_are_made_only_where_the_status_said_before(snapshot: Snapshot) -> 
 
 @given(snapshots())
 def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> None:
-    """No gang spans more hosts than the fewest that could hold it in the domain it got, unless it kept some."""
+    """No gang spans more hosts than the fewest that could hold it in the domain it got.
+
+    Save one that kept some of its nodes: it stays on these even where others have taken its room meanwhile.
+    """
     snapshot = replace(snapshot, jobs=snapshot.jobs[:1])
     table = snapshot.pools[0].table
-    for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
+    sought = [it for it in new_places(snapshot, plan(snapshot, NOW)) if not was_mended(snapshot, it[1])]
+    for gang, placement in sought:
         used = ledger.used_amounts(table, [replace(job, recorded=Recorded()) for job in snapshot.jobs])
         room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
         inside = _domain_of(snapshot, placement)
@@ -152,7 +159,7 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
             if any(sum(room[i] for i in chosen) >= gang.workers for chosen in itertools.combinations(inside, size))
         )
         children_matter = placement.level not in {"rack", HOST}
-        assert len(set(placement.nodes)) == fewest or children_matter or was_mended(snapshot, placement)
+        assert len(set(placement.nodes)) == fewest or children_matter
 
 
 def _domain_of(snapshot: Snapshot, placement: Placement) -> list[int]:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.build import BLOCK, GPU, LEVELS, RACK, a_gang
-from support.verdict_oracle import Amounts, Cluster, is_allowed, is_tolerated, usable, willing
+from support.verdict_oracle import Amounts, Cluster, is_allowed, is_in_mode, is_tolerated, usable, willing
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
@@ -21,6 +22,14 @@ from trainpush.planner.explaining.situation import Circumstances
 from trainpush.planner.placing import capacity
 
 TAINT = Taint("maintenance", "", "NoSchedule")
+MODES = (
+    *[()] * 9,
+    (Taint(MODE_KEY, "Training", "NoSchedule"),),
+    (Taint(MODE_KEY, "Inference", "NoSchedule"),),
+    (Taint(MODE_KEY, "Training", "NoSchedule"), Taint(SWITCHING_KEY, "Inference", "NoSchedule")),
+)
+"""What a node may bear of its mode; mostly nothing."""
+TRAINS = Toleration(MODE_KEY, "Equal", "Training", "NoSchedule")
 HOPELESS = {Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE}
 
 
@@ -79,7 +88,7 @@ def nodes(draw: st.DrawFn, index: int) -> Node:
         name=f"n{index}",
         labels=labels,
         allocatable={GPU: gpus * 1000, "cpu": draw(st.sampled_from([16, 8])) * 1000, PODS: 10_000},
-        taints=(TAINT,) if draw(st.integers(0, 9)) == 9 else (),
+        taints=(TAINT,) * (draw(st.integers(0, 9)) == 9) + draw(st.sampled_from(MODES)),
         ready=draw(st.integers(0, 9)) < 9,
         cordoned=draw(st.integers(0, 9)) == 9,
         product=draw(st.sampled_from(["A100", "A100", "A100", "T4"])),
@@ -96,7 +105,9 @@ def gangs(draw: st.DrawFn) -> Gang:
         request={GPU: gpus * 1000, "cpu": draw(st.sampled_from([2, 4, 1, 6, 10])) * 1000, PODS: 1000},
         required=draw(st.sampled_from([None, None, "rack", "block", "host"])),
         products=draw(st.sampled_from([frozenset(), frozenset({"A100"})])),
-        tolerations=draw(st.sampled_from([(), (), (Toleration("maintenance", "Exists", "", ""),)])),
+        tolerations=draw(
+            st.sampled_from([(TRAINS,), (TRAINS,), (TRAINS, Toleration("maintenance", "Exists", "", ""))])
+        ),
     )
     match draw(st.sampled_from(["rigid", "rigid", "elastic", "slices", "layers"])):
         case "elastic":
@@ -172,9 +183,13 @@ def is_open(node: Node) -> bool:
 
 
 def large(case: Case) -> list[Node]:
-    """Nodes of a kind that will do, and large enough."""
+    """Nodes of a kind and in a mode that will do, and large enough."""
     empty = case.cluster.empty()
-    return [node for node in willing(case.cluster, case.gang) if empty.takes(node, case.gang)]
+    return [node for node in in_mode(case) if empty.takes(node, case.gang)]
+
+
+def in_mode(case: Case) -> list[Node]:
+    return [node for node in willing(case.cluster, case.gang) if is_in_mode(node, case.gang)]
 
 
 def plain(case: Case) -> Gang:
@@ -228,14 +243,18 @@ FACTS: dict[str, Callable[[Case], bool]] = {
     Cause.REQUIRED_TOO_SMALL: lambda c: not c.cluster.empty().fits(plain(c), willing(c.cluster, c.gang)),
     Cause.SLICE_TOO_LARGE: lambda c: c.cluster.empty().fits(plain(c), willing(c.cluster, c.gang)),
     Cause.SLICES_TOO_MANY: lambda c: c.cluster.empty().fits(plain(c), willing(c.cluster, c.gang)),
+    Cause.NODES_IN_OTHER_MODE: lambda c: (
+        not c.cluster.empty().fits(c.gang, in_mode(c))
+        or c.cluster.empty().fits(c.gang, [n for n in willing(c.cluster, c.gang) if is_ready(n) and is_open(n)])
+    ),
     Cause.NO_NODE_READY: lambda c: not any(map(is_ready, large(c))),
     Cause.NO_NODE_OPEN: lambda c: not any(map(is_open, large(c))),
     Cause.NO_NODE_USABLE: lambda c: not usable(c.cluster, c.gang),
-    Cause.NODES_NOT_READY: lambda c: c.cluster.empty().fits(c.gang, [*filter(is_open, willing(c.cluster, c.gang))]),
-    Cause.NODES_CORDONED: lambda c: c.cluster.empty().fits(c.gang, [*filter(is_ready, willing(c.cluster, c.gang))]),
+    Cause.NODES_NOT_READY: lambda c: c.cluster.empty().fits(c.gang, [*filter(is_open, in_mode(c))]),
+    Cause.NODES_CORDONED: lambda c: c.cluster.empty().fits(c.gang, [*filter(is_ready, in_mode(c))]),
     Cause.NODES_CLOSED: lambda c: (
-        not c.cluster.empty().fits(c.gang, [*filter(is_open, willing(c.cluster, c.gang))])
-        and not c.cluster.empty().fits(c.gang, [*filter(is_ready, willing(c.cluster, c.gang))])
+        not c.cluster.empty().fits(c.gang, [*filter(is_open, in_mode(c))])
+        and not c.cluster.empty().fits(c.gang, [*filter(is_ready, in_mode(c))])
     ),
     Cause.HELD_BY_JOBS: lambda c: free_of(c) < least_needed(c),
     Cause.HELD_BY_SERVICES: lambda c: free_of(c) < least_needed(c),
@@ -332,7 +351,7 @@ READINGS = {
     r"without (its slices)": _other_gang(lambda gang, _: replace(gang, slices=())),
     r"with (?:all )?(\d+) cordoned nodes? opened": _opened,
     r"with a toleration of (maintenance):NoSchedule": _other_gang(
-        lambda gang, key: replace(gang, tolerations=(Toleration(key, "Exists", "", ""),))
+        lambda gang, key: replace(gang, tolerations=(TRAINS, Toleration(key, "Exists", "", "")))
     ),
     r"with (\w+) \(\d+ nodes?\) in spec.placement.acceleratorProducts": _other_gang(
         lambda gang, name: replace(gang, products=gang.products | {name})

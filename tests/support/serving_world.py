@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from support.build import NOW, a_gang
 from trainpush.model.plan import (
     AskReplica,
+    EndPod,
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
@@ -95,6 +96,9 @@ class World:
                 self.service = replace(service, pods=(*service.pods, pod))
             case RemoveReplica(name, _uid):
                 self._ends[name] = self.lingers
+                self._change(name, deleting=True)
+            case EndPod(name, _uid):
+                self._ends[name] = 0
                 self._change(name, deleting=True)
             case AskReplica(name, _uid, _address, _revision):
                 self._change(name, answered=True)

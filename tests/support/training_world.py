@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
-from trainpush.model.plan import Decision, JobAct, MakeExport, MakeService, MakeWorker, Plan, RemoveWorker
+from trainpush.model.plan import Decision, EndPod, JobAct, MakeExport, MakeService, MakeWorker, Plan, RemoveWorker
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Gang, Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -93,6 +93,9 @@ class World:
                 self.jobs[key] = replace(job, workers=tuple(workers))
             case RemoveWorker(name, _):
                 self._ends.setdefault(name, self.lingers)
+                self._change(key, name, deleting=True)
+            case EndPod(name, _):
+                self._ends[name] = 0
                 self._change(key, name, deleting=True)
             case MakeService() | MakeExport():
                 pass

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import Level, Node
 from trainpush.model.workload import Gang
 
@@ -83,8 +84,16 @@ class Cluster:
 
 
 def is_tolerated(node: Node, gang: Gang) -> bool:
-    """Whether no taint keeps the gang away."""
-    return all(any(one.covers(taint) for one in gang.tolerations) for taint in node.taints)
+    """Whether no taint keeps the gang away; those of modes aside."""
+    taints = [taint for taint in node.taints if taint.key not in {MODE_KEY, SWITCHING_KEY}]
+    return all(any(one.covers(taint) for one in gang.tolerations) for taint in taints)
+
+
+def is_in_mode(node: Node, gang: Gang) -> bool:
+    """Whether the node has a mode for the gang, and keeps it."""
+    modes = [taint for taint in node.taints if taint.key == MODE_KEY]
+    is_switching = any(taint.key == SWITCHING_KEY for taint in node.taints)
+    return not is_switching and all(any(one.covers(taint) for one in gang.tolerations) for taint in modes)
 
 
 def is_allowed(node: Node, gang: Gang) -> bool:
@@ -98,9 +107,9 @@ def willing(cluster: Cluster, gang: Gang) -> list[Node]:
 
 
 def usable(cluster: Cluster, gang: Gang) -> list[Node]:
-    """Of these, the nodes that are open and large enough."""
+    """Of these, the nodes that are open, in a mode for the gang, and large enough."""
     return [
         node
         for node in willing(cluster, gang)
-        if node.ready and not node.cordoned and cluster.empty().takes(node, gang)
+        if node.ready and not node.cordoned and is_in_mode(node, gang) and cluster.empty().takes(node, gang)
     ]

@@ -36,6 +36,7 @@ class Accounts:
             for seat in service.places:
                 if seat.revision in gangs and gangs[seat.revision].pool == pool.name:
                     self.charge(service.key.namespace, gangs[seat.revision], 1)
+        self._before = {team: dict(used) for team, used in self._used.items()}
 
     def team_of(self, namespace: str) -> str:
         """Name of the team that a namespace belongs to."""
@@ -81,6 +82,11 @@ class Accounts:
         """What a team holds beyond its guarantee, by resource."""
         used = self._used[team]
         return {name: max(0, used[name] - self.share(team, name).guarantee) for name in self._resources}
+
+    def borrowed(self, team: str) -> Mapping[str, int]:
+        """As `excess`, before this cycle gave anything out: what is new has not been running on it."""
+        used = self._before.get(team, {})
+        return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
 
     def standing(self, team: str) -> float:
         """Dominant share: the largest part of a resource that a team holds beyond its guarantee, over its weight."""

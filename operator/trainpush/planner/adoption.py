@@ -1,10 +1,11 @@
-"""A job whose status was lost: what its pods tell of it."""
+"""A job or service whose status was lost: what its pods tell of it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from trainpush.model.nodes import NodeTable
+from trainpush.model.serving import Place, Service
 from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
@@ -30,6 +31,17 @@ def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str]
     outcome = Outcome.COMPLETE if is_complete else None
     recorded = replace(job.recorded, attempt=attempt, placement=placement, outcome=outcome)
     return replace(job, request=gang, recorded=recorded)
+
+
+def adopted_service(service: Service, now: datetime) -> Service:
+    """`service` with the places of its pods, where no status stands.
+
+    Not of pods that have ended or are being deleted: what they held may be another's by now, or soon.
+    """
+    if not service.is_new:
+        return service
+    found = [pod for pod in service.pods if pod.node and pod.is_live and not pod.deleting]
+    return replace(service, places=tuple(Place(pod.serial, pod.revision, pod.node or "", now) for pod in found))
 
 
 def _place(job: Job, gang: Gang, attempt: int, table: NodeTable, now: datetime) -> Placement | None:

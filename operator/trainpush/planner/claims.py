@@ -37,6 +37,13 @@ def placed(stand: Stand) -> Claim:
     return Claim(False, Reason.IN_PROGRESS, f"{len(stand.good)} of {asked} replicas have a node")
 
 
+def scaling(stand: Stand) -> Claim:
+    """Whether a replica finds no room."""
+    if stand.waiting:
+        return Claim(True, stand.waiting.reason, stand.waiting.message + _remedy(stand))
+    return Claim(False, Reason.NOT_BLOCKED, "every replica that is asked for has room, or will have")
+
+
 def loaded(stand: Stand) -> Claim:
     """Whether the wanted revision's model answers."""
     if not stand.wanted:

@@ -48,9 +48,17 @@ class Running:
     team: str
 
     def lost(self, now: datetime) -> int:
-        """Accelerator-seconds since its attempt began: nothing tells yet what was saved meanwhile."""
-        seconds = max(0, int((now - self.place.since).total_seconds()))
+        """Accelerator-seconds since this attempt last saved, or since it began."""
+        saved = self.job.recorded.checkpoint
+        is_own = saved is not None and saved.attempt == self.job.recorded.attempt
+        since = max(self.place.since, saved.at) if saved and is_own else self.place.since
+        seconds = max(0, int((now - since).total_seconds()))
         return seconds * self.gang.accelerators_per_worker * len(self.place.nodes)
+
+    def cost(self, now: datetime) -> int:
+        """What is lost if something is taken from it: nothing from one that was asked, so that it is taken at last."""
+        told = self.job.recorded.eviction
+        return 0 if told and told.asked_at and not told.is_done else self.lost(now)
 
     def protected_until(self, now: datetime) -> datetime | None:
         """When its least running time ends; None when it is over."""
@@ -189,7 +197,7 @@ class Evictions:
         )
         for is_whole in (True, False):
             for it in order:
-                left = excess.setdefault(it.team, Counter(self._accounts.excess(it.team)))
+                left = excess.setdefault(it.team, Counter(self._accounts.borrowed(it.team)))
                 held = {name: it.gang.request.get(name, 0) * len(it.place.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
                 if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
@@ -207,7 +215,10 @@ class Evictions:
         )
         return Victims(
             self._ground.pool.table,
-            [Candidate(it.job.key, it.lost(self._now), self._rows(nodes), it.gang.request) for it, nodes in parts],
+            [
+                Candidate(it.job.key, it.cost(self._now), self._rows(nodes), it.gang.request, it.job.priority)
+                for it, nodes in parts
+            ],
         )
 
     def _is_part(self, one: Candidate) -> bool:
@@ -216,6 +227,7 @@ class Evictions:
 
     def _take(self, victim: Candidate, claim: Claim) -> Eviction:
         it = self._running[victim.key]
+        lost = it.lost(self._now)
         left = len(it.place.nodes) - sum(victim.nodes.values())
         self._ground.depart(victim.nodes, victim.request)
         if it.team == claim.team:
@@ -223,9 +235,9 @@ class Evictions:
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"
         message = (
-            f"{self._how(left)} for {claim.job.key}: {right}; {victim.lost} accelerator-seconds since the attempt began"
+            f"{self._how(left)} for {claim.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
         )
-        eviction = Eviction(str(claim.job.key), reason, message, left, victim.lost)
+        eviction = Eviction(str(claim.job.key), reason, message, left, lost)
         self._accounts.charge(it.job.key.namespace, it.gang, left - len(it.place.nodes))
         self.wanted[victim.key] = eviction
         return eviction

@@ -77,13 +77,14 @@ def evicted(job: Job, eviction: Eviction) -> Decision:
     return replace(decision, preemptions=job.recorded.preemptions + 1, last=_cause(eviction), eviction=done)
 
 
-def shrunk(job: Job, placement: Placement, eviction: Eviction) -> Decision:
-    """The gang goes on with fewer workers: a new attempt, which begins when the pods of the old one are gone."""
+def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
+    """The gang goes on with other workers: a new attempt, which begins when the pods of the old one are gone."""
     return _standing(
         *(job, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message)),
         attempt=job.recorded.attempt + 1,
         placement=placement,
-        preemptions=job.recorded.preemptions + 1,
+        # Who gets more workers makes room for nobody.
+        preemptions=job.recorded.preemptions + (eviction.reason != Reason.RESIZED),
         eviction=replace(eviction, is_done=True),
         has_run=False,
         last=_cause(eviction),
@@ -97,6 +98,9 @@ def _cause(eviction: Eviction) -> Refusal:
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
+    if (told := job.recorded.eviction) and told.is_answered and not told.is_done:
+        # However its programs end now, they were told to: that is neither success nor failure.
+        return _standing(job, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
         return _standing(job, Stage.COMPLETE, verdict, outcome=Outcome.COMPLETE)
@@ -215,8 +219,8 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
 
 def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[JobAct]:
     there = {worker.rank for worker in mine}
-    attempt, nodes = job.recorded.attempt, placement.nodes
-    pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes)) for r, n in enumerate(nodes) if r not in there]
+    attempt, nodes, saved = job.recorded.attempt, placement.nodes, job.recorded.checkpoint
+    pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there]
     return [MakeService(), *pods] if pods else []
 
 
@@ -261,17 +265,9 @@ def _standing(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decis
         "outcome": recorded.outcome,
         "has_run": recorded.has_run,
         "last": recorded.last,
-        "report": _report(job),
     }
     return Decision(job.key, stage, verdict, **{**kept, **changes})
 
 
 def _without_place(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decision:
     return _standing(job, stage, verdict, placement=None, has_run=False, **changes)
-
-
-def _report(job: Job) -> dict[str, object]:
-    """What the lowest rank of the latest attempt that left a report said."""
-    told = [worker for worker in job.workers if worker.report]
-    found = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
-    return dict(found.report) if found else {}

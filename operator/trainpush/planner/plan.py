@@ -9,16 +9,18 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, Plan, ServiceDecision, Stage
+from trainpush.model.plan import Decision, NodeDecision, Plan, PoolSummary, ServiceDecision, Stage
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Gang, Job, Key, Refusal
-from trainpush.planner import lifecycle, pools, pushing, serving
-from trainpush.planner.adoption import adopted
+from trainpush.planner import asking, lifecycle, pools, pushing, reports, serving
+from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.explaining import verdicts
-from trainpush.planner.placing.placement import domain_of
 from trainpush.planner.queue import Precedence, Turn, turns
 from trainpush.planner.round import Round
+from trainpush.planner.switching import deciding as switching
+from trainpush.planner.switching import effects
+from trainpush.planner.switching.deciding import Switched
 
 Rounds = Mapping[str, Round]
 Stages = dict[Key, Decision]
@@ -29,7 +31,8 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     tables = {pool.name: pool.table for pool in snapshot.pools}
     released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
     jobs = {job.key: adopted(job, tables, released, now) for job in sorted(snapshot.jobs, key=lambda job: job.key)}
-    services = {service.key: service for service in sorted(snapshot.services, key=lambda service: service.key)}
+    found = (adopted_service(service, now) for service in snapshot.services)
+    services = {service.key: service for service in sorted(found, key=lambda service: service.key)}
     rounds = {pool.name: Round(pool, jobs.values(), services.values(), now) for pool in snapshot.pools}
     living = [job for job in jobs.values() if not job.deleting]
     stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
@@ -39,13 +42,34 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     for round_ in rounds.values():
         stages |= _yielding(jobs, stages, round_, now)
     stages |= _promised(jobs, stages)
-    decisions = [_pushing(job, stages[job.key], services) for job in living]
+    switched = {
+        name: switching.decide(round_.ground, jobs.values(), services.values(), stages, served, now)
+        for name, round_ in rounds.items()
+    }
+    decisions = [_complete(job, stages[job.key], services, now) for job in living]
+    for it in switched.values():
+        decisions = [effects.on_job(decision, it) for decision in decisions]
+        served = [effects.on_service(decision, it) for decision in served]
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
-        pools=tuple(pools.summary(round_.ground, round_.accounts) for round_ in rounds.values()),
+        pools=tuple(_summary(round_, switched[name]) for name, round_ in rounds.items()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
-        wake_at=min(filter(None, (*(d.wake_at for d in decisions), *(s.wake_at for s in served))), default=None),
+        wake_at=_earliest(decisions, served, rounds.values(), switched.values()),
+        nodes=tuple(sorted(_nodes(snapshot, switched.values()), key=lambda decision: decision.name)),
     )
+
+
+def _summary(round_: Round, switched: Switched) -> PoolSummary:
+    return replace(pools.summary(round_.ground, round_.accounts), modes=switched.summary)
+
+
+def _nodes(snapshot: Snapshot, switched: Iterable[Switched]) -> Iterable[NodeDecision]:
+    return (*switching.orphaned(snapshot), *(decision for it in switched for decision in it.nodes))
+
+
+def _earliest(*parts: Iterable[Decision | ServiceDecision | Round | Switched]) -> datetime | None:
+    """When to look again although nothing changed."""
+    return min((it.wake_at for part in parts for it in part if it.wake_at), default=None)
 
 
 def _give_out(
@@ -85,12 +109,21 @@ def _give_out(
     return served
 
 
-def _pushing(job: Job, decision: Decision, services: Mapping[Key, Service]) -> Decision:
+def _complete(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
+    """The decision with what it says whatever the stage: what the program told, and what becomes of its model."""
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
-    if not refusal and not job.push:
+    progress, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
+    if not (refusal or job.push or progress or checkpoint):
         return decision
     push, acts = pushing.push(job, services)
-    return replace(decision, refusal=refusal, push=push, acts=(*decision.acts, *acts))
+    return replace(
+        decision,
+        refusal=refusal,
+        progress=progress,
+        checkpoint=checkpoint,
+        push=push,
+        acts=(*decision.acts, *acts),
+    )
 
 
 def _settled(job: Job, rounds: Rounds, now: datetime) -> Decision | None:
@@ -118,22 +151,53 @@ def _settled_gang(job: Job, gang: Gang, round_: Round | None, now: datetime) -> 
 
 
 def _yielding(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], round_: Round, now: datetime) -> Stages:
-    """Who must make room: told in one cycle, carried out in a later one that wants the same of all who were told."""
+    """What is taken from gangs: told in one cycle; when a later one wants the same of all who were told, asked for.
+
+    It is carried out when the program has saved, or its time is over. Whoever has saved for it goes in any case.
+    """
     found = {}
-    wanted = round_.evictions.wanted
-    untold = {eviction.by for key, eviction in wanted.items() if not _is_told(jobs[key], eviction)}
-    for key, eviction in wanted.items():
-        if _stands(jobs[key], stages[key]):
-            is_due = eviction.by not in untold
-            found[key] = (
-                _evicted(jobs[key], eviction, round_, now) if is_due else replace(stages[key], eviction=eviction)
-            )
+    wanted = round_.wanted()
+    untold = {eviction.by for key, eviction in wanted.items() if not _told(jobs[key], eviction)}
+    for key, eviction in {**wanted, **_answered(jobs, round_)}.items():
+        job, stage = jobs[key], stages[key]
+        told = _told(job, eviction)
+        if not _stands(job, stage):
+            continue
+        if told is None or (eviction.by in untold and not told.is_answered):
+            found[key] = replace(stage, eviction=told or eviction)
+        elif asking.is_due(job, told, now) or round_.is_forced(job):
+            lost = 0 if told.is_answered else eviction.lost
+            found[key] = _evicted(job, replace(told, message=eviction.message, lost=lost), round_)
+        else:
+            found[key] = _asked(job, stage, told, now)
     return found
 
 
-def _is_told(job: Job, eviction: Eviction) -> bool:
+def _told(job: Job, eviction: Eviction) -> Eviction | None:
+    """What was told of this eviction before; None if it is news."""
     told = job.recorded.eviction
-    return told is not None and not told.is_done and (told.by, told.workers) == (eviction.by, eviction.workers)
+    if told is None or told.is_done or (told.by, told.workers) != (eviction.by, eviction.workers):
+        return None
+    return told
+
+
+def _answered(jobs: Mapping[Key, Job], round_: Round) -> dict[Key, Eviction]:
+    """What was told to those whose program has saved since, and waits."""
+    return {
+        key: told
+        for key, job in jobs.items()
+        if (told := job.recorded.eviction)
+        and told.is_answered
+        and not told.is_done
+        and isinstance(job.request, Gang)
+        and job.request.pool == round_.ground.pool.name
+    }
+
+
+def _asked(job: Job, stage: Decision, told: Eviction, now: datetime) -> Decision:
+    eviction = asking.asked(job, told, now)
+    wake_at = min(filter(None, (stage.wake_at, eviction.deadline)), default=None)
+    return replace(stage, eviction=eviction, wake_at=wake_at)
 
 
 def _stands(job: Job, stage: Decision) -> bool:
@@ -143,13 +207,11 @@ def _stands(job: Job, stage: Decision) -> bool:
     return kept == (stage.attempt, stage.placement, stage.outcome)
 
 
-def _evicted(job: Job, eviction: Eviction, round_: Round, now: datetime) -> Decision:
+def _evicted(job: Job, eviction: Eviction, round_: Round) -> Decision:
     placement, gang = job.recorded.placement, job.request
     if not eviction.workers or placement is None or not isinstance(gang, Gang):
         return lifecycle.evicted(job, eviction)
-    nodes = placement.nodes[: eviction.workers]
-    level, domain = domain_of(gang, round_.ground.pool.table, nodes)
-    return lifecycle.shrunk(job, replace(placement, nodes=nodes, level=level, domain=domain, since=now), eviction)
+    return round_.resized(job, gang, placement, eviction)
 
 
 def _promised(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision]) -> Stages:

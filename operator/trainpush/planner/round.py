@@ -1,6 +1,6 @@
 """One pool while a cycle gives out its places: who gets one, for whom room is made, and what is kept free for whom."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -8,13 +8,14 @@ from typing import Final
 
 import numpy as np
 
+from trainpush.model.modes import Step
 from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
-from trainpush.planner import ledger, lifecycle
+from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
+from trainpush.planner import ledger, lifecycle, resizing
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.evictions import Claim, Evictions, Running
 from trainpush.planner.explaining import verdicts
@@ -56,6 +57,8 @@ class Round:
         self._jobs, self._services, self._now = list(jobs), list(services), now
         self.ground = Ground(pool, *ledger.tallied(pool.table, self._jobs, self._services))
         self.accounts = Accounts(pool, self._jobs, self._services)
+        self.wake_at: datetime | None = None
+        """When a gang may grow for which there is room already."""
         self._waiters = 0
         self._blocked: list[_Blocked] = []
         self._kept_for = ""
@@ -71,7 +74,80 @@ class Round:
     @cached_property
     def evictions(self) -> Evictions:
         """Who makes room."""
-        return Evictions(self.ground, self.accounts, self._running, self._now)
+        others = [it for it in self._running if it.job.key not in self.leaving]
+        return Evictions(self.ground, self.accounts, others, self._now)
+
+    @cached_property
+    def leaving(self) -> Mapping[Key, Eviction]:
+        """What becomes of the gangs that have to leave nodes which change their mode."""
+        found = {}
+        for it in self._running:
+            eviction = resizing.leaving(it.gang, it.place, self._left_nodes, it.lost(self._now))
+            if eviction:
+                found[it.job.key] = eviction
+        return found
+
+    def wanted(self) -> dict[Key, Eviction]:
+        """What is to be taken from gangs, or given to them, once all had their turns."""
+        return {**self._growing(), **self.evictions.wanted, **self.leaving}
+
+    def _growing(self) -> dict[Key, Eviction]:
+        """What becomes of the gangs that may have more workers: nothing while anybody waits for room."""
+        found: dict[Key, Eviction] = {}
+        if self._waiters:
+            return found
+        for it in self._running:
+            is_busy = it.job.key in self.evictions.wanted or it.job.key in self.leaving or not it.job.recorded.has_run
+            if is_busy or not resizing.may_grow(it.gang, it.place):
+                continue
+            size, due = self._size_instead(it), self._grows_at(it.place)
+            if size > len(it.place.nodes) and self._now >= due:
+                found[it.job.key] = resizing.growing(it.place, str(it.job.key), size, it.lost(self._now))
+            elif size > len(it.place.nodes):
+                self.wake_at = min(filter(None, (self.wake_at, due)))
+        return found
+
+    def _size_instead(self, it: Running) -> int:
+        """The largest size that a running gang could have."""
+        namespace, workers = it.job.key.namespace, len(it.place.nodes)
+        self.accounts.charge(namespace, it.gang, -workers)
+        gang = self._within_limit(namespace, it.gang.of_size(max(it.gang.sizes)))
+        self.accounts.charge(namespace, it.gang, workers)
+        return self.ground.largest_instead(gang, it.place.nodes)
+
+    def _grows_at(self, place: Placement) -> datetime:
+        """From when on a gang may be given more workers."""
+        switching = self.ground.pool.switching
+        return place.since + (switching.cooldown if switching else resizing.COOLDOWN)
+
+    def resized(self, job: Job, gang: Gang, place: Placement, eviction: Eviction) -> Decision:
+        """The gang with as many workers as its eviction says: fewer where they are, or more wherever there is room."""
+        if resizing.is_growth(place, eviction):
+            self.ground.leave(gang, place.nodes)
+            size = self.ground.largest(gang.of_size(eviction.workers))
+            site = self.ground.seat(gang.of_size(size)) if size else None
+            nodes = site.nodes(self.ground.pool.table) if site else ()
+        else:
+            nodes = resizing.staying(place, self._left_nodes, eviction.workers)
+        if not nodes:
+            return lifecycle.evicted(job, eviction)
+        level, domain = domain_of(gang, self.ground.pool.table, nodes)
+        return lifecycle.resized(
+            job, replace(place, nodes=nodes, level=level, domain=domain, since=self._now), eviction
+        )
+
+    def is_forced(self, job: Job) -> bool:
+        """Whether a gang is on a node where what is left is ended: its program is waited for no more."""
+        switching, place = self.ground.pool.switching, job.recorded.placement
+        if place is None or switching is None or not switching.is_forced:
+            return False
+        steps = (self.ground.pool.switches[node].step for node in set(place.nodes) & self._left_nodes)
+        return Step.STUCK in steps
+
+    @cached_property
+    def _left_nodes(self) -> frozenset[str]:
+        """Nodes from which everything has to go."""
+        return frozenset(node for node, switch in self.ground.pool.switches.items() if switch.is_leaving)
 
     def stands(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""

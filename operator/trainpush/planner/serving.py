@@ -40,7 +40,7 @@ SURGE: Final = 1
 """Replicas beyond those asked for, while one takes the place of another."""
 HISTORY: Final = 10
 """Revisions that are kept although nothing serves them any more."""
-_BAD: Final = {Hindrance.NOT_READY, Hindrance.CORDONED}
+_BAD: Final = {Hindrance.NOT_READY, Hindrance.CORDONED, Hindrance.SWITCHING, Hindrance.OTHER_MODE}
 
 
 def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> ServiceDecision:
@@ -56,6 +56,7 @@ def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> Serv
         key=service.key,
         verdict=claims.verdict(stand),
         placed=claims.placed(stand),
+        scaling=claims.scaling(stand),
         loaded=claims.loaded(stand),
         available=claims.available(stand),
         progressing=claims.progressing(stand, stable),
@@ -80,7 +81,7 @@ def wanted(service: Service) -> Revision | None:
 def _take_stock(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> None:
     """Sort the places that still hold into good and old ones."""
     wanted = stand.wanted.name if stand.wanted else ""
-    for place in _recorded(stand.service, now):
+    for place in stand.service.places:
         revision = stand.revisions.get(place.revision)
         pod = stand.pod(place)
         if stand.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(stand, place, revision)):
@@ -96,14 +97,6 @@ def _take_stock(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> Non
 def _is_kept(stand: Stand, place: Place, revision: Revision | None) -> bool:
     """Whether a place may stay: one whose revision is gone, or cannot be read, only while it serves."""
     return revision is not None or stand.is_ready(place)
-
-
-def _recorded(service: Service, now: datetime) -> list[Place]:
-    """The places that status names; those of the pods that are there, where no status stands."""
-    if not service.is_new:
-        return list(service.places)
-    found = [pod for pod in service.pods if pod.node and not pod.deleting]
-    return [Place(pod.serial, pod.revision, pod.node or "", now) for pod in found]
 
 
 def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:

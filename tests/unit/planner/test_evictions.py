@@ -10,7 +10,7 @@ from support.build import NOW, a_gang, a_job, a_pool, a_quota, running_job, thre
 from support.competition import FOUR, ONE, decide, with_quotas
 from support.training_world import World
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Phase, Preemption, Recorded, Refusal
+from trainpush.model.workload import Eviction, Key, Phase, Preemption, Recorded, Refusal
 
 
 def test_a_higher_priority_displaces_the_cheapest() -> None:
@@ -91,6 +91,20 @@ def test_a_team_gets_its_guarantee_back() -> None:
         "b2: Reclaimed, 0 workers left",
         "b3: Reclaimed, 0 workers left",
     ]
+
+
+def test_of_equal_lost_work_the_lowest_priority_makes_room() -> None:
+    """Else the other, which comes first by name, would take the room of the lower one in its turn."""
+    pool = with_quotas(a_quota("mine", guarantee=16))
+    world = World.of(
+        pool,
+        running_job("first", "r1-n0", "r1-n1", age=0, priority=10),
+        running_job("low", "r1-n2", "r1-n3", age=0),
+    )
+    world.add(a_job("mine", a_gang(workers=2), namespace="mine"))
+    world.settle()
+    assert set(world.places()) == {"first", "mine"}
+    assert world.jobs[Key("default", "first")].recorded.preemptions == 0
 
 
 def test_nobody_takes_what_others_are_guaranteed() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
 from trainpush.model.plan import Decision, MakeService, MakeWorker, RemoveWorker, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Job, Outcome, Phase, Recorded, Refusal
+from trainpush.model.workload import Heard, Job, Outcome, Phase, Recorded, Refusal
 from trainpush.planner.plan import plan
 
 NODES = three_racks(4)
@@ -61,7 +61,8 @@ def test_done_when_all_succeeded() -> None:
     done, busy = a_worker(0, Phase.SUCCEEDED), a_worker(1)
     assert decide(TWO, workers=(done, busy)).stage is Stage.RUNNING
     decision = decide(TWO, workers=(done, a_worker(1, Phase.SUCCEEDED, report={"step": 3})))
-    assert (decision.stage, decision.outcome, decision.report) == (Stage.COMPLETE, Outcome.COMPLETE, {"step": 3})
+    assert (decision.stage, decision.outcome) == (Stage.COMPLETE, Outcome.COMPLETE)
+    assert decision.progress == Heard(attempt=1, at=NOW, step=3)
 
 
 def test_a_failed_worker_begins_a_new_attempt_in_place() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, three_racks
 from support.placement_oracle import Host, Question, fewest_by_table
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import Node, Taint, Toleration
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
@@ -14,6 +15,11 @@ from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.plan import plan
+
+SERVES = Taint(MODE_KEY, "Inference", "NoSchedule")
+LEAVES = Taint(SWITCHING_KEY, "Training", "NoSchedule")
+TRAINS = Toleration(MODE_KEY, "Equal", "Training", "NoSchedule")
+ANYTHING = Toleration("", "Exists", "", "")
 
 
 def decide(job: Job, pool: Pool, *others: Job) -> Decision:
@@ -116,6 +122,28 @@ def test_a_tolerated_taint_is_no_hindrance() -> None:
     node = a_node("n0", rack="r1", taints=(Taint("k", "v", "NoSchedule"),))
     gang = a_gang(1, tolerations=(Toleration("k", "Exists", "", ""),))
     assert nodes_of(decide(a_job(gang=gang), a_pool(node))) == ["n0"]
+
+
+@pytest.mark.parametrize(
+    ("taints", "tolerations", "words"),
+    [
+        ((SERVES,), (TRAINS,), "1 in another mode"),
+        ((SERVES,), (TRAINS, ANYTHING), "1 in another mode"),
+        ((LEAVES,), (TRAINS, ANYTHING), "1 changing their mode"),
+        ((LEAVES, Taint("k", "v", "NoSchedule")), (TRAINS,), "1 changing their mode"),
+        ((Taint(MODE_KEY, "Training", "NoSchedule"),), (TRAINS,), ""),
+        ((SERVES,), (Toleration(MODE_KEY, "Exists", "", ""),), ""),
+    ],
+    ids=str,
+)
+def test_work_goes_to_nodes_of_its_mode(
+    taints: tuple[Taint, ...], tolerations: tuple[Toleration, ...], words: str
+) -> None:
+    """Who tolerates all taints does not mean modes; and nothing goes to a node that changes its mode."""
+    pool = a_pool(a_node("n0", taints=taints))
+    decision = decide(a_job(gang=a_gang(1, tolerations=tolerations)), pool)
+    assert (decision.placement is None) == bool(words)
+    assert words in decision.verdict.message
 
 
 def test_two_gangs_never_share_a_place() -> None:

@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
+from trainpush.model.nodes import Taint
 from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
+from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.plan import plan
 
 TWO_NODES = a_pool(a_node("n1"), a_node("n2"))
@@ -109,12 +114,21 @@ def test_without_a_spare_accelerator_and_nothing_to_give_it_waits() -> None:
     assert "lower spec.minAvailable" in decision.progressing.message
 
 
-def test_a_cordoned_node_is_left_without_a_gap() -> None:
-    """The replacement comes first."""
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"cordoned": True},
+        {"taints": (Taint(MODE_KEY, "Training", "NoSchedule"),)},
+        {"taints": (Taint(SWITCHING_KEY, "Training", "NoSchedule"),)},
+    ],
+    ids=str,
+)
+def test_a_node_that_is_closed_is_left_without_a_gap(left: dict[str, Any]) -> None:
+    """The replacement comes first; whether people closed it, or it changes its mode."""
     world = World(TWO_NODES, a_service(replicas=1))
     world.settle()
     node = world.service.places[0].node
-    world.pool = a_pool(*(a_node(name, cordoned=name == node) for name in ("n1", "n2")))
+    world.pool = a_pool(*(a_node(name, **(left if name == node else {})) for name in ("n1", "n2")))
     world.ready.clear()
     world.settle()
     assert [place.node for place in world.service.places] == [{"n1": "n2", "n2": "n1"}[node]]
@@ -155,6 +169,25 @@ def test_a_lost_status_is_read_back_from_the_pods() -> None:
     decision = world.step()
     assert {(place.serial, place.node) for place in decision.places} == before
     assert not any(isinstance(act, MakeReplica | RemoveReplica | MarkStable) for act in decision.acts)
+
+
+def test_a_lost_status_gives_no_place_to_a_replica_that_has_ended() -> None:
+    """What it held may be given to another in the same cycle."""
+    world = World(a_pool(a_node("n1")), a_service(replicas=2))
+    world.settle()
+    first, second = world.service.pods
+    pods = (replace(first, phase=Phase.SUCCEEDED), second)
+    world.service = replace(world.service, places=(), is_new=True, pods=pods)
+    assert [place.serial for place in world.step().places] == [2, 3]
+
+
+def test_a_lost_status_promises_nobody_the_room_of_what_serves() -> None:
+    """It is not about to come free."""
+    world = World(a_pool(a_node("n1")), a_service(replicas=2))
+    world.settle()
+    lost = replace(world.service, places=(), is_new=True)
+    decided = plan(replace(a_cluster(a_job(gang=a_gang(workers=1)), pool=world.pool), services=(lost,)), NOW)
+    assert decided.decisions[0].verdict.cause == Cause.NOBODY_TO_PREEMPT
 
 
 def test_an_unreadable_spec_touches_nothing_that_serves() -> None:

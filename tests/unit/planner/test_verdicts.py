@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.build import GPU, LEVELS, RACK, a_gang
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Holder, Verdict
 from trainpush.model.reasons import Reason
@@ -21,6 +22,8 @@ from trainpush.planner.placing import capacity
 
 GIB = 1000 * 2**30
 TAINT = Taint("gpu", "present", "NoSchedule")
+SERVES = Taint(MODE_KEY, "Inference", "NoSchedule")
+LEAVES = Taint(SWITCHING_KEY, "Training", "NoSchedule")
 Used = Mapping[str, Mapping[str, int]]
 
 
@@ -191,6 +194,12 @@ CASES = {
         "in whole slices the largest empty pool takes 2 workers: use smaller slices",
         "spec.replicas: 2 would fit now",
         reason=Reason.TOPOLOGY_UNSATISFIABLE,
+    ),
+    Cause.NODES_IN_OTHER_MODE: Case(
+        asking(3),
+        [node("n"), node("m", taints=(SERVES,)), node("o", taints=(LEAVES,))],
+        "1 changing their mode, 1 in another mode; 3 workers need 24",
+        "spec.replicas: 1 would fit now",
     ),
     Cause.NO_NODE_READY: Case(asking(), [node("n", ready=False)], "no node that would do is ready and uncordoned"),
     Cause.NO_NODE_OPEN: Case(

@@ -76,7 +76,7 @@ def _wider(ground: _Ground) -> Iterator[str]:
 def _opened(ground: _Ground) -> Iterator[str]:
     """Cordoned nodes, as few as will do."""
     here = ground.here
-    closed = here.willing & here.table.ready & here.table.cordoned & ~ground.open
+    closed = here.willing & here.in_mode & here.table.ready & here.table.cordoned & ~ground.open
     if ground.fits(ground.open | closed):
         yield f"with {_fewest(ground, closed)} opened it {ground.when}; {_NODES}"
 
@@ -100,7 +100,7 @@ def _fewest(ground: _Ground, closed: Mask) -> str:
 def _other_kinds(ground: _Ground) -> Iterator[str]:
     """One more toleration, or one more product."""
     here, table = ground.here, ground.here.table
-    passing = table.ready & ~table.cordoned
+    passing = here.passing
     tainted = here.allowed & ~here.tolerated & passing
     if tainted.any():
         _, taint = common_taint(here, tainted)
@@ -136,7 +136,7 @@ def _most(ground: _Ground, resource: str, unit: int) -> int:
     def fits(units: int) -> bool:
         request = {**gang.request, resource: units * unit}
         # A node that was too small is not any more: only its kind, and whether it is open, counts.
-        nodes = here.willing & here.table.ready & ~here.table.cordoned if used is here.taken else here.willing
+        nodes = here.willing & here.passing if used is here.taken else here.willing
         return here.fits(capacity.slots(here.table, replace(gang, request=request), used) * nodes)
 
     low, high = 1, min(gang.request[resource] - 1, int(available)) // unit

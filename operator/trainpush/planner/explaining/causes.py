@@ -83,6 +83,11 @@ class Cause(StrEnum):
     """Single slices would fit, but not as many as the gang has, even when all is empty.
 
     Use smaller slices, or fewer workers."""
+    NODES_IN_OTHER_MODE = "NodesInOtherMode"
+    """The gang would fit, with nobody else there, if nodes of another mode changed to the one that it needs.
+
+    See status.plan of the GPUPool for what will change, and why not more; raise max of the mode, or lower min of the
+    other one, in its spec.modes."""
     NO_NODE_READY = "NoNodeReady"
     """None of the nodes that would do is ready.
 

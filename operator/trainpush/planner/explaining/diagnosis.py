@@ -160,10 +160,12 @@ def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
 
 
 def _closed(here: Situation) -> Finding | None:
-    """The gang would fit into the empty pool, but for nodes that are not ready or cordoned."""
+    """The gang would fit into the empty pool, but for nodes in another mode, not ready or cordoned."""
     if here.fits(here.whole * here.usable):
         return None
-    table, fit = here.table, here.willing & (here.whole > 0)
+    if found := _in_other_mode(here):
+        return found
+    table, fit = here.table, here.willing & here.in_mode & (here.whole > 0)
     lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
     back, opened = (
         f"{count(lost, 'node')} came back",
@@ -177,6 +179,19 @@ def _closed(here: Situation) -> Finding | None:
     if here.fits(here.whole * (fit & table.ready)):
         return Finding(Cause.NODES_CORDONED, Reason.WAITING_FOR_CAPACITY, f"it could fit if {opened}")
     return Finding(Cause.NODES_CLOSED, Reason.WAITING_FOR_CAPACITY, f"it could fit only if {back} and {opened}")
+
+
+def _in_other_mode(here: Situation) -> Finding | None:
+    """It would fit if nodes changed their mode; or not without that, whatever else is done."""
+    fit = here.willing & (here.whole > 0)
+    away = fit & ~here.in_mode
+    is_enough = here.fits(here.whole * (fit & here.table.ready & ~here.table.cordoned))
+    if not is_enough and here.fits(here.whole * (fit & here.in_mode)):
+        return None
+    nodes = int(away.sum())
+    words = f"{count(nodes, 'node')} in another mode {'was' if nodes == 1 else 'were'} in one for it"
+    more = "" if is_enough else ", and others were ready and uncordoned"
+    return Finding(Cause.NODES_IN_OTHER_MODE, Reason.WAITING_FOR_CAPACITY, f"it could fit if {words}{more}")
 
 
 def _behind(here: Situation) -> Finding | None:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Gang
 from trainpush.planner.explaining.fitting import room
@@ -14,6 +16,9 @@ from trainpush.planner.placing import capacity
 from trainpush.planner.placing.capacity import OPEN, Slots
 
 Mask = NDArray[np.bool_]
+
+_PASSING: Final = frozenset({MODE_KEY, SWITCHING_KEY})
+"""Keys of taints that come and go with a node's mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,24 @@ class Situation:
         return usable
 
     @cached_property
+    def in_mode(self) -> Mask:
+        """Nodes whose mode is one for the gang, and does not change."""
+        return self.of_kinds(
+            [
+                all(capacity.is_tolerated(it, self.gang) for it in kind.taints if it.key in _PASSING)
+                for kind in self.table.kinds
+            ]
+        )
+
+    @cached_property
+    def passing(self) -> Mask:
+        """Nodes that take pods now, whatever their kind."""
+        passing: Mask = self.table.ready & ~self.table.cordoned & self.in_mode
+        return passing
+
+    @cached_property
     def tolerated(self) -> Mask:
-        """Nodes without a taint that keeps the gang away."""
+        """Nodes without a taint that keeps the gang away; those of modes, which change, do not count."""
         return self.of_kinds([not self.untolerated(kind) for kind in range(len(self.table.kinds))])
 
     @cached_property
@@ -67,7 +88,7 @@ class Situation:
 
     @cached_property
     def willing(self) -> Mask:
-        """Nodes that would do if they were ready, uncordoned, large enough and empty."""
+        """Nodes that would do if they were ready, uncordoned, of the right mode, large enough and empty."""
         return self.tolerated & self.allowed
 
     @cached_property
@@ -109,12 +130,11 @@ class Situation:
         return replace(self, gang=gang)
 
     def untolerated(self, kind: int) -> list[str]:
-        """The taints of a kind of nodes that keep the gang away, as kubectl writes them."""
-        tolerations = self.gang.tolerations
+        """The taints of a kind of nodes that keep the gang away, as kubectl writes them; without those of modes."""
         return [
             f"{taint.key}={taint.value}:{taint.effect}" if taint.value else f"{taint.key}:{taint.effect}"
             for taint in self.table.kinds[kind].taints
-            if not any(toleration.covers(taint) for toleration in tolerations)
+            if taint.key not in _PASSING and not capacity.is_tolerated(taint, self.gang)
         ]
 
     def of_kinds(self, values: list[bool]) -> Mask:

@@ -28,6 +28,8 @@ from trainpush.planner.placing.capacity import Hindrance
 _WORDS: Final = {
     Hindrance.NOT_READY: "not ready",
     Hindrance.CORDONED: "cordoned",
+    Hindrance.SWITCHING: "changing their mode",
+    Hindrance.OTHER_MODE: "in another mode",
     Hindrance.TAINTED: "with a taint that is not tolerated",
     Hindrance.OTHER_PRODUCT: "with another accelerator product",
     Hindrance.TOO_SMALL: "too small for a worker even when empty",

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeKind, NodeTable
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeKind, NodeTable, Taint
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang
 
@@ -26,9 +27,11 @@ class Hindrance(IntEnum):
     NONE = 0
     NOT_READY = 1
     CORDONED = 2
-    TAINTED = 3
-    OTHER_PRODUCT = 4
-    TOO_SMALL = 5
+    SWITCHING = 3
+    OTHER_MODE = 4
+    TAINTED = 5
+    OTHER_PRODUCT = 6
+    TOO_SMALL = 7
 
 
 OPEN: Final = int(Hindrance.NONE)
@@ -83,15 +86,25 @@ def whole_groups(pool: Pool, gang: Gang, taken: Amounts, nodes: NDArray[np.intp]
 
 
 def _of_kind(kind: NodeKind, gang: Gang) -> Hindrance:
-    if not _is_tolerated(kind, gang):
+    repelling = {taint.key for taint in kind.taints if not is_tolerated(taint, gang)}
+    if SWITCHING_KEY in repelling:
+        return Hindrance.SWITCHING
+    if MODE_KEY in repelling:
+        return Hindrance.OTHER_MODE
+    if repelling:
         return Hindrance.TAINTED
     if gang.products and kind.product not in gang.products:
         return Hindrance.OTHER_PRODUCT
     return Hindrance.NONE
 
 
-def _is_tolerated(kind: NodeKind, gang: Gang) -> bool:
-    return all(any(toleration.covers(taint) for toleration in gang.tolerations) for taint in kind.taints)
+def is_tolerated(taint: Taint, gang: Gang) -> bool:
+    """Whether `taint` does not keep `gang` away; nothing goes to a node that switches, whatever it tolerates."""
+    if taint.key == SWITCHING_KEY:
+        return False
+    if taint.key == MODE_KEY:
+        return any(it.key == MODE_KEY and it.covers(taint) for it in gang.tolerations)
+    return any(toleration.covers(taint) for toleration in gang.tolerations)
 
 
 def column(table: NodeTable, amounts: Amounts, resource: str) -> Amounts:

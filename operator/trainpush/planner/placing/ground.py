@@ -1,6 +1,7 @@
 """A pool while a cycle places work in it: what is free shrinks with every decision."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -111,15 +112,23 @@ class Ground:
 
     def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
-        row = self.pool.table.rows.get(node)
-        if row is None:
+        with self._without(former, [node]):
             return self.largest(replace(gang, sizes=())) > 0
-        before = self.used[:, row].copy()
-        self.leave(former, [node])
-        fits = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang)) >= gang.workers
-        self.used[:, row] = before
-        self._note([row])
-        return fits
+
+    def largest_instead(self, gang: Gang, nodes: Sequence[str]) -> int:
+        """As `largest`, if one worker of `gang` left each of `nodes`."""
+        with self._without(gang, nodes):
+            return self.largest(gang)
+
+    @contextmanager
+    def _without(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
+        """The ground for a moment as if one worker of `gang` had left each of `nodes`."""
+        rows = sorted({row for node in nodes if (row := self.pool.table.rows.get(node)) is not None})
+        before = self.used[:, rows].copy()
+        self.leave(gang, nodes)
+        yield
+        self.used[:, rows] = before
+        self._note(rows)
 
     def soon(self, gang: Gang) -> Site | None:
         """The best place for `gang` if what is leaving were gone already; nothing is taken."""

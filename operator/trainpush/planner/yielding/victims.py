@@ -36,6 +36,8 @@ class Candidate:
     """Workers that are taken away, by the row of their node in the table."""
     request: Mapping[str, int]
     """Per worker, in thousandths."""
+    priority: int = 0
+    """Of equal lost work, the lower goes first: the higher would take its place back from the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Victims:
     def __init__(self, table: NodeTable, candidates: Iterable[Candidate]) -> None:
         """`candidates` in any order; two of the same key are alternatives: no call may be allowed both of them."""
         self.candidates = tuple(sorted(candidates, key=_order))
-        """Least lost work first, then by key."""
+        """Least lost work first, then lowest priority, then by key."""
         self.leaving: Amounts = np.zeros_like(table.used)
         """What comes free when all that were taken are gone; shape (resources, nodes), thousandths."""
         self._table = table
@@ -131,8 +133,8 @@ class Victims:
         return None if found.domain < 0 else search.without_superfluous(found.domain, found.taken)
 
 
-def _order(one: Candidate) -> tuple[int, str, str, list[tuple[int, int]]]:
-    return one.lost, one.key.namespace, one.key.name, sorted(one.nodes.items())
+def _order(one: Candidate) -> tuple[int, int, str, str, list[tuple[int, int]]]:
+    return one.lost, one.priority, one.key.namespace, one.key.name, sorted(one.nodes.items())
 
 
 def _places(candidates: Sequence[Candidate]) -> dict[Key, list[int]]:

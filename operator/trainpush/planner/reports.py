@@ -1,0 +1,66 @@
+"""What the program of a job says of itself: while it runs, and as its termination message when it ends."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from trainpush.model.workload import Checkpoint, Heard, Job, Worker
+
+PERIOD: Final = timedelta(seconds=30)
+"""Progress of a running program is written down no more often."""
+COUNT_MAX: Final = 2**53
+"""Largest count that every reader of JSON understands."""
+
+
+def progress(job: Job, now: datetime) -> Heard | None:
+    """What status shows of the program's progress: the latest word, but of a running program one in `PERIOD` only."""
+    known, ended = job.recorded.heard, _last_words(job, now)
+    found = max((it for it in (ended, job.heard) if it), key=lambda it: it.attempt, default=None)
+    if found is None or (known and (found.attempt < known.attempt or _content(found) == _content(known))):
+        return known
+    is_news = known is None or found is ended or found.attempt > known.attempt or found.at - known.at >= PERIOD
+    return replace(found, saved=None, request="") if is_news else known
+
+
+def checkpoint(job: Job, now: datetime) -> Checkpoint | None:
+    """The latest checkpoint that the program told of; of an earlier attempt, if this one has saved nothing yet."""
+    ended, live = _last_words(job, now), job.heard
+    told = [job.recorded.checkpoint, live.saved if live else None, ended.saved if ended else None]
+    return max((it for it in told if it), key=lambda it: (it.attempt, it.step), default=None)
+
+
+def _content(heard: Heard) -> tuple[object, ...]:
+    return (heard.attempt, heard.step, heard.total, {key: str(value) for key, value in heard.metrics.items()})
+
+
+def _last_words(job: Job, now: datetime) -> Heard | None:
+    """What the lowest rank of the latest attempt that left a termination message said there."""
+    told = [worker for worker in job.workers if worker.report]
+    found = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
+    return _read(found, now) if found else None
+
+
+def _read(worker: Worker, now: datetime) -> Heard:
+    """The parts of a termination message that are understood; anything of another type is left out."""
+    said, attempt = worker.report, worker.attempt
+    metrics, saved = said.get("metrics"), said.get("checkpoint")
+    return Heard(
+        attempt=attempt,
+        at=now,
+        step=_count(said.get("step")),
+        total=_count(said.get("totalSteps")),
+        metrics=metrics if isinstance(metrics, Mapping) else {},
+        saved=_saved(saved, attempt, now) if isinstance(saved, Mapping) else None,
+    )
+
+
+def _saved(said: Mapping[str, object], attempt: int, now: datetime) -> Checkpoint | None:
+    step = _count(said.get("step"))
+    uri, digest = (text if isinstance(text := said.get(key), str) else "" for key in ("uri", "digest"))
+    return None if step is None else Checkpoint(attempt, step, uri, now, digest)
+
+
+def _count(value: object) -> int | None:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= COUNT_MAX
+    return value if is_count and isinstance(value, int) else None

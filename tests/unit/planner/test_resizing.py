@@ -1,0 +1,201 @@
+"""Gangs that leave nodes, are asked for a checkpoint first, and grow again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from support.build import NOW, a_cluster, a_job, a_pool, running_job, three_racks
+from trainpush.model.modes import Mode, Step, Switch, Switching
+from trainpush.model.plan import Decision, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Pool
+from trainpush.model.workload import Checkpoint, Eviction, Gang, Heard, Job, Phase
+from trainpush.planner.plan import plan
+
+NODES = three_racks(2)
+LATER = NOW + timedelta(hours=1)
+SOON = Switching(default=Mode.TRAINING, cooldown=timedelta(seconds=10))
+
+
+def pool_leaving(*names: str) -> Pool:
+    """Two nodes, of which some change from training to inference."""
+    switch = Switch(Mode.TRAINING, Mode.INFERENCE, Step.NOTIFIED, NOW, NOW)
+    return replace(a_pool(*NODES), switching=SOON, switches=dict.fromkeys(names, switch))
+
+
+def decide(job: Job, pool: Pool, now: datetime = NOW) -> Decision:
+    """The decision on the only job."""
+    return plan(a_cluster(job, pool=pool), now).decisions[0]
+
+
+def after(job: Job, decision: Decision, **changes: object) -> Job:
+    """The job once the decision stands in its status."""
+    gang = job.request
+    assert isinstance(gang, Gang)
+    recorded = replace(
+        job.recorded,
+        attempt=decision.attempt,
+        placement=decision.placement,
+        eviction=decision.eviction,
+        has_run=decision.has_run,
+        checkpoint=decision.checkpoint,
+    )
+    workers = decision.placement.nodes if decision.placement else gang.sizes
+    return replace(job, request=gang.of_size(len(workers)), recorded=recorded, **changes)  # type: ignore[arg-type]
+
+
+def elastic(age: float = 100) -> Job:
+    """A gang of one or two workers that runs on both nodes, and has saved nothing yet."""
+    return running_job("job", "r1-n0", "r1-n1", sizes=(2, 1), age=age)
+
+
+def speaking(job: Job, **saved: object) -> Job:
+    """The job with a program that reports, and has saved for the sake of a request if that is said."""
+    return replace(job, is_asked=True, heard=Heard(attempt=1, at=NOW, step=7, **saved))  # type: ignore[arg-type]
+
+
+def test_a_gang_shrinks_away_from_a_node_that_changes_its_mode() -> None:
+    """Announced, then carried out: it keeps the other node, whatever its rank."""
+    pool = pool_leaving("r1-n0")
+    told = decide(elastic(), pool)
+    assert told.eviction
+    assert (told.eviction.reason, told.eviction.workers, told.stage) == (Reason.MODE_SWITCH, 1, Stage.RUNNING)
+    done = decide(after(elastic(), told), pool)
+    assert done.placement
+    assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n1",), 2, 1)
+
+
+def test_a_gang_of_one_size_looks_for_another_place() -> None:
+    """It has no legal size on what is left."""
+    job = running_job("job", "r1-n0", "r1-n1")
+    told = decide(job, pool_leaving("r1-n1"))
+    done = decide(after(job, told), pool_leaving("r1-n1"))
+    assert (done.placement, done.stage) == (None, Stage.QUEUED)
+
+
+def test_nothing_is_taken_while_the_node_stays() -> None:
+    """What was announced is taken back."""
+    told = decide(elastic(), pool_leaving("r1-n0"))
+    assert decide(after(elastic(), told), a_pool(*NODES)).eviction is None
+
+
+def test_a_program_that_reports_is_asked_first() -> None:
+    """Request, answer, end: one cycle each, and each stands in status before the next."""
+    pool, job = pool_leaving("r1-n0"), speaking(elastic())
+    job = after(job, decide(job, pool))
+    asked = decide(job, pool)
+    assert asked.eviction
+    assert (asked.eviction.asked_at, asked.eviction.deadline) == (NOW, NOW + job.grace)
+    assert (asked.wake_at, asked.attempt) == (NOW + job.grace, 1)
+    job = after(job, asked)
+    assert decide(job, pool).eviction == asked.eviction
+    request = asked.eviction.request(1)
+    answer = speaking(job, saved=Checkpoint(1, 7, "there", NOW), request=request)
+    answered = decide(answer, pool)
+    assert answered.eviction
+    assert (answered.eviction.is_answered, answered.attempt, answered.checkpoint) == (True, 1, answer.heard.saved)  # type: ignore[union-attr]
+    done = decide(after(answer, answered), pool)
+    assert done.eviction
+    assert (done.attempt, done.eviction.lost) == (2, 0)
+
+
+def test_an_answer_to_another_request_does_not_count() -> None:
+    """It was made for something that was taken back."""
+    pool, job = pool_leaving("r1-n0"), speaking(elastic())
+    job = after(job, decide(job, pool))
+    job = after(job, decide(job, pool))
+    other = speaking(job, saved=Checkpoint(1, 7, "there", NOW), request="1-2020-01-01T00:00:00Z")
+    decision = decide(other, pool)
+    assert decision.eviction
+    assert not decision.eviction.is_answered
+
+
+def test_who_does_not_answer_in_time_is_ended() -> None:
+    """It gets SIGTERM, and loses what it did since it last saved."""
+    pool, job = pool_leaving("r1-n0"), speaking(elastic())
+    job = after(job, decide(job, pool))
+    job = after(job, decide(job, pool))
+    assert decide(job, pool, NOW + job.grace - timedelta(seconds=1)).attempt == 1
+    done = decide(job, pool, NOW + job.grace)
+    assert done.eviction
+    assert (done.attempt, done.eviction.lost) == (2, 130 * 16)
+
+
+def test_a_pool_that_forces_waits_for_no_answer_at_the_deadline() -> None:
+    """The pods are ended then, so the place must be gone."""
+    stuck = Switch(Mode.TRAINING, Mode.INFERENCE, Step.STUCK, NOW, NOW)
+    pool = replace(pool_leaving(), switches={"r1-n0": stuck})
+    job = speaking(elastic())
+    job = after(job, decide(job, pool))
+    job = after(job, decide(job, pool))
+    assert decide(job, pool).attempt == 1
+    assert decide(job, replace(pool, switching=replace(SOON, is_forced=True, is_enforced=True))).attempt == 2
+
+
+def test_who_has_answered_goes_though_nobody_needs_it_any_more() -> None:
+    """Its program takes no further step: only a new attempt brings it back."""
+    job = elastic()
+    told = Eviction("node r1-n0", Reason.MODE_SWITCH, "why", 1, asked_at=NOW, deadline=LATER, is_answered=True)
+    done = decide(replace(job, recorded=replace(job.recorded, eviction=told)), a_pool(*NODES))
+    assert (done.attempt, done.placement and done.placement.nodes) == (2, ("r1-n0",))
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+def test_who_was_told_to_stop_may_end_as_it_likes(phase: Phase) -> None:
+    """It has neither completed nor failed."""
+    job = elastic()
+    told = Eviction("node r1-n0", Reason.MODE_SWITCH, "why", 1, asked_at=NOW, deadline=LATER, is_answered=True)
+    ended = tuple(replace(worker, phase=phase) for worker in job.workers)
+    job = replace(job, workers=ended, recorded=replace(job.recorded, eviction=told))
+    done = decide(job, pool_leaving("r1-n0"))
+    assert (done.outcome, done.attempt, done.failures, done.preemptions) == (None, 2, 0, 1)
+
+
+def test_work_counts_as_lost_since_the_last_checkpoint_of_this_attempt() -> None:
+    """An earlier attempt's says nothing of this one."""
+    job = elastic(age=100)
+    costs = []
+    for attempt in (1, 0):
+        saved = Checkpoint(attempt, 7, "", NOW - timedelta(seconds=30))
+        told = decide(replace(job, recorded=replace(job.recorded, checkpoint=saved)), pool_leaving("r1-n0"))
+        costs.append(told.eviction and told.eviction.lost)
+    assert costs == [30 * 16, 100 * 16]
+
+
+def small(age: float = 1000) -> Job:
+    """A gang of one or two workers that runs on one node."""
+    return running_job("job", "r1-n1", sizes=(2, 1), age=age)
+
+
+def test_a_gang_grows_where_there_is_room() -> None:
+    """With ranks along the topology anew."""
+    pool = a_pool(*NODES)
+    told = decide(small(), pool)
+    assert told.eviction
+    assert (told.eviction.reason, told.eviction.workers) == (Reason.RESIZED, 2)
+    done = decide(after(small(), told), pool)
+    assert done.placement
+    assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n0", "r1-n1"), 2, 0)
+
+
+def test_a_gang_grows_no_more_often_than_the_cooldown_allows() -> None:
+    """It says when it will."""
+    pool = replace(a_pool(*NODES), switching=SOON)
+    early = plan(a_cluster(small(age=9), pool=pool), NOW)
+    assert (early.decisions[0].eviction, early.wake_at) == (None, NOW + timedelta(seconds=1))
+    assert decide(small(age=10), pool).eviction
+
+
+@pytest.mark.parametrize("used", [{"r1-n0": 1}, {"r1-n0": 8}])
+def test_a_gang_stays_as_it_is_without_room(used: Mapping[str, int]) -> None:
+    """Others hold what it would need."""
+    assert decide(small(), a_pool(*NODES, used=used)).eviction is None
+
+
+def test_nobody_grows_while_others_wait() -> None:
+    """What is free is theirs, or will be."""
+    waiting = a_job("waiting", age=1)
+    decisions = plan(a_cluster(small(), waiting, pool=a_pool(*NODES)), NOW).decisions
+    assert [decision.eviction for decision in decisions] == [None, None]
