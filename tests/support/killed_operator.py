@@ -99,7 +99,26 @@ PREEMPTING: Final[Points] = {
     "the victim came back": _job(lambda job: _is_placed(job) and _attempt(job) == 2),
 }
 """From the announcement of an eviction to the end of it: the victim is the only job with a second attempt."""
-POINTS: Final = {"training": TRAINING, "pushing": PUSHING, "preempting": PREEMPTING}
+
+
+def _node(step: str) -> Callable[[str, str, Object], bool]:
+    return lambda kind, verb, made: (kind, verb) == ("Node", "patch") and _step(made) == step
+
+
+def _step(node: Object) -> str:
+    switch = json.loads(node["metadata"].get("annotations", {}).get("training.ai/switch", "{}"))
+    return "" if switch.get("mode") == switch.get("to") and switch.get("step") != "Active" else switch.get("step", "")
+
+
+_STEPS: Final = ("Planned", "Cordoned", "Notified", "Draining", "Flipping", "Warming", "Active")
+SWITCHING: Final[Points] = {
+    **{f"a node was {step}": _node(step) for step in _STEPS},
+    "the eviction was announced": PREEMPTING["the eviction was announced"],
+    "the gang had its new size": _job(lambda job: _attempt(job) == 2),
+    "a pod was deleted": lambda kind, verb, made: (kind, verb) == ("Pod", "delete"),
+}
+"""From the plan to change a node's mode to its end, and what becomes of the gang that runs there."""
+POINTS: Final = {"training": TRAINING, "pushing": PUSHING, "preempting": PREEMPTING, "switching": SWITCHING}
 
 
 def strike(written: Written) -> None:
