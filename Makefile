@@ -51,7 +51,9 @@ generate: $(STAMP) ## write crds/ and docs/reference/ anew
 
 story: $(STAMP) ## NAME=...: one end-to-end story with its figures; without NAME: list them
 ifdef NAME
-	$(RUN) -m pytest tests -m story -k test_story_$(NAME) --no-header -q
+	@test=$$($(RUN) -m pytest tests -m story --collect-only -q --no-header | grep '::test_story_$(subst -,_,$(NAME))$$') || \
+		{ echo "make: there is no story $(NAME); make story lists them"; exit 1; }; \
+	$(RUN) -m pytest "$$test" --no-header -q
 else
 	@$(RUN) -m pytest tests -m story --collect-only -q --no-header | sed -n 's/.*::test_story_//p'
 endif

@@ -60,12 +60,19 @@ class Outcome:
 def summary(here: Outcome) -> ModesSummary:
     """What the status of the pool shows."""
     return ModesSummary(
-        counts=Counter(post.mode if post.is_usable else Mode.MAINTENANCE for post in here.posts),
+        counts=Counter(_mode(post, here.after[post.name]) for post in here.posts),
         switching=sum(switch is not None and not switch.is_resting for switch in here.after.values()),
         settled=_settled(here),
         planned=tuple(sorted(_planned(here), key=lambda it: it.node)),
         finished=tuple(_finished(here)),
     )
+
+
+def _mode(post: Post, after: Switch | None) -> Mode:
+    """What a node counts as once this cycle stands."""
+    if not post.is_usable:
+        return Mode.MAINTENANCE
+    return after.mode if after else post.mode
 
 
 def _planned(here: Outcome) -> list[PlannedSwitch]:
