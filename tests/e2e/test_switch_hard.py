@@ -147,6 +147,8 @@ def is_deaf(team: Digits, figures: Figures) -> None:
     team.until(lambda: runs_on(team, "deaf", KEPT), "goes on with one worker")
     assert all(pod["spec"]["nodeName"] != LENT for pod in team.children() if pod["kind"] == "Pod")
     wish(team, LENT, None)
+    team.bed.kubectl("delete", "tpj", "deaf", "-n", team.namespace, "--wait=false")
+    team.bed.kubectl("delete", "pods", "--all", "--grace-period=1", "-n", team.namespace)
 
 
 def to_and_fro(team: Digits) -> list[Object]:
