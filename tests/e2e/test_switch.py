@@ -13,7 +13,7 @@ from support.serving import Serving
 from support.switching import elastic_job, has, loss_curve, modes, steps_by_attempt
 from support.traffic import traffic
 
-STEPS = 500
+STEPS = 300
 KEPT, LENT = "real-0", "real-1"
 """The node on which both run, and the one that goes to and fro."""
 

@@ -238,7 +238,6 @@ class Evictions:
             f"{self._how(left)} for {claim.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
         )
         eviction = Eviction(str(claim.job.key), reason, message, left, lost)
-        self._accounts.charge(it.job.key.namespace, it.gang, left - len(it.place.nodes))
         self.wanted[victim.key] = eviction
         return eviction
 

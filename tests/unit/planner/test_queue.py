@@ -191,3 +191,23 @@ def test_a_service_that_serves_with_too_few_goes_first() -> None:
     decided = plan(snapshot, NOW)
     assert [place.node for place in decided.services[0].places] == ["r1-n0", "r1-n0"]
     assert decided.decisions[0].placement is None
+
+
+def test_what_is_about_to_be_taken_still_counts_against_the_limit() -> None:
+    """The team holds it until it is gone, and perhaps it is never taken."""
+    pool = with_quotas(a_quota("mine", guarantee=24), a_quota("theirs", limit=8))
+    over = running_job("over", "r1-n0", "r1-n1", namespace="theirs")
+    rest = running_job("rest", "r1-n2", gpus=4, namespace="mine")
+    small = a_job("small", a_gang(workers=1, gpus=4), namespace="theirs")
+    decided = decide(pool, over, rest, a_job("mine", a_gang(workers=2), namespace="mine"), small)
+    assert decided["over"].eviction
+    assert decided["small"].placement is None
+
+
+def test_what_a_team_saves_up_for_is_not_yet_borrowed() -> None:
+    """A gang within its guarantee stays, though another of its team waits at the limit."""
+    pool = with_quotas(a_quota("a", guarantee=32, limit=32), a_quota("b", guarantee=16))
+    runs = running_job("runs", *(f"r1-n{i}" for i in range(4)), namespace="a")
+    waits = a_job("waits", a_gang(workers=4), namespace="a", age=1000)
+    decided = decide(pool, runs, waits, a_job("owed", ONE, namespace="b", age=10))
+    assert decided["runs"].eviction is None
