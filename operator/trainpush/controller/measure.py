@@ -1,21 +1,19 @@
 """What a cycle shows in metrics: pools, teams, what waits, what got a place, and what had to make room."""
 
 from datetime import datetime
-from typing import Final
 
 from trainpush.controller.observe import Observation
 from trainpush.kube.store import Store
+from trainpush.model.modes import Mode
 from trainpush.model.plan import Decision, Plan, PoolSummary
 from trainpush.model.workload import Refusal
 from trainpush.telemetry.metrics import Metrics
-
-MODE: Final = "Shared"
-"""The only mode of a pool as yet: training may use every node."""
 
 
 def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, now: datetime) -> None:
     """What was `decided` at `now`, which took so many `seconds`."""
     metrics.pool_accelerators.clear()
+    metrics.pool_nodes.clear()
     metrics.quota_used.clear()
     for pool in decided.pools:
         _measure_pool(metrics, pool)
@@ -53,7 +51,10 @@ def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: S
 
 def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:
     for state, count in (("used", pool.used), ("free", pool.free), ("unavailable", pool.unavailable)):
-        metrics.pool_accelerators.labels(pool.name, MODE, state).set(count)
+        metrics.pool_accelerators.labels(pool.name, state).set(count)
+    if pool.modes:
+        for mode in Mode:
+            metrics.pool_nodes.labels(pool.name, mode).set(pool.modes.counts.get(mode, 0))
     for use in pool.teams:
         metrics.quota_used.labels(pool.name, use.team, use.resource).set(use.used / 1000)
 

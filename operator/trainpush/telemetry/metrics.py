@@ -21,8 +21,14 @@ class Metrics:
         self.registry = registry
         self.pool_accelerators = Gauge(
             "trainpush_pool_accelerators",
-            "Accelerators of a pool, by mode of their node and what they do: used, free or unavailable.",
-            ("pool", "mode", "state"),
+            "Accelerators of a pool, by what they do: used, free or unavailable.",
+            ("pool", "state"),
+            registry=registry,
+        )
+        self.pool_nodes = Gauge(
+            "trainpush_pool_nodes",
+            "Nodes of a pool with modes, by their mode; those that switch count by what they still are.",
+            ("pool", "mode"),
             registry=registry,
         )
         self.gangs_waiting = Gauge(

@@ -12,7 +12,8 @@ from support.manifests import job, pool
 from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
-from trainpush.model.plan import Decision, Plan, PoolSummary, Stage, TeamUse, Verdict
+from trainpush.model.modes import Mode
+from trainpush.model.plan import Claim, Decision, ModesSummary, Plan, PoolSummary, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Key, Refusal
 from trainpush.telemetry.metrics import Metrics
@@ -109,3 +110,15 @@ def test_what_teams_hold_goes_with_their_quotas() -> None:
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) == 16
     measure(metrics, seen, a_plan(WAITS, replace(summary, teams=())), 0.1, NOW)
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) is None
+
+
+def test_nodes_are_counted_by_mode_where_there_are_modes() -> None:
+    """Every mode has a figure there; a pool without modes has none."""
+    plain = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {})
+    modes = ModesSummary({Mode.TRAINING: 2}, 0, Claim(True, Reason.SETTLED, "all have"))
+    seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
+    measure(metrics, seen, a_plan(WAITS, replace(plain, modes=modes)), 0.1, NOW)
+    assert value(metrics, "pool_nodes", pool="pool", mode="Training") == 2
+    assert value(metrics, "pool_nodes", pool="pool", mode="Inference") == 0
+    measure(metrics, seen, a_plan(WAITS, plain), 0.1, NOW)
+    assert value(metrics, "pool_nodes", pool="pool", mode="Training") is None
