@@ -156,6 +156,7 @@ class Worker:
         All ranks must agree before they act on it, for instance by an all_reduce of the maximum: rank 0 alone hears of
         the operator's requests, and SIGTERM reaches the pods one after the other.
         """
+        self._begin()
         if self._terminated_at is not None:
             return Request(SIGTERM, self._terminated_at + _grace_seconds(), "SIGTERM")
         wanted = self._operator.wanted() if self._operator else None
@@ -378,9 +379,9 @@ def _plain(metrics: Mapping[str, Any]) -> dict[str, float | str]:
 def _value(value: Any) -> float | str:
     try:
         number = value if type(value) in (int, str) else float(value)
-    except (TypeError, ValueError):
-        number = str(value)
-    return number if isinstance(number, (int, float)) and math.isfinite(number) else str(number)[:256]
+        return number if not isinstance(number, str) and math.isfinite(number) else str(number)[:256]
+    except (ArithmeticError, RuntimeError, TypeError, ValueError):  # tensors raise more than numbers do
+        return str(value)[:256]
 
 
 def _grace_seconds() -> float:

@@ -49,6 +49,7 @@ def spread(name: str) -> Object:
     job = holder(name, workers=2)
     job["spec"]["resources"] = {"requests": {"nvidia.com/gpu": 8, "cpu": "20m"}, "limits": {"nvidia.com/gpu": 8}}
     job["spec"]["elastic"] = {"minReplicas": 1}
+    job["spec"]["checkpoint"] = {"onPreempt": "Signal"}
     return job
 
 

@@ -17,7 +17,8 @@ METRICS_MAX: Final = 32
 Step = Annotated[int, Meta(ge=0, le=STEP_MAX)]
 MetricName = Annotated[str, Meta(min_length=1, max_length=64)]
 Metric = Annotated[str, Meta(max_length=256)] | float
-Text = Annotated[str, Meta(max_length=1024)]
+Text = Annotated[str, Meta(max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line: the next attempt gets it as a variable of its environment."""
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):

@@ -80,7 +80,7 @@ class Endpoint:
         if not self._leads():
             raise web.HTTPServiceUnavailable(text="another replica leads\n", headers=RETRY)
         try:
-            uid = await self._pod_of(token) if scheme == "Bearer" else None
+            uid = await self._pod_of(token) if scheme == "Bearer" and token.isascii() else None
         except ApiError as error:
             raise web.HTTPServiceUnavailable(text=f"the token could not be checked: {error.reason}\n") from None
         if uid is None:
@@ -109,5 +109,5 @@ async def _read(request: web.Request, kind: type[M]) -> M:
         return msgspec.json.decode(body, type=kind)
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the message did not arrive in time\n") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from None

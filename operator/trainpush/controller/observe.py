@@ -152,6 +152,8 @@ def _job(
 ) -> Job:
     metadata, job = seen.metadata, seen.found
     workers = tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid)))
+    status = recorded(job.status if job else JobStatus.read(seen.status))
+    told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= status.attempt)
     return Job(
         key=key,
         uid=metadata.uid,
@@ -165,8 +167,8 @@ def _job(
         max_restarts=job.spec.failure_policy.max_restarts if job else 0,
         is_asked=is_asked(job.spec) if job else False,
         grace=timedelta(seconds=seconds(job.grace_period)) if job else timedelta(0),
-        recorded=recorded(job.status if job else JobStatus.read(seen.status)),
-        heard=next((heard for worker in reversed(workers) if (heard := store.reports.get(worker.uid))), None),
+        recorded=status,
+        heard=next(filter(None, told), None),
         workers=workers,
         trouble=trouble_of(metadata.uid),
         push=_push(job, admission) if job else None,

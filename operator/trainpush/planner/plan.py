@@ -196,7 +196,7 @@ def _answered(jobs: Mapping[Key, Job], round_: Round) -> dict[Key, Eviction]:
 
 def _asked(job: Job, stage: Decision, told: Eviction, now: datetime) -> Decision:
     eviction = asking.asked(job, told, now)
-    wake_at = min(filter(None, (stage.wake_at, eviction.deadline)), default=None)
+    wake_at = min(filter(None, (stage.wake_at, asking.wake_at(eviction))), default=None)
     return replace(stage, eviction=eviction, wake_at=wake_at)
 
 

@@ -16,7 +16,7 @@ COUNT_MAX: Final = 2**53
 def progress(job: Job, now: datetime) -> Heard | None:
     """What status shows of the program's progress: the latest word, but of a running program one in `PERIOD` only."""
     known, ended = job.recorded.heard, _last_words(job, now)
-    found = max((it for it in (ended, job.heard) if it), key=lambda it: it.attempt, default=None)
+    found = max((it for it in (ended, _live(job)) if it), key=lambda it: it.attempt, default=None)
     if found is None or (known and (found.attempt < known.attempt or _content(found) == _content(known))):
         return known
     is_news = known is None or found is ended or found.attempt > known.attempt or found.at - known.at >= PERIOD
@@ -25,9 +25,16 @@ def progress(job: Job, now: datetime) -> Heard | None:
 
 def checkpoint(job: Job, now: datetime) -> Checkpoint | None:
     """The latest checkpoint that the program told of; of an earlier attempt, if this one has saved nothing yet."""
-    ended, live = _last_words(job, now), job.heard
-    told = [job.recorded.checkpoint, live.saved if live else None, ended.saved if ended else None]
-    return max((it for it in told if it), key=lambda it: (it.attempt, it.step), default=None)
+    known, news = job.recorded.checkpoint, (_last_words(job, now), _live(job))
+    told = [*(it.saved for it in news if it), known]
+    found = max((it for it in told if it), key=lambda it: (it.attempt, it.step), default=None)
+    # When it was learned of does not change by hearing it again.
+    return known if found and known and found == replace(known, at=found.at) else found
+
+
+def _live(job: Job) -> Heard | None:
+    """What the program told while it ran; nothing of attempts that there were not: anybody may make such a pod."""
+    return job.heard if job.heard and job.heard.attempt <= job.recorded.attempt else None
 
 
 def _content(heard: Heard) -> tuple[object, ...]:
@@ -36,7 +43,7 @@ def _content(heard: Heard) -> tuple[object, ...]:
 
 def _last_words(job: Job, now: datetime) -> Heard | None:
     """What the lowest rank of the latest attempt that left a termination message said there."""
-    told = [worker for worker in job.workers if worker.report]
+    told = [worker for worker in job.workers if worker.report and worker.attempt <= job.recorded.attempt]
     found = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
     return _read(found, now) if found else None
 

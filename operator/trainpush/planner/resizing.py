@@ -8,13 +8,16 @@ from datetime import timedelta
 from typing import Final
 
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang, Placement
+from trainpush.model.workload import Eviction, Gang, Job, Placement
+from trainpush.planner import asking
 from trainpush.planner.explaining.wording import count
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
 _NAMED_MAX: Final = 8
 """Most nodes that are named one by one."""
+_BY_MAX: Final = 512
+"""Longest text that status takes: names of nodes may have 253 characters each."""
 
 
 def leaving(gang: Gang, place: Placement, nodes: Container[str], lost: int) -> Eviction | None:
@@ -27,14 +30,19 @@ def leaving(gang: Gang, place: Placement, nodes: Container[str], lost: int) -> E
         return None
     left = 0 if gang.slices else _largest(gang, sum(node not in nodes for node in place.nodes))
     more = f" and {len(gone) - _NAMED_MAX} more" if len(gone) > _NAMED_MAX else ""
-    by = f"{'node' if len(gone) == 1 else 'nodes'} {', '.join(gone[:_NAMED_MAX])}{more}"
+    by = f"{'node' if len(gone) == 1 else 'nodes'} {', '.join(gone[:_NAMED_MAX])}{more}"[:_BY_MAX]
     becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
     return Eviction(by, Reason.MODE_SWITCH, f"{becomes}, since {by} will change the mode", left, lost)
 
 
-def staying(place: Placement, nodes: Container[str], workers: int) -> tuple[str, ...]:
-    """Where so many workers of a gang stay that leaves `nodes`, in the order of their ranks."""
-    return tuple(node for node in place.nodes if node not in nodes)[:workers]
+def staying(gang: Gang, place: Placement, nodes: Container[str], workers: int) -> tuple[str, ...]:
+    """Where a gang stays that leaves `nodes`, in the order of its ranks; empty where no legal size is left.
+
+    With so many workers, or fewer where more nodes have to be left by now than when it was told.
+    """
+    left = tuple(node for node in place.nodes if node not in nodes)
+    is_broken = gang.slices and len(left) < len(place.nodes)
+    return () if is_broken else left[: _largest(gang, min(workers, len(left)))]
 
 
 def growing(place: Placement, name: str, size: int, lost: int) -> Eviction:
@@ -52,6 +60,14 @@ def is_growth(place: Placement, eviction: Eviction) -> bool:
     return eviction.workers > len(place.nodes)
 
 
-def may_grow(gang: Gang, place: Placement) -> bool:
-    """Whether a gang has fewer workers than it could use."""
-    return len(place.nodes) < max(gang.sizes, default=0)
+def may_grow(job: Job, gang: Gang, place: Placement) -> bool:
+    """Whether a gang that runs has fewer workers than it could use, and its program will not lose its work by it."""
+    return job.recorded.has_run and len(place.nodes) < max(gang.sizes, default=0) and is_growth_wanted(job)
+
+
+def is_growth_wanted(job: Job) -> bool:
+    """Whether a new attempt with more workers would be welcome.
+
+    A program that is to be asked for checkpoints must report: nobody needs its growth so much as what it has done.
+    """
+    return not job.is_asked or asking.reports(job)

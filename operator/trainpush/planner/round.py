@@ -60,6 +60,8 @@ class Round:
         self.wake_at: datetime | None = None
         """When a gang may grow for which there is room already."""
         self._waiters = 0
+        self._has_line = False
+        """Whether somebody waits whom room would help."""
         self._blocked: list[_Blocked] = []
         self._kept_for = ""
         """The first of those for whom room is kept."""
@@ -94,11 +96,11 @@ class Round:
     def _growing(self) -> dict[Key, Eviction]:
         """What becomes of the gangs that may have more workers: nothing while anybody waits for room."""
         found: dict[Key, Eviction] = {}
-        if self._waiters:
+        if self._has_line:
             return found
         for it in self._running:
-            is_busy = it.job.key in self.evictions.wanted or it.job.key in self.leaving or not it.job.recorded.has_run
-            if is_busy or not resizing.may_grow(it.gang, it.place):
+            is_taken = it.job.key in self.evictions.wanted or it.job.key in self.leaving
+            if is_taken or not resizing.may_grow(it.job, it.gang, it.place):
                 continue
             size, due = self._size_instead(it), self._grows_at(it.place)
             if size > len(it.place.nodes) and self._now >= due:
@@ -128,7 +130,7 @@ class Round:
             site = self.ground.seat(gang.of_size(size)) if size else None
             nodes = site.nodes(self.ground.pool.table) if site else ()
         else:
-            nodes = resizing.staying(place, self._left_nodes, eviction.workers)
+            nodes = resizing.staying(gang, place, self._left_nodes, eviction.workers)
         if not nodes:
             return lifecycle.evicted(job, eviction)
         level, domain = domain_of(gang, self.ground.pool.table, nodes)
@@ -211,7 +213,9 @@ class Round:
 
     def _queued(self, job: Job, verdict: Verdict, wake_at: datetime | None) -> Decision:
         """Time in the queue counts only while waiting can help."""
-        queued_at = (job.recorded.queued_at or self._now) if verdict.reason in _PASSING else None
+        is_passing = verdict.reason in _PASSING
+        self._has_line |= is_passing
+        queued_at = (job.recorded.queued_at or self._now) if is_passing else None
         return lifecycle.queued(job, verdict, wake_at, queued_at)
 
     def explained(self) -> dict[Key, Decision]:

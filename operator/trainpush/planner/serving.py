@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     AskReplica,
     MakeEndpoint,
@@ -110,7 +111,16 @@ def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
 
 def _is_bad(place: Place, revision: Revision, rounds: Mapping[str, Round]) -> bool:
     round_ = rounds.get(revision.gang.pool)
-    return round_ is None or round_.ground.hindrance_of(revision.gang, place.node) in _BAD
+    if round_ is None:
+        return True
+    hindrance = round_.ground.hindrance_of(revision.gang, place.node)
+    return hindrance in _BAD and not (hindrance is Hindrance.SWITCHING and _may_stay(place.node, round_))
+
+
+def _may_stay(node: str, round_: Round) -> bool:
+    """Whether a node that changes its mode will serve as well."""
+    switch = round_.ground.pool.switches.get(node)
+    return switch is not None and switch.to in {Mode.INFERENCE, Mode.SHARED}
 
 
 def _shrink(stand: Stand) -> None:

@@ -30,5 +30,8 @@ def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
 def _coming(eviction: Eviction) -> Statement:
     if eviction.deadline is None or eviction.is_answered:
         return (Condition.EVICTED, False, Reason.ANNOUNCED, f"in the next cycle: {eviction.message}")
+    if eviction.asked_at is None:
+        said = f"the program was asked until {timestamp(eviction.deadline)} and did not answer: {eviction.message}"
+        return (Condition.EVICTED, False, Reason.NOT_EVICTED, said)
     until = f"when the program has saved, at {timestamp(eviction.deadline)} at the latest"
     return (Condition.EVICTED, False, Reason.REQUESTED, f"{until}: {eviction.message}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from support.wait import until
 from trainpush.controller import endpoint
@@ -32,6 +33,8 @@ class World:
         self.store = Store()
         self.version = 0
         self.leads = True
+        self.tokens: list[str] = []
+        """What `pod_of` was asked."""
         self.status(attempt=3)
         for worker in (PROGRAM, replace(PROGRAM, name="j-worker-1-a3", uid="rank-1", rank=1)):
             self.pod(worker)
@@ -51,6 +54,7 @@ class World:
 
     async def pod_of(self, token: str) -> str | None:
         """As the API server would tell."""
+        self.tokens.append(token)
         if token == "down":  # noqa: S105 - of nobody
             raise Unavailable(0, "Unreachable", "nobody there")
         return token if self.store.pods.get(token) else None
@@ -190,6 +194,7 @@ async def test_a_worker_that_is_being_deleted_may_still_save(world: World) -> No
         {"step": 1, "metrics": {"a": "x" * 257}},
         {"step": 1, "metrics": {"x" * 65: 1}},
         {"step": 1, "metrics": {str(n): n for n in range(33)}},
+        b'{"step": 1, "metrics": {"a": "\xff"}}',
     ],
     ids=lambda body: str(body)[:40],
 )
@@ -233,3 +238,15 @@ async def test_what_comes_too_slowly_is_not_waited_for(world: World, monkeypatch
     ) as answer:
         assert answer.status == 408
         going_on.set()
+
+
+async def test_a_token_of_other_letters_is_refused_unread(world: World) -> None:
+    """No token has them, and some cannot even be hashed."""
+    head = f"POST /v1/report HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {PROGRAM.uid}".encode()
+    url = URL(world.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head + b"\xff\r\nContent-Length: 2\r\n\r\n{}")
+    assert b" 401 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert world.tokens == []

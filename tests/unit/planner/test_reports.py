@@ -27,7 +27,7 @@ def a_program(heard: Heard | None = None, known: Heard | None = None, **recorded
 )
 def test_a_report_that_makes_no_sense_is_left_out(report: dict[str, object]) -> None:
     """The API server would refuse the whole status."""
-    job = a_job(workers=(a_worker(0, Phase.SUCCEEDED, report=report),))
+    job = replace(a_program(), workers=(a_worker(0, Phase.SUCCEEDED, report=report),))
     assert reports.progress(job, NOW) == Heard(attempt=1, at=NOW)
     assert reports.checkpoint(job, NOW) is None
 
@@ -42,7 +42,7 @@ def test_progress_is_written_down_twice_a_minute() -> None:
 
 def test_the_first_word_of_an_attempt_is_written_down_at_once() -> None:
     """It tells that the program can be asked."""
-    known, heard = Heard(attempt=1, at=NOW, step=10), Heard(attempt=2, at=NOW, step=3)
+    known, heard = Heard(attempt=0, at=NOW, step=10), Heard(attempt=1, at=NOW, step=3)
     assert reports.progress(a_program(heard, known), NOW) == heard
     assert reports.progress(a_program(known, heard), NOW) == heard
 
@@ -65,3 +65,19 @@ def test_the_latest_checkpoint_counts() -> None:
     last = a_worker(0, Phase.FAILED, report={"checkpoint": {"step": 9, "uri": "file:/c/9", "digest": "d"}})
     job = replace(a_program(heard), workers=(last,))
     assert reports.checkpoint(job, NOW) == Checkpoint(1, 9, "file:/c/9", NOW, "d")
+
+
+def test_nobody_speaks_for_an_attempt_that_there_was_not() -> None:
+    """Whoever makes a pod by hand may number it as he likes."""
+    forged = Heard(attempt=7, at=NOW, step=9, saved=saved(9, attempt=7))
+    job = replace(a_program(forged), workers=(a_worker(0, Phase.FAILED, attempt=7, report={"step": 9}),))
+    assert (reports.progress(job, NOW), reports.checkpoint(job, NOW)) == (None, None)
+
+
+def test_a_step_that_is_saved_again_elsewhere_is_known_by_its_new_place() -> None:
+    """The same again changes nothing, not even the time."""
+    known, later = saved(8), replace(saved(8), at=NOW + timedelta(seconds=5))
+    elsewhere = replace(later, uri="there")
+    for told, expected in ((later, known), (elsewhere, elsewhere)):
+        heard = Heard(attempt=1, at=NOW, step=8, saved=told)
+        assert reports.checkpoint(a_program(heard, checkpoint=known), NOW) == expected

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from support.build import NOW, a_cluster, a_job, a_pool, running_job, three_racks
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, running_job, three_racks
 from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
@@ -164,6 +164,41 @@ def test_work_counts_as_lost_since_the_last_checkpoint_of_this_attempt() -> None
     assert costs == [30 * 16, 100 * 16]
 
 
+def answered(job: Job, workers: int) -> Job:
+    """The job whose program has stopped, to go on with so many workers."""
+    told = Eviction("some node", Reason.MODE_SWITCH, "why", workers, asked_at=NOW, deadline=LATER, is_answered=True)
+    return replace(job, recorded=replace(job.recorded, eviction=told))
+
+
+@pytest.mark.parametrize(
+    ("leaving", "left"),
+    [
+        (("r1-n3",), ("r1-n0", "r1-n1")),
+        (("r1-n0", "r1-n3"), ("r1-n1", "r1-n2")),
+        (("r1-n0", "r1-n1", "r1-n3"), None),
+    ],
+)
+def test_a_gang_that_has_to_leave_more_nodes_than_it_was_told_keeps_to_legal_sizes(
+    leaving: tuple[str, ...], left: tuple[str, ...] | None
+) -> None:
+    """It was to have two workers, and none of fewer is legal."""
+    names = [node.name for node in three_racks(4)]
+    job = answered(running_job("job", *names, sizes=(4, 2)), workers=2)
+    done = decide(job, replace(pool_leaving(*leaving), table=a_pool(*three_racks(4)).table))
+    assert (done.placement and done.placement.nodes) == left
+
+
+def test_names_of_nodes_are_cut_to_what_status_takes() -> None:
+    """Whatever they are, what was told is known again in the next cycle."""
+    nodes = [a_node(f"{number}".rjust(253, "n"), rack="r1") for number in range(4)]
+    pool = replace(pool_leaving(*(node.name for node in nodes[:3])), table=a_pool(*nodes).table)
+    job = running_job("job", *(node.name for node in nodes), sizes=(4, 1))
+    told = decide(job, pool)
+    assert told.eviction
+    assert len(told.eviction.by) == 512
+    assert decide(after(job, told), pool).attempt == 2
+
+
 def small(age: float = 1000) -> Job:
     """A gang of one or two workers that runs on one node."""
     return running_job("job", "r1-n1", sizes=(2, 1), age=age)
@@ -194,8 +229,37 @@ def test_a_gang_stays_as_it_is_without_room(used: Mapping[str, int]) -> None:
     assert decide(small(), a_pool(*NODES, used=used)).eviction is None
 
 
+def test_a_gang_for_which_there_is_no_hope_keeps_nobody_from_growing() -> None:
+    """It would not fit if the pool were empty."""
+    decisions = plan(a_cluster(small(), a_job("huge", age=1), pool=a_pool(*NODES)), NOW).decisions
+    assert [decision.eviction is not None for decision in decisions] == [False, True]
+
+
+def test_a_program_that_says_nothing_does_not_grow() -> None:
+    """It would lose all that it has done since it last saved, and nobody needs that."""
+    assert decide(replace(small(), is_asked=True), a_pool(*NODES)).eviction is None
+
+
+def test_a_program_that_does_not_answer_stays_as_it_is() -> None:
+    """It is asked again an hour later; meanwhile no request stands."""
+    pool, job = a_pool(*NODES), speaking(small())
+    for _ in range(2):
+        job = after(job, decide(job, pool))
+    assert job.recorded.eviction
+    assert job.recorded.eviction.deadline
+    late = job.recorded.eviction.deadline
+    refused = decide(job, pool, late)
+    assert refused.eviction
+    assert (refused.attempt, refused.eviction.asked_at, refused.wake_at) == (1, None, late + timedelta(hours=1))
+    job = after(job, refused)
+    assert decide(job, pool, late + timedelta(minutes=59)).eviction == refused.eviction
+    again = decide(job, pool, late + timedelta(hours=1)).eviction
+    assert again
+    assert again.asked_at == late + timedelta(hours=1)
+
+
 def test_nobody_grows_while_others_wait() -> None:
     """What is free is theirs, or will be."""
-    waiting = a_job("waiting", age=1)
+    waiting = a_job("waiting", a_gang(workers=2), age=1)
     decisions = plan(a_cluster(small(), waiting, pool=a_pool(*NODES)), NOW).decisions
     assert [decision.eviction for decision in decisions] == [None, None]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
-from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Mode, Step, Switch
 from trainpush.model.nodes import Taint
 from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
 from trainpush.model.reasons import Reason
@@ -133,6 +133,18 @@ def test_a_node_that_is_closed_is_left_without_a_gap(left: dict[str, Any]) -> No
     world.settle()
     assert [place.node for place in world.service.places] == [{"n1": "n2", "n2": "n1"}[node]]
     assert min(world.ready) >= 1
+
+
+def test_what_serves_stays_on_a_node_that_will_serve_only() -> None:
+    """Else it would be rolled away, which in turn holds the switch back, for ever."""
+    world = World(TWO_NODES, a_service(replicas=1))
+    world.settle()
+    node = world.service.places[0].node
+    shut = (Taint(SWITCHING_KEY, "Inference", "NoSchedule"),)
+    pool = a_pool(*(a_node(name, taints=shut if name == node else ()) for name in ("n1", "n2")))
+    world.pool = replace(pool, switches={node: Switch(Mode.SHARED, Mode.INFERENCE, Step.CORDONED, NOW, NOW)})
+    world.settle()
+    assert [place.node for place in world.service.places] == [node]
 
 
 def test_a_lost_stable_replica_comes_back_while_the_new_revision_is_broken() -> None:

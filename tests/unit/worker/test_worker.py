@@ -16,10 +16,11 @@ URI = "pvc://claim/step-1"
 
 
 async def test_progress_is_told(operator: ListeningOperator, program: TrainingProgram) -> None:
-    """A figure that JSON does not know goes as text."""
-    await program.call("report", 7, 100, {"loss": 0.5, "epoch": 2, "note": "warm", "gradient": float("nan")})
+    """A figure that JSON does not know, or no float holds, goes as text."""
+    told = {"loss": 0.5, "epoch": 2, "note": "warm", "gradient": float("nan"), "huge": 10**400}
+    await program.call("report", 7, 100, told)
     await until(lambda: bool(operator.reports), "a report")
-    metrics = {"loss": 0.5, "epoch": 2, "note": "warm", "gradient": "nan"}
+    metrics = {"loss": 0.5, "epoch": 2, "note": "warm", "gradient": "nan", "huge": str(10**400)[:256]}
     assert operator.reports[0] == {"step": 7, "totalSteps": 100, "metrics": metrics}
     assert await program.call("should_checkpoint") is None
 

@@ -10,7 +10,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Job, Key
-from trainpush.planner import serving
+from trainpush.planner import resizing, serving
 
 CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
 """Why somebody waits whom a node of another mode may help; the rest is a matter of quotas, or of pods that end."""
@@ -87,5 +87,7 @@ def _of_running(job: Job, stage: Decision) -> Iterator[Want]:
     if place is None or stage.outcome or stage.eviction or job.suspend or not isinstance(gang, Gang):
         return
     workers = len(place.nodes)
+    if not resizing.is_growth_wanted(job):
+        return
     if more := tuple(gang.of_size(size - workers) for size in gang.sizes if size > workers):
         yield Want(Mode.TRAINING, job.key, more)

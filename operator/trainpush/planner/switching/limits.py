@@ -79,7 +79,7 @@ def _begun(pool: Pool, now: datetime) -> Counter[datetime]:
 
 def _trouble(pool: Pool, posts: Sequence[Post]) -> str:
     lost = int((~pool.table.ready).sum())
-    stuck = sum(post.step is Step.STUCK for post in posts)
+    stuck = sum(post.step is Step.STUCK and post.to is not Mode.MAINTENANCE for post in posts)
     if lost >= _BAD and lost * 4 > len(posts):
         return f"{lost} of {count(len(posts), 'node')} are not ready"
     if stuck >= _BAD:

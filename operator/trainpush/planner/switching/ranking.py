@@ -94,6 +94,8 @@ def _harm(post: Post, to: Mode, survey: Survey, taken: Taken) -> Block | None:
         return None
     if post.services:
         return Block.SERVING
+    if post.is_foreign:
+        return Block.PROTECTED
     for key in post.gangs:
         if survey.protected_until(key) or survey.is_shielded(key, taken.after(key, survey, post)):
             return Block.PROTECTED

@@ -57,6 +57,8 @@ class Post:
     """Training, where a job has a place or a live pod here; Inference, where a service has."""
     is_told: bool
     """Whether every gang here knows that it must give something up."""
+    is_foreign: bool
+    """Whether a job stays here whatever the pool wants: its spec cannot be read, or names another pool by now."""
     is_rolling: bool
     """Whether a service that rolls out has a replica here."""
     free_domain: int
@@ -115,6 +117,7 @@ class _Found:
     removals: defaultdict[str, list[Removal]] = field(default_factory=lambda: defaultdict(list))
     work: defaultdict[str, set[Mode]] = field(default_factory=lambda: defaultdict(set))
     rolling: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
 
 
 def survey(
@@ -133,7 +136,7 @@ def survey(
             for node in running.place.nodes:
                 found.gangs[node][job.key] += 1
                 found.work[node].add(Mode.TRAINING)
-        _add_job(found, job)
+        _add_job(found, pool, job)
     for service in services:
         _add_service(found, service, served.get(service.key))
     empty = _empty_in_domain(pool, found.work.keys())
@@ -150,10 +153,12 @@ def _running(pool: Pool, job: Job, stage: Decision | None) -> Running | None:
     return Running(job, gang.of_size(len(place.nodes)), place, team="")
 
 
-def _add_job(found: _Found, job: Job) -> None:
+def _add_job(found: _Found, pool: Pool, job: Job) -> None:
     place: Placement | None = None if job.recorded.outcome else job.recorded.placement
     for node in place.nodes if place else ():
         found.work[node].add(Mode.TRAINING)
+    if place and not (job.deleting or job.suspend or (isinstance(job.request, Gang) and job.request.pool == pool.name)):
+        found.foreign |= set(place.nodes)
     for worker in job.workers:
         if worker.node and worker.is_live:
             found.work[worker.node].add(Mode.TRAINING)
@@ -205,6 +210,7 @@ def _post(pool: Pool, row: int, found: _Found, free_domain: int) -> Post:
         services=tuple(sorted(found.services.get(name, ()))),
         work=frozenset(found.work.get(name, ())),
         is_told=all(found.running[key].job.recorded.eviction is not None for key in here),
+        is_foreign=name in found.foreign,
         is_rolling=name in found.rolling,
         free_domain=free_domain,
         removals=tuple(sorted(found.removals.get(name, ()), key=lambda it: (it[0], it[1].name))),

@@ -39,7 +39,8 @@ class Tally:
                 made.there[post.mode] += 1
                 continue
             (made.stuck if post.step is Step.STUCK else made.coming)[post.to] += 1
-            if post.step not in LATE:
+            # Who is on the way to maintenance is there no more: else nothing could take its place.
+            if post.step not in LATE and post.to is not Mode.MAINTENANCE:
                 made.leaving[post.mode] += 1
         return made
 

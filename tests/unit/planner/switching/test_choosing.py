@@ -8,8 +8,10 @@ import pytest
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
-from trainpush.model.workload import Checkpoint, Job, Preemption
+from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.planner.switching.deciding import Switched
+from trainpush.planner.switching.ranking import Block, Taken, block
+from trainpush.planner.switching.survey import survey
 
 TRAINING, INFERENCE, SHARED = a_switch(Mode.TRAINING), a_switch(Mode.INFERENCE), a_switch(Mode.SHARED)
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, max_concurrent=9)
@@ -37,6 +39,17 @@ def test_extras_go_before_whole_gangs() -> None:
     elastic = a_trainer("a", "n1", "n2", sizes=(2, 1), age=900)
     world = World.of(POLICY, elastic, a_trainer("b", "n3", age=1), a_server(replicas=1), nodes=3, **all_of(TRAINING, 3))
     assert chosen(world.decide()) == {"n1": Mode.INFERENCE}
+
+
+def test_a_node_is_spared_whose_job_nobody_understands() -> None:
+    """It runs on whatever it is told, and would keep the node until the deadline; not once it is suspended."""
+    world = World.of(POLICY, nodes=1, n1=TRAINING)
+    stranded = replace(a_trainer("a", "n1"), request=Refusal("InvalidSpec", "what is this"))
+    found = []
+    for job in (stranded, replace(stranded, suspend=True)):
+        seen = survey(world.pool, [job], [], {}, {}, NOW)
+        found.append(block(seen.posts[0], Mode.INFERENCE, seen, POLICY, Taken()))
+    assert found == [Block.PROTECTED, None]
 
 
 def test_the_least_lost_work_goes_first() -> None:

@@ -90,3 +90,13 @@ def test_orphans_lose_their_marks() -> None:
     snapshot = Snapshot(pools=(), jobs=(), orphans=(("n1", TRAINING), ("n2", None)))
     wanted = [NodeDecision("n1", MarkNode("n1", TRAINING, None)), NodeDecision("n2", MarkNode("n2", None, None))]
     assert list(orphaned(snapshot)) == wanted
+
+
+def test_maintenance_gives_way_to_what_takes_its_place() -> None:
+    """Though the mode that it leaves has as many nodes as it may: what serves there needs another one."""
+    policy = replace(POLICY, bounds={Mode.INFERENCE: Bounds(0, 1)})
+    service = a_server("svc", "n1", replicas=1)
+    world = World.of(policy, service, nodes=2, n1=a_switch(Mode.INFERENCE), n2=TRAINING)
+    world.wishes = {"n1": Mode.MAINTENANCE}
+    world.settle()
+    assert world.modes() == {"n1": Mode.MAINTENANCE, "n2": Mode.INFERENCE}
