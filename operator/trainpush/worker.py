@@ -43,7 +43,6 @@ AFTER_SIGTERM_SECONDS = 3.0
 """How long `saved` may wait then: the rest of the grace period is the program's."""
 GRACE_SECONDS = 30.0
 """The grace period of a pod that says nothing else."""
-ANSWER_BYTES = 65_536
 MESSAGE_BYTES = 4096
 """Longest termination message that Kubernetes keeps."""
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -349,7 +348,7 @@ class _Link:
                 connection.sock.settimeout(seconds)
             connection.request("POST", path, json.dumps(body, allow_nan=False), headers)
             answer = connection.getresponse()
-            found = answer.status, answer.read(ANSWER_BYTES)
+            found = answer.status, answer.read(65_536)
             # One that says no may lead no longer: the next connection finds who does.
             if answer.status == http.HTTPStatus.OK and not answer.will_close:
                 self._connection = connection
