@@ -15,13 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bench import apply_to_placed, cycle, memory, place_one, preempt, say_no, snapshot, span
+from bench import apply_to_placed, cycle, day_night, memory, place_one, preempt, say_no, snapshot, span
 from bench.record import record
 from bench.result import circumstances
 from testbed import BedError
 
 BENCHES: Final = {
     "apply-to-placed": apply_to_placed.measure,
+    "day-night": day_night.measure,
     "memory": memory.measure,
     "place-one": place_one.measure,
     "preempt": preempt.measure,
@@ -40,6 +41,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="draws the same jobs again (default 1)")
     parser.add_argument("--record", action="store_true", help="keep the line for docs/results.md (always without NAME)")
     chosen = parser.parse_args()
+    if chosen.record or not chosen.name:
+        os.environ["RECORD"] = "1"  # pictures are drawn too
     are_held = []
     try:
         for name in [chosen.name] if chosen.name else sorted(BENCHES):

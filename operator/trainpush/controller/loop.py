@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from trainpush.controller.clock import Clock
 from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.intake.admission import Admission
@@ -57,6 +57,8 @@ class Loop:
         self._wake_after: float = IDLE_SECONDS
         self._took = 0.0
         self.failures = 0
+        self.clock = Clock()
+        """Says what time it is for all that is decided."""
 
     @property
     def is_healthy(self) -> bool:
@@ -79,7 +81,7 @@ class Loop:
         if not self._leads():
             self._wake_after = IDLE_SECONDS
             return
-        begun, now = time.monotonic(), datetime.now(UTC)
+        begun, now = time.monotonic(), self.clock.now()
         with self._timed("observe"):
             seen = observe(self._store, self._applier.trouble_of, self._proxy_image)
         started = time.perf_counter()
@@ -91,7 +93,7 @@ class Loop:
             held = self._marker.begin(_marks(seen, decided), later)
         count_evictions(self._metrics, seen, decided, self._store)
         self._took = time.monotonic() - begun
-        due = (decided.wake_at - now).total_seconds() if decided.wake_at else IDLE_SECONDS
+        due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if it is None else it for it in (wait, held))))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:

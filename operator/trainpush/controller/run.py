@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 import trainpush
 from trainpush.api import names
 from trainpush.controller import reporting
+from trainpush.controller.clock import Clock
 from trainpush.controller.http import Probe, serving
 from trainpush.controller.loop import Loop
 from trainpush.controller.model_servers import ModelServers
@@ -46,8 +47,12 @@ class _Stopped(Exception):  # noqa: N818 - not an error
     """A signal asked for an orderly end."""
 
 
-async def operate(settings: Settings, on_write: Callable[[Written], None] | None = None) -> None:
+async def operate(
+    settings: Settings, on_write: Callable[[Written], None] | None = None, clock: Clock | None = None
+) -> None:
     """Run until SIGTERM or SIGINT; `on_write` is told of each successful write at once.
+
+    Cycles take their time from `clock`, if one is given; what guards the operator itself, such as its Lease, does not.
 
     Raises:
         StartError: it cannot begin, in one line.
@@ -66,7 +71,7 @@ async def operate(settings: Settings, on_write: Callable[[Written], None] | None
         raise StartError(str(error)) from None
     async with Client(access, on_write=count) as client, ModelServers() as model_servers:
         await check(client, access.endpoint.source, settings.namespace)
-        await _operate(settings, client, access, metrics, model_servers)
+        await _operate(settings, client, access, metrics, model_servers, clock or Clock())
 
 
 def _reflectors(client: Client, store: Store) -> list[Reflector[Any]]:
@@ -90,6 +95,7 @@ async def _operate(
     access: credentials.Credentials,
     metrics: Metrics,
     model_servers: ModelServers,
+    clock: Clock,
 ) -> None:
     store = Store()
     elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
@@ -104,6 +110,7 @@ async def _operate(
     applier = Applier(client, store, acts, lambda: elector.is_leader, metrics)
     marker = Marker(client, store, lambda: elector.is_leader, metrics)
     loop = Loop(store, applier, marker, leads, metrics, settings.proxy_image)
+    loop.clock = clock
     metrics.watch_lags(lambda: {r.resource.kind: time.monotonic() - r.last_heard for r in reflectors})
 
     def unready() -> list[str]:

@@ -22,6 +22,12 @@ class Stand:
     """Of these, those on a node that is lost or cordoned."""
     waiting: Verdict | None = None
     """Why a replica found no place."""
+    _pods: dict[tuple[int, str], Replica] = field(default_factory=dict)
+    """By serial number and revision."""
+
+    def __post_init__(self) -> None:
+        for pod in self.service.pods:
+            self._pods.setdefault((pod.serial, pod.revision), pod)
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -39,5 +45,4 @@ class Stand:
 
     def pod(self, place: Place) -> Replica | None:
         """The pod of a place."""
-        is_its = (pod for pod in self.service.pods if (pod.serial, pod.revision) == (place.serial, place.revision))
-        return next(is_its, None)
+        return self._pods.get((place.serial, place.revision))
