@@ -91,6 +91,7 @@ def _check_environment(workers: Objects) -> None:
             "TRAINPUSH_ATTEMPT": "1",
             "TRAINPUSH_STRATEGY": "FSDP",
             "TRAINPUSH_WORLD_SIZE": "32",
+            "TRAINPUSH_GRACE_SECONDS": "30",
             "TRAINPUSH_SHARDING_DEGREE": "2",
         }
 

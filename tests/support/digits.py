@@ -131,7 +131,7 @@ _FLEETING: Final = {
     "lastTransitionTime", "lastProbeTime", "since", "startTime", "startedAt", "finishedAt", "containerID", "imageID",
     "hostIP", "hostIPs", "podIP", "podIPs", "kubectl.kubernetes.io/last-applied-configuration", "training.ai/job-uid",
     "deletionTimestamp", "namespace", "nodeName", "allocatedResourcesStatus", "clusterIP", "clusterIPs",
-    "controller-uid",
+    "controller-uid", "at", "askedAt", "deadline",
     "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "job-name", "completionTime",
     "uncountedTerminatedPods", "jobUid", "training.ai/push-of", "generateName",
 }  # fmt: skip
@@ -154,6 +154,8 @@ def _ended(entry: Object) -> Object:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dict) and str(value.get("name", "")).startswith("TRAINPUSH_RESUME_"):
+        return {"name": value["name"]}  # at which step a training is disturbed is a matter of moments
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items() if key not in _FLEETING}
     if isinstance(value, list):
