@@ -36,9 +36,9 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     rounds = {pool.name: Round(pool, jobs.values(), services.values(), now) for pool in snapshot.pools}
     living = [job for job in jobs.values() if not job.deleting]
     stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
-    asking = [job for job in living if job.key not in stages]
+    seeking = [job for job in living if job.key not in stages]
     promised = {job.recorded.eviction.by for job in living if job.recorded.eviction and job.recorded.eviction.is_done}
-    served = _give_out(asking, promised, services.values(), rounds, stages, now)
+    served = _give_out(seeking, promised, services.values(), rounds, stages, now)
     for round_ in rounds.values():
         stages |= _yielding(jobs, stages, round_, now)
     stages |= _promised(jobs, stages)
@@ -73,7 +73,7 @@ def _earliest(*parts: Iterable[Decision | ServiceDecision | Round | Switched]) -
 
 
 def _give_out(
-    asking: Iterable[Job],
+    seeking: Iterable[Job],
     promised: Container[str],
     services: Iterable[Service],
     rounds: Rounds,
@@ -83,7 +83,7 @@ def _give_out(
     """Let everybody have a turn: jobs get their decision in `stages`, services theirs in what is returned."""
     waiting: dict[str, list[Turn]] = defaultdict(list)
     served = []
-    for job in asking:
+    for job in seeking:
         gang = job.request
         if isinstance(gang, Gang):
             precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
