@@ -154,13 +154,16 @@ def _ended(entry: Object) -> Object:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict) and str(value.get("name", "")).startswith("TRAINPUSH_RESUME_"):
-        return {"name": value["name"]}  # at which step a training is disturbed is a matter of moments
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items() if key not in _FLEETING}
     if isinstance(value, list):
-        return [_plain(entry) for entry in value]
+        return [_plain(entry) for entry in value if not _is_of_a_moment(entry)]
     if isinstance(value, str):
         # What a program says when it fails holds process ids, and which worker is seen first is the kubelets' affair.
         return re.sub(r"worker \d+ failed: (exit code \d+ \(\w+\)): .*", r"a worker failed: \1", value)
     return value
+
+
+def _is_of_a_moment(entry: Any) -> bool:
+    """Whether it depends on when a training was disturbed: at which step, and whether its last words were heard."""
+    return isinstance(entry, dict) and str(entry.get("name", "")).startswith("TRAINPUSH_RESUME_")
