@@ -81,7 +81,7 @@ async def test_a_younger_pool_touches_no_node_of_an_older_one(space: Space) -> N
 async def test_a_pool_that_is_deleted_in_the_middle_of_a_switch_leaves_its_nodes_usable(space: Space) -> None:
     """What runs goes on, no node bears a mark, and the next pool has them all."""
     with a_pool(space.bed, a_split()):
-        await space.create(job("stays", 2, placement={"pool": "edited"}))
+        await space.create(job("stays", 2, placement={"pool": "edited"}, scheduling={"preemption": "Never"}))
         await space.job("stays", says("Running"), "runs")
         await space.create(job("goes", 1, placement={"pool": "edited"}))
         await space.job("goes", says("Running"), "runs")
