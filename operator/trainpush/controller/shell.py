@@ -80,6 +80,7 @@ class _Operator:
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
+        """Watch until kopf ends, which it may do at any time."""
         self._own = asyncio.get_running_loop()
         await kopf.operator(
             registry=self._registry(),

@@ -148,6 +148,11 @@ class Eviction:
     is_answered: bool = False
     """Whether it has saved and takes no further step: there is no way back."""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it is to be carried out whatever happens: the program has stopped for it."""
+        return self.is_answered and not self.is_done
+
     def request(self, attempt: int) -> str:
         """Id of the request to the program of `attempt`; empty while nothing was asked."""
         return f"{attempt}-{self.asked_at:%Y-%m-%dT%H:%M:%SZ}" if self.asked_at else ""

@@ -80,12 +80,13 @@ class Accounts:
 
     def excess(self, team: str) -> Mapping[str, int]:
         """What a team holds beyond its guarantee, by resource."""
-        used = self._used[team]
-        return {name: max(0, used[name] - self.share(team, name).guarantee) for name in self._resources}
+        return self._beyond(team, self._used[team])
 
     def borrowed(self, team: str) -> Mapping[str, int]:
         """As `excess`, before this cycle gave anything out: what is new has not been running on it."""
-        used = self._before.get(team, {})
+        return self._beyond(team, self._before.get(team, {}))
+
+    def _beyond(self, team: str, used: Mapping[str, int]) -> Mapping[str, int]:
         return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
 
     def standing(self, team: str) -> float:

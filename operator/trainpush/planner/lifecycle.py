@@ -98,7 +98,7 @@ def _cause(eviction: Eviction) -> Refusal:
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
-    if (told := job.recorded.eviction) and told.is_answered and not told.is_done:
+    if (told := job.recorded.eviction) and told.is_final:
         # However its programs end now, they were told to: that is neither success nor failure.
         return _standing(job, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):

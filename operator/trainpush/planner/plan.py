@@ -187,8 +187,7 @@ def _answered(jobs: Mapping[Key, Job], round_: Round) -> dict[Key, Eviction]:
         key: told
         for key, job in jobs.items()
         if (told := job.recorded.eviction)
-        and told.is_answered
-        and not told.is_done
+        and told.is_final
         and isinstance(job.request, Gang)
         and job.request.pool == round_.ground.pool.name
     }

@@ -10,7 +10,7 @@ from typing import Final
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Placement
 from trainpush.planner import asking
-from trainpush.planner.explaining.wording import count
+from trainpush.planner.explaining.wording import count, listed
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
@@ -28,9 +28,8 @@ def leaving(gang: Gang, place: Placement, nodes: Container[str], lost: int) -> E
     gone = sorted({node for node in place.nodes if node in nodes})
     if not gone:
         return None
-    left = 0 if gang.slices else _largest(gang, sum(node not in nodes for node in place.nodes))
-    more = f" and {len(gone) - _NAMED_MAX} more" if len(gone) > _NAMED_MAX else ""
-    by = f"{'node' if len(gone) == 1 else 'nodes'} {', '.join(gone[:_NAMED_MAX])}{more}"[:_BY_MAX]
+    left = left_of(gang, sum(node not in nodes for node in place.nodes))
+    by = f"{'node' if len(gone) == 1 else 'nodes'} {listed(gone, _NAMED_MAX)}"[:_BY_MAX]
     becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
     return Eviction(by, Reason.MODE_SWITCH, f"{becomes}, since {by} will change the mode", left, lost)
 
@@ -41,8 +40,16 @@ def staying(gang: Gang, place: Placement, nodes: Container[str], workers: int) -
     With so many workers, or fewer where more nodes have to be left by now than when it was told.
     """
     left = tuple(node for node in place.nodes if node not in nodes)
-    is_broken = gang.slices and len(left) < len(place.nodes)
-    return () if is_broken else left[: _largest(gang, min(workers, len(left)))]
+    size = min(workers, len(left))
+    return left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
+
+
+def left_of(gang: Gang, there: int) -> int:
+    """With how many workers a gang goes on that has lost some, where so many are there still; 0: with none.
+
+    What is left of slices may be no slices any more.
+    """
+    return 0 if gang.slices else _largest(gang, there)
 
 
 def growing(place: Placement, name: str, size: int, lost: int) -> Eviction:

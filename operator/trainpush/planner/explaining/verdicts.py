@@ -21,7 +21,7 @@ from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.diagnosis import finding
 from trainpush.planner.explaining.fitting import field_of_size, step
 from trainpush.planner.explaining.situation import Circumstances, Situation
-from trainpush.planner.explaining.wording import amount, count
+from trainpush.planner.explaining.wording import amount, count, listed
 from trainpush.planner.placing import capacity
 from trainpush.planner.placing.capacity import Hindrance
 
@@ -109,7 +109,6 @@ def needing(gang: Gang) -> Verdict:
 def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
     """Others make room: what is taken by namespace and name, announced for the next cycle, else ending already."""
     names = list(victims)
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
     one = len(names) == 1
     how = (
         f"make{'s' if one else ''} room in the next cycle"
@@ -122,7 +121,7 @@ def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announce
     return replace(
         verdict,
         reason=Reason.WAITING_FOR_PREEMPTION,
-        message=f"{', '.join(names[:_NAMED_MAX])}{more} {how}{cost}; {verdict.message}",
+        message=f"{listed(names, _NAMED_MAX)} {how}{cost}; {verdict.message}",
         advice="",
         cause=Cause.PREEMPTION_ANNOUNCED if is_announced else Cause.VICTIMS_ENDING,
     )

@@ -1,5 +1,6 @@
 """How amounts and counts read in a sentence."""
 
+from collections.abc import Sequence
 from typing import Final
 
 _BINARY: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
@@ -9,6 +10,12 @@ _IN_BYTES: Final = ("memory", "ephemeral-storage", "hugepages-")
 def count(number: int, thing: str) -> str:
     """`1 worker`, `2 workers`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """`a, b, c and 2 more`: at most so many names, one by one."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def amount(resource: str, thousandths: int) -> str:

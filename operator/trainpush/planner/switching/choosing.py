@@ -367,4 +367,4 @@ def _is_other(post: Post, mode: Mode) -> bool:
 
 
 def _begun(post: Post) -> tuple[float, str]:
-    return (post.switch.begun.timestamp() if post.switch else 0.0, post.name)
+    return (post.begun, post.name)

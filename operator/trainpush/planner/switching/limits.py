@@ -68,7 +68,7 @@ def _counts(post: Post) -> bool:
 
 
 def _seniority(post: Post) -> tuple[bool, float, str]:
-    return (post.step is Step.PLANNED, post.switch.begun.timestamp() if post.switch else 0.0, post.name)
+    return (post.step is Step.PLANNED, post.begun, post.name)
 
 
 def _begun(pool: Pool, now: datetime) -> Counter[datetime]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.workload import Key
+from trainpush.planner import resizing
 from trainpush.planner.switching.survey import EARLY, HARMLESS, Post, Survey
 
 _ORDER: Final = {Mode.MAINTENANCE: 0, Mode.SHARED: 1}
@@ -131,12 +132,10 @@ def cost(post: Post, to: Mode, survey: Survey, taken: Taken) -> Cost:
 def _left(survey: Survey, key: Key, gone: int) -> int:
     """With how many workers a gang goes on that loses so many."""
     gang, left = survey.gangs[key].gang, len(survey.gangs[key].place.nodes) - gone
-    if not gone or not left or gang.slices:
-        return 0 if gone else left
-    return max((size for size in gang.sizes if size <= left), default=0)
+    return resizing.left_of(gang, left) if gone else left
 
 
 def rank(post: Post, price: Cost) -> Rank:
     """Orders the nodes that may change: those on their way first, the oldest of them before all."""
-    begun = post.switch.begun.timestamp() if post.switch and not post.is_resting else math.inf
+    begun = math.inf if post.is_resting else post.begun
     return (begun, price.kind, price.lost, _ORDER.get(post.mode, len(_ORDER)), post.free_domain, post.name)

@@ -81,6 +81,11 @@ class Post:
         return self.switch.step if self.switch else Step.ACTIVE
 
     @property
+    def begun(self) -> float:
+        """When its latest switch was planned, in Unix seconds; 0 for a node without a mark."""
+        return self.switch.begun.timestamp() if self.switch else 0.0
+
+    @property
     def to(self) -> Mode:
         """What it will be; its mode while it rests."""
         return self.switch.to if self.switch and not self.is_resting else self.mode

@@ -10,7 +10,7 @@ from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Key
-from trainpush.planner.explaining.wording import count
+from trainpush.planner.explaining.wording import count, listed
 from trainpush.planner.switching import steps
 from trainpush.planner.switching.choosing import Answer, Choice, Pick, told
 from trainpush.planner.switching.limits import Limits
@@ -124,9 +124,9 @@ def _settled(here: Outcome) -> Claim:
 
 def _stuck(here: Outcome, names: Sequence[str]) -> str:
     there = sorted({str(key) for post in here.posts if post.name in names for key in (*post.gangs, *post.services)})
-    left = f"; still there: {_listed(there)}" if there else ""
+    left = f"; still there: {listed(there, _NAMED_MAX)}" if there else ""
     remedy = "" if here.switching.is_forced else "; end them, or set spec.switching.onDeadline to Force"
-    return f"{_listed(names)}: what runs there did not go in time{left}{remedy}"
+    return f"{listed(names, _NAMED_MAX)}: what runs there did not go in time{left}{remedy}"
 
 
 def helps(here: Outcome) -> dict[Key, Help]:
@@ -155,11 +155,13 @@ def _help(here: Outcome, answer: Answer) -> Help:
 def _held_up(here: Outcome, nodes: Sequence[str]) -> Help:
     """Nodes were chosen, and none of them begins now."""
     if not here.switching.is_enforced:
-        said = f"{_listed(nodes)} would change the mode for it, but spec.switching.policy of the GPUPool is DryRun"
+        held = "would change the mode for it, but spec.switching.policy of the GPUPool is DryRun"
+        said = f"{listed(nodes, _NAMED_MAX)} {held}"
         return Help(False, Reason.DRY_RUN, said)
     reason = Reason(here.refused[nodes[0]])
     if reason is Reason.WAITING_FOR_MODE_SWITCH:
-        said = f"{_listed(nodes)} will change the mode for it when those before have: spec.switching.maxConcurrent"
+        held = "will change the mode for it when those before have: spec.switching.maxConcurrent"
+        said = f"{listed(nodes, _NAMED_MAX)} {held}"
         return Help(True, reason, said)
     if reason is Reason.FROZEN:
         return Help(False, reason, f"no node changes its mode for it, since {here.limits.trouble}")
@@ -180,9 +182,4 @@ def _coming(here: Outcome, nodes: Sequence[str]) -> str:
         ends.append(steps.latest_end(switch, here.switching, here.now))
     last = max(ends, default=here.now)
     verb = "changes its mode" if len(parts) == 1 else "change their modes"
-    return f"{_listed(parts)} {verb} for it, until {last:%Y-%m-%dT%H:%M:%SZ} at most"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    return ", ".join(names[:_NAMED_MAX]) + more
+    return f"{listed(parts, _NAMED_MAX)} {verb} for it, until {last:%Y-%m-%dT%H:%M:%SZ} at most"
