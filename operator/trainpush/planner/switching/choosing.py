@@ -363,7 +363,7 @@ def _is_other(post: Post, mode: Mode) -> bool:
     """Whether a node would have to change to be of use for `mode`, or is about to."""
     if post.is_resting:
         return post.mode is not mode
-    return post.to is mode or (mode is Mode.TRAINING and post.to is Mode.SHARED)
+    return post.to in {mode, Mode.SHARED}
 
 
 def _begun(post: Post) -> tuple[float, str]:

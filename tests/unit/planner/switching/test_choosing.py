@@ -184,6 +184,15 @@ def test_what_is_above_the_most_leaves() -> None:
     assert chosen(world.decide()) == {"n1": Mode.TRAINING}
 
 
+def test_a_node_on_the_way_to_shared_will_do_for_replicas_too() -> None:
+    """Else another node is chosen for them, the first is needed no more, and both begin anew for ever."""
+    policy = replace(POLICY, default=Mode.SHARED, bounds={Mode.TRAINING: Bounds(0, 1)})
+    leaving = a_switch(Mode.TRAINING, Mode.SHARED, step=Step.CORDONED, since=NOW)
+    world = World.of(policy, a_server(replicas=1), nodes=2, n1=leaving, n2=TRAINING)
+    world.settle()
+    assert world.modes() == {"n1": Mode.SHARED, "n2": Mode.TRAINING}
+
+
 def test_new_switches_wait_for_the_least_time_in_a_mode() -> None:
     """And for the cooldown after one that was aborted."""
     young = a_switch(Mode.TRAINING, since=NOW - 9 * MINUTE)
