@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from support.api import a_job
 from support.given_cluster import Cluster
@@ -21,8 +22,8 @@ from trainpush.api import names
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.controller import reporting
 from trainpush.controller.endpoint import Endpoint
+from trainpush.controller.http import listening
 from trainpush.controller.preflight import StartError
-from trainpush.controller.reporting import answering
 from trainpush.controller.settings import Settings
 from trainpush.kube import certificates, leader_label
 from trainpush.kube.certificates import BadAuthorityError
@@ -37,6 +38,7 @@ from trainpush.kube.tokens import Tokens
 from trainpush.model.plan import MakeWorker
 from trainpush.render import children
 from trainpush.render.environment import Address
+from trainpush.telemetry.metrics import Metrics
 
 RESOLVED = Resolved(pool="pool", image="i", accelerator_resource="nvidia.com/gpu", processes_per_worker=1, world_size=1)
 ACCOUNT = {"serviceAccountName": "default"}
@@ -156,8 +158,8 @@ async def an_endpoint(operator: Client, store: Store) -> AsyncIterator[Address]:
     context = certificates.server_context()
     certificates.use(context, certificates.serving(authority, ["localhost"], datetime.now(UTC)))
     tokens = Tokens(operator, lambda uid: store.pods.get(uid) is not None)
-    app = Endpoint(store, tokens.pod_of, lambda: True).app()
-    async with answering(app, "127.0.0.1", 0, context) as port:
+    app = Endpoint(store, tokens.pod_of, lambda: True, Metrics(CollectorRegistry())).app()
+    async with listening(app, "127.0.0.1", 0, "", context) as port:
         yield Address(f"https://localhost:{port}", authority.pem)
 
 
@@ -204,16 +206,17 @@ async def test_the_server_shows_a_certificate_for_the_name_that_workers_are_told
     settings = Settings(namespace=namespace, pod="p", listen="127.0.0.1", endpoint_port=free_port())
     made = await reporting.prepare(operator, settings)
     assert made
+    metrics = Metrics(CollectorRegistry())
     assert made.address.authority == (await certificates.authority(operator, namespace)).pem
     host = urlsplit(made.address.url).hostname
     assert host == f"trainpush-operator.{namespace}.svc"
-    async with made.serving(operator, Store(), lambda: True):
+    async with made.serving(operator, Store(), lambda: True, metrics):
         trust = ssl.create_default_context(cadata=made.address.authority)
         _, writer = await asyncio.open_connection("127.0.0.1", settings.endpoint_port, ssl=trust, server_hostname=host)
         writer.close()
         await writer.wait_closed()
         with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{settings.endpoint_port}: "):
-            async with made.serving(operator, Store(), lambda: True):
+            async with made.serving(operator, Store(), lambda: True, metrics):
                 pass
 
 

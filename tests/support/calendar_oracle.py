@@ -124,7 +124,7 @@ def breaches(
 def _outside(found: Course, begin: datetime, end: datetime, floor: int, ceiling: int) -> Iterator[str]:
     """Moments of `begin` to `end`, with the one that it begins in, that are out of these bounds."""
     for it, then in pairwise([*found.moments, None]):
-        if it is None or it.at >= end or (then is not None and then.at <= begin):
+        if it is None or max(begin, it.at) >= end or (then is not None and then.at <= begin):
             continue
         if it.serving < floor:
             yield f"{it.at}: {it.serving} serve, not {floor}"

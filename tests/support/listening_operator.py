@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from trainpush.controller.reporting import answering
+from trainpush.controller.http import listening
 from trainpush.kube import certificates
 from trainpush.kube.certificates import Authority
 
@@ -97,6 +97,6 @@ async def listening_operator(port: int = 0, authority: Authority | None = None) 
     context = certificates.server_context()
     certificates.use(context, certificates.serving(operator.authority, [HOST], now))
     async with AsyncExitStack() as stack:
-        operator.port = await stack.enter_async_context(answering(operator.app(), "127.0.0.1", port, context))
+        operator.port = await stack.enter_async_context(listening(operator.app(), "127.0.0.1", port, "", context))
         operator.stop = stack.aclose
         yield operator

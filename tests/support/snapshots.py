@@ -10,6 +10,8 @@ from trainpush.api import names
 from trainpush.cli.document import Document, ordered
 from trainpush.cli.holdings import HOLDINGS
 from trainpush.kube.client import Object
+from trainpush.model.modes import Mode, Step, Switch
+from trainpush.render.modes import node_patch
 
 AT: Final = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 PROXY: Final = "example.com/proxy:1"
@@ -55,6 +57,14 @@ def node(name: str, rack: str, *, gpus: int = 8, group: str = "fake", **spec: An
 def nodes(*sizes: int) -> list[Object]:
     """Racks r1, r2, … with so many nodes of 8 GPUs."""
     return [node(f"gpu-{rack}-{i:02}", f"r{rack}") for rack, size in enumerate(sizes, 1) for i in range(size)]
+
+
+def trains(made: Object) -> Object:
+    """The node as one of training for long."""
+    since = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
+    patch = node_patch(made, Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, since, since))
+    parts = {part: {**made["metadata"][part], **patch["metadata"][part]} for part in ("annotations", "labels")}
+    return {**made, "metadata": {**made["metadata"], **parts}, "spec": {**made["spec"], **patch["spec"]}}
 
 
 def pod(name: str, on: str, gpus: int = 8, **more: Any) -> Object:

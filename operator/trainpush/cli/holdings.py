@@ -68,7 +68,7 @@ def _pod(body: Body) -> Object:
     if pod_row(found).ours is None:
         meta = found.metadata
         found = decode.PodObject(
-            metadata=decode.Meta(meta.name, meta.uid, meta.resource_version, meta.namespace),
+            metadata=decode.PodMeta(meta.name, meta.uid, meta.resource_version, meta.namespace),
             spec=decode.PodSpec(found.spec.node_name),
             status=decode.PodStatus(found.status.phase),
         )

@@ -6,7 +6,18 @@ from enum import StrEnum
 
 from trainpush.cli.document import Identity
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
-from trainpush.model.plan import Decision, JobAct, Plan, PoolSummary, ServiceAct, ServiceDecision, Stage, Verdict
+from trainpush.model.modes import Mode
+from trainpush.model.plan import (
+    Decision,
+    JobAct,
+    Plan,
+    PlannedSwitch,
+    PoolSummary,
+    ServiceAct,
+    ServiceDecision,
+    Stage,
+    Verdict,
+)
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Gang, Job, Key
@@ -31,6 +42,8 @@ class Outlook:
     """One for each worker in rank order, or for each replica."""
     eviction: Eviction | None = None
     acts: tuple[JobAct | ServiceAct, ...] = ()
+    switches: tuple[PlannedSwitch, ...] = ()
+    """Nodes of a pool that are on the way to another mode, or would be."""
 
 
 class What(StrEnum):
@@ -40,6 +53,8 @@ class What(StrEnum):
     """It would go back to the queue."""
     SHRUNK = "shrunk"
     """It would lose workers, and go on with fewer."""
+    SWITCHED = "switched"
+    """Other nodes of it would change their mode."""
     UNPLACED = "unplaced"
     """It would wait instead of getting a place."""
     DELAYED = "delayed"
@@ -90,12 +105,16 @@ def changes(
 def _what(old: Outlook, new: Outlook) -> What | None:
     if old.identity[0] == GPUPOOLS.kind:
         # What is used and free there follows from all the others.
-        return None
+        return None if _turning(old) == _turning(new) else What.SWITCHED
     if old.eviction != new.eviction:
         return _eviction(new.eviction)
     if old.nodes != new.nodes:
         return _place(old, new)
     return _waiting(old, new)
+
+
+def _turning(pool: Outlook) -> list[tuple[str, Mode]]:
+    return [(switch.node, switch.new) for switch in pool.switches]
 
 
 def _eviction(announced: Eviction | None) -> What:
@@ -156,7 +175,8 @@ def _pool(summary: PoolSummary) -> Outlook:
         f"{f'; {elsewhere} more nodes match, and belong to an older pool' if elsewhere else ''}"
     )
     reason = Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
-    return Outlook((GPUPOOLS.kind, "", summary.name), bool(summary.nodes), "", Verdict(reason, message))
+    verdict, switches = Verdict(reason, message), summary.modes.planned if summary.modes else ()
+    return Outlook((GPUPOOLS.kind, "", summary.name), bool(summary.nodes), "", verdict, switches=switches)
 
 
 def _parts(key: Key) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from trainpush.cli.outlook import Change, Outlook, What, is_refused
 from trainpush.cli.simulation import Answer
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES
 from trainpush.model.nodes import HOST, POOL
-from trainpush.model.plan import JobAct, ServiceAct
+from trainpush.model.plan import JobAct, PlannedSwitch, ServiceAct
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 _WIDTH: Final = 100
@@ -93,6 +93,9 @@ def _page(answer: Answer, facts: Facts, row: Callable[[Outlook], Sequence[str]])
     else:
         heads = _HEADS if row is _row else (*_HEADS, "MESSAGE")
         lines += ["", *_aligned([heads, *(row(outlook) for outlook in answer.asked_about)])]
+        for outlook in filter(lambda it: it.switches, answer.asked_about):
+            head = f"{shown(outlook.identity)} would change the mode of these nodes:"
+            lines += ["", head, *_block(_switches(outlook))]
     return "\n".join(lines) + "\n"
 
 
@@ -125,6 +128,7 @@ def _facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
     yield "holders", ", ".join(f"{holder.name} ({holder.accelerators})" for holder in verdict.holders)
     yield "advice", verdict.advice
     yield "cost", _cost(outlook)
+    yield from _switches(outlook)
 
 
 def _all_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
@@ -134,6 +138,13 @@ def _all_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
         yield "says", f"{outlook.verdict.reason}: {outlook.verdict.message}"
     yield "nodes", ", ".join(outlook.nodes)
     yield from (("then", _act(act)) for act in outlook.acts)
+
+
+def _switches(outlook: Outlook) -> Iterator[tuple[str, str]]:
+    """Each node of a pool that changes its mode: how far it is, why, and who has to go."""
+    for it in outlook.switches:
+        cost = f"; must go: {', '.join(it.victims)} ({it.lost / 3600:.1f} accelerator-hours of work)"
+        yield "node", f"{it.node}, {it.old} to {it.new} ({it.step}): {it.why}{cost if it.victims else ''}"
 
 
 def _where(outlook: Outlook) -> str:
@@ -159,6 +170,7 @@ def _news(change: Change) -> str:
     return {
         What.EVICTED: f"would be evicted for {by}",
         What.SHRUNK: f"would be shrunk to {left} for {by}",
+        What.SWITCHED: f"would change the mode of {'these nodes' if change.after.switches else 'no node'}",
         What.UNPLACED: "would wait instead of getting a place",
         What.DELAYED: "would wait further back" if is_same else "would wait for something else",
         What.MOVED: "would get another place",
@@ -175,10 +187,11 @@ def _counted(count: int, what: str) -> str:
 def _difference(change: Change) -> Iterator[tuple[str, str]]:
     old, new = change.before, change.after
     yield "cost", _cost(new)
+    yield from _switches(new)
     if old.nodes != new.nodes:
         yield "where", _where(new)
         yield "not", _where(old)
-    if not new.is_settled:
+    if not new.is_settled and new.identity[0] != GPUPOOLS.kind:
         yield "why", f"{new.verdict.reason}: {new.verdict.message}"
         earlier = old.verdict.position
         yield "queue", f"{_queue(new)} instead of {earlier}" if earlier and new.verdict.position else _queue(new)
@@ -252,6 +265,20 @@ def _plain_outlook(outlook: Outlook) -> dict[str, Any]:
         "position": verdict.position,
         "advice": verdict.advice,
         "eviction": msgspec.to_builtins(outlook.eviction),
+        "switches": [_plain_switch(switch) for switch in outlook.switches],
         "acts": [{"act": type(act).__name__, **msgspec.to_builtins(act)} for act in outlook.acts],
     }
     return {key: value for key, value in found.items() if value is False or value not in ("", 0, None, [], ())}
+
+
+def _plain_switch(switch: PlannedSwitch) -> dict[str, Any]:
+    """As in `status.plan` of the pool, but exact."""
+    return {
+        "node": switch.node,
+        "from": str(switch.old),
+        "to": str(switch.new),
+        "step": str(switch.step),
+        "why": switch.why,
+        "victims": list(switch.victims),
+        "lostAcceleratorSeconds": switch.lost,
+    }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,12 +15,14 @@ from trainpush.controller.contract import Report, Saved
 from trainpush.kube.errors import ApiError
 from trainpush.kube.store import Store
 from trainpush.model.workload import Worker
+from trainpush.telemetry.metrics import Metrics
 
 RECORDED_SECONDS: Final = 10.0
 """How long an answer waits for a checkpoint to stand in the status of its job."""
 READ_SECONDS: Final = 10.0
 """How long a body may take to arrive."""
 RETRY: Final = {"Retry-After": "1"}
+_KINDS: Final = {"/v1/report": "report", "/v1/saved": "saved"}
 
 PodOf = Callable[[str], Awaitable[str | None]]
 """Tells of which pod a token is, by its uid; None if it is of none.
@@ -33,11 +36,12 @@ M = TypeVar("M", Report, Saved)
 class Endpoint:
     """Answers workers. What they say goes to the store; what they are told comes from the status of their job."""
 
-    def __init__(self, store: Store, pod_of: PodOf, leads: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, pod_of: PodOf, leads: Callable[[], bool], metrics: Metrics) -> None:
         """Take what pods say that `pod_of` knows by their token, as long as this replica `leads()`."""
         self._store = store
         self._pod_of = pod_of
         self._leads = leads
+        self._metrics = metrics
         self._waiting: set[str] = set()
         """Uids of the pods of which a checkpoint is being recorded."""
 
@@ -46,7 +50,11 @@ class Endpoint:
         app = web.Application(client_max_size=contract.BODY_BYTES)
         app.router.add_post("/v1/report", self._report)
         app.router.add_post("/v1/saved", self._saved)
+        app.on_response_prepare.append(self._count)
         return app
+
+    async def _count(self, request: web.Request, answer: web.StreamResponse) -> None:
+        self._metrics.worker_messages.labels(_KINDS.get(request.path, "other"), HTTPStatus(answer.status).phrase).inc()
 
     async def _report(self, request: web.Request) -> web.Response:
         worker = await self._speaker(request)

@@ -1,35 +1,90 @@
-"""What can be asked of the operator from outside: metrics and probes, nothing else."""
+"""What listens over HTTP: metrics and probes, and any other application; bounded in how many come at once."""
 
+import asyncio
+import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from trainpush.controller.preflight import StartError
+
+CONNECTIONS_MAX: Final = 512
+"""Most connections at once; each job that runs keeps one. Half of the files that a process may usually open."""
+KEPT_SECONDS: Final = 30.0
+"""How long a silent connection is kept; workers report every 5 s."""
+HANDSHAKE_SECONDS: Final = 10.0
+"""How long whoever connects may take until it can speak."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Probe = Callable[[], list[str]]
 """What is wrong, one line each; empty means healthy."""
 
 
-@asynccontextmanager
-async def serving(host: str, port: int, registry: CollectorRegistry, health: Probe, ready: Probe) -> AsyncIterator[int]:
-    """Serve /metrics, /healthz and /readyz; yields the port, which is a free one for 0.
-
-    Raises:
-        OSError: the port cannot be had.
-    """
+def probing(registry: CollectorRegistry, health: Probe, ready: Probe) -> web.Application:
+    """What answers /metrics, /healthz and /readyz."""
     app = web.Application()
     app.router.add_get("/metrics", _metrics(registry))
     app.router.add_get("/healthz", _probe(health))
     app.router.add_get("/readyz", _probe(ready))
-    runner = web.AppRunner(app, access_log=None)
+    return app
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application, host: str, port: int, setting: str, context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve `app`, over TLS where there is a `context`; yields the port, which is a free one for 0.
+
+    Raises:
+        StartError: the port, which `setting` says, cannot be had.
+    """
+    # Whoever hangs up waits for no answer any more.
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, keepalive_timeout=KEPT_SECONDS, shutdown_timeout=1.0
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield runner.addresses[0][1]
+        server = await _bound(_door(runner), host, port, setting, context)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
+
+
+async def _bound(
+    enter: Callable[[], asyncio.Protocol], host: str, port: int, setting: str, context: ssl.SSLContext | None
+) -> asyncio.Server:
+    # A site of aiohttp has no say in how long a handshake may take, nor in who comes in.
+    loop, patience = asyncio.get_running_loop(), HANDSHAKE_SECONDS if context else None
+    try:
+        return await loop.create_server(enter, host, port, ssl=context, ssl_handshake_timeout=patience)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        msg = f"cannot listen on {host}:{port}: {why}; set {setting} to a free port"
+        raise StartError(msg) from None
+
+
+def _door(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    """What meets a new connection: the server, or nobody where so many speak already."""
+
+    def enter() -> asyncio.Protocol:
+        server = runner.server
+        return server() if server and len(server.connections) < CONNECTIONS_MAX else _Closed()
+
+    return enter
+
+
+class _Closed(asyncio.Protocol):
+    """Hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def _metrics(registry: CollectorRegistry) -> _Handler:

@@ -1,17 +1,14 @@
 """What it takes that workers can report: a certificate they trust, a server, and a label by which they find it."""
 
 import asyncio
-import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiohttp import web
-
 from trainpush.api import names
 from trainpush.controller.endpoint import Endpoint
+from trainpush.controller.http import listening
 from trainpush.controller.preflight import StartError
 from trainpush.controller.settings import Settings
 from trainpush.kube import certificates, leader_label
@@ -23,11 +20,10 @@ from trainpush.kube.store import Store
 from trainpush.kube.tokens import Tokens
 from trainpush.render.environment import Address
 from trainpush.telemetry.logs import logger
+from trainpush.telemetry.metrics import Metrics
 
 LOOK_SECONDS: Final = 3600.0
 """Between two looks at how long the certificate is good."""
-KEPT_SECONDS: Final = 30.0
-"""How long a silent connection is kept; workers report every 5 s."""
 
 _log = logger(__name__)
 
@@ -46,24 +42,19 @@ class Reporting:
         """What workers are told."""
 
     @asynccontextmanager
-    async def serving(self, client: Client, store: Store, leads: Callable[[], bool]) -> AsyncIterator[None]:
+    async def serving(
+        self, client: Client, store: Store, leads: Callable[[], bool], metrics: Metrics
+    ) -> AsyncIterator[None]:
         """Answer workers as long as the block runs.
 
         Raises:
             StartError: the port cannot be had.
         """
         tokens = Tokens(client, lambda uid: store.pods.get(uid) is not None)
-        app = Endpoint(store, tokens.pod_of, leads).app()
+        app = Endpoint(store, tokens.pod_of, leads, metrics).app()
         settings = self._settings
-        async with AsyncExitStack() as stack:
-            try:
-                server = answering(app, settings.listen, settings.endpoint_port, self._context)
-                port = await stack.enter_async_context(server)
-            except OSError as error:
-                why = os.strerror(error.errno) if error.errno else error
-                where = f"{settings.listen}:{settings.endpoint_port}"
-                msg = f"cannot listen on {where}: {why}; set TRAINPUSH_ENDPOINT_PORT to a free port"
-                raise StartError(msg) from None
+        where = (settings.listen, settings.endpoint_port, "TRAINPUSH_ENDPOINT_PORT")
+        async with listening(app, *where, self._context) as port:
             _log.info("workers may report", port=port, url=self.address.url)
             yield
 
@@ -103,23 +94,3 @@ def hosts(namespace: str) -> tuple[str, ...]:
     """The names of the Service by which workers reach the leader; the first is the one they are told."""
     name = f"{names.ENDPOINT_SERVICE}.{namespace}.svc"
     return name, f"{name}.cluster.local", f"{names.ENDPOINT_SERVICE}.{namespace}"
-
-
-@asynccontextmanager
-async def answering(app: web.Application, listen: str, port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """Serve `app` over TLS; yields the port, which is a free one for 0.
-
-    Raises:
-        OSError: the port cannot be had.
-    """
-    # Whoever hangs up waits for no checkpoint any more.
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, keepalive_timeout=KEPT_SECONDS, shutdown_timeout=1.0
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, listen, port, ssl_context=context)
-        await site.start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

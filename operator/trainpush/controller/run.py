@@ -1,11 +1,10 @@
 """The operator as a whole: what runs beside what, and in which order it starts."""
 
 import asyncio
-import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -14,7 +13,7 @@ import trainpush
 from trainpush.api import names
 from trainpush.controller import reporting
 from trainpush.controller.clock import Clock
-from trainpush.controller.http import Probe, serving
+from trainpush.controller.http import listening, probing
 from trainpush.controller.loop import Loop
 from trainpush.controller.model_servers import ModelServers
 from trainpush.controller.preflight import StartError, check
@@ -97,7 +96,7 @@ async def _operate(
     model_servers: ModelServers,
     clock: Clock,
 ) -> None:
-    store = Store()
+    store = Store(home=settings.namespace)
     elector = Elector(client, settings.namespace, names.LEASE, settings.identity)
     reflectors = _reflectors(client, store)
     resync = Resync(client, store, metrics)
@@ -121,8 +120,9 @@ async def _operate(
     def unhealthy() -> list[str]:
         return [] if loop.is_healthy else [f"the last {loop.failures} cycles failed"]
 
-    answering = for_workers.serving(client, store, leads) if for_workers else nullcontext()
-    async with _listening(settings, metrics, unhealthy, unready) as port, answering:
+    probes = listening(probing(metrics.registry, unhealthy, unready), settings.listen, settings.port, "TRAINPUSH_PORT")
+    answering = for_workers.serving(client, store, leads, metrics) if for_workers else nullcontext()
+    async with probes as port, answering:
         _log.info("started", port=port, identity=settings.identity, server=access.endpoint.server)
         await _until_stopped(
             *(reflector.run() for reflector in reflectors),
@@ -134,21 +134,6 @@ async def _operate(
             loop.run(),
             *(for_workers.parts(client, elector) if for_workers else ()),
         )
-
-
-@asynccontextmanager
-async def _listening(settings: Settings, metrics: Metrics, health: Probe, ready: Probe) -> AsyncIterator[int]:
-    """As `serving`, with a port that is taken told in one line."""
-    async with AsyncExitStack() as stack:
-        try:
-            server = serving(settings.listen, settings.port, metrics.registry, health, ready)
-            port = await stack.enter_async_context(server)
-        except OSError as error:
-            where = f"{settings.listen}:{settings.port}"
-            why = os.strerror(error.errno) if error.errno else error
-            msg = f"cannot listen on {where}: {why}; set TRAINPUSH_PORT to a free port"
-            raise StartError(msg) from None
-        yield port
 
 
 async def _until_stopped(*parts: Coroutine[None, None, None]) -> None:

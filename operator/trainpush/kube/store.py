@@ -17,6 +17,7 @@ from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.reports import Reports
 from trainpush.kube.table import Row, Table
 from trainpush.model.fleet import Fleet
+from trainpush.model.modes import Warmer
 from trainpush.model.nodes import Node
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Worker
@@ -97,6 +98,8 @@ class Store:
     """The nodes, and what pods take that no known job or service answers for."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something changed that a decision may depend on."""
+    home: str = "trainpush-system"
+    """The operator's own namespace, with what belongs to no other."""
 
     def __post_init__(self) -> None:
         """Make the tables."""
@@ -117,6 +120,9 @@ class Store:
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
         self.exporters: Index[Exporter] = Index()
+        self.warmers: Index[Warmer] = Index()
+        self.last_words: dict[OwnerId, Worker] = {}
+        """Of the pods of each job that are gone, the one whose termination message counts."""
         self._next_change = asyncio.Event()
         self._owners: set[OwnerId] = set()
         """Jobs and services that are known: what their pods take counts with them."""
@@ -141,6 +147,7 @@ class Store:
             self._count_pods_of(after.owner, -1)
         elif before and after is None:
             self._owners.discard(before.owner)
+            self.last_words.pop(before.owner, None)
             self._count_pods_of(before.owner, +1)
         self._next_change.set()
         self._next_change = asyncio.Event()
@@ -153,7 +160,16 @@ class Store:
             self._count(after, +1)
         elif before and isinstance(before.ours, Worker):
             self.reports.forget(before.ours.uid)
+            self._keep_last_words(before.ours, before.owner)
         self.dirty.set()
+
+    def _keep_last_words(self, gone: Worker, owner: OwnerId | None) -> None:
+        """Its end and its deletion often come so close together that no cycle sees what it left."""
+        if not gone.report or owner is None or owner not in self._owners:
+            return
+        before = self.last_words.get(owner)
+        if before is None or (gone.attempt, -gone.rank) >= (before.attempt, -before.rank):
+            self.last_words[owner] = gone
 
     def _count(self, row: PodRow, sign: int) -> None:
         match row.ours:
@@ -163,7 +179,12 @@ class Store:
                 _enter(self.replicas, row.owner, replica.uid, replica if sign > 0 else None)
             case Exporter() as exporter if row.owner:
                 _enter(self.exporters, row.owner, exporter.uid, exporter if sign > 0 else None)
+            case Warmer() as warmer if row.owner:
+                _enter(self.warmers, row.owner, warmer.uid, warmer if sign > 0 else None)
         if isinstance(row.ours, Worker | Replica) and row.owner in self._owners:
+            return
+        if isinstance(row.ours, Warmer) and row.owner and row.owner.namespace == self.home:
+            # It is gone when work comes.
             return
         if row.node and row.is_live:
             self.fleet.add_usage(row.node, row.requests, sign)

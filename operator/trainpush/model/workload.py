@@ -295,6 +295,8 @@ class Job:
     recorded: Recorded = Recorded()
     workers: tuple[Worker, ...] = ()
     """Its pods of all attempts, by (attempt, rank)."""
+    left: Worker | None = None
+    """Of its pods that are gone, the one whose termination message counts."""
     trouble: str = ""
     """What the API server said when it last refused a child; empty once one went through."""
     push: Push | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.planner import reports
 from trainpush.planner.explaining import verdicts
 
 BIND_TIMEOUT = timedelta(seconds=120)
@@ -191,7 +192,7 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
     acts: tuple[JobAct, ...] = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded)
     if now >= wake_at:
-        acts = (*acts, *_makings(job, placement, mine))
+        acts = (*acts, *_makings(job, placement, mine, now))
     is_waited_for = now < wake_at or _is_unbound(mine, gang)
     return _standing(
         *(job, *_progress(job, gang, placement, mine, begun)),
@@ -217,9 +218,10 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
     return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
 
 
-def _makings(job: Job, placement: Placement, mine: list[Worker]) -> list[JobAct]:
+def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAct]:
     there = {worker.rank for worker in mine}
-    attempt, nodes, saved = job.recorded.attempt, placement.nodes, job.recorded.checkpoint
+    # What the last pod of the attempt before left may be learned of only now that it is gone.
+    attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
     pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there]
     return [MakeService(), *pods] if pods else []
 

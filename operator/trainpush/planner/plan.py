@@ -60,7 +60,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
 
 
 def _summary(round_: Round, switched: Switched) -> PoolSummary:
-    return replace(pools.summary(round_.ground, round_.accounts), modes=switched.summary)
+    return replace(pools.summary(round_.ground, round_.accounts), modes=switched.summary, acts=switched.acts)
 
 
 def _nodes(snapshot: Snapshot, switched: Iterable[Switched]) -> Iterable[NodeDecision]:
@@ -121,6 +121,7 @@ def _complete(job: Job, decision: Decision, services: Mapping[Key, Service], now
         refusal=refusal,
         progress=progress,
         checkpoint=checkpoint,
+        wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
         push=push,
         acts=(*decision.acts, *acts),
     )

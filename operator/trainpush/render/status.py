@@ -156,12 +156,12 @@ def _progress(heard: Heard) -> Status:
     counts = {"step": heard.step, "totalSteps": heard.total}
     progress |= {key: count for key, count in counts.items() if count is not None}
     if heard.metrics:
-        progress["metrics"] = {str(key)[:64]: str(value)[:64] for key, value in list(heard.metrics.items())[:32]}
+        progress["metrics"] = dict(heard.metrics)
     return progress
 
 
 def _checkpoint(saved: Checkpoint) -> Status:
-    texts = {"uri": saved.uri[:MESSAGE_MAX], "digest": saved.digest[:MESSAGE_MAX]}
+    texts = {"uri": saved.uri, "digest": saved.digest}
     return {
         "attempt": saved.attempt,
         "step": saved.step,

@@ -97,6 +97,12 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self.worker_messages = Counter(
+            "trainpush_worker_messages",
+            "Messages of workers, by what they tell (report, saved) and by how they were answered: OK, or why not.",
+            ("kind", "answer"),
+            registry=registry,
+        )
         self.drift = Counter(
             "trainpush_store_drift",
             "Objects that a resync found added, changed or gone without an event.",

@@ -1,6 +1,7 @@
 """What people and programs get to read."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -10,7 +11,8 @@ from support.snapshots import AT, live, nodes, pod, snapshot
 from trainpush.cli.outlook import Change, Outlook, What
 from trainpush.cli.show import FORMS, ranges
 from trainpush.cli.simulation import Answer, simulate
-from trainpush.model.plan import Holder, RemoveWorker, Verdict
+from trainpush.model.modes import Mode, Step
+from trainpush.model.plan import Holder, PlannedSwitch, RemoveWorker, Verdict
 from trainpush.model.workload import Eviction
 
 RANGES = {
@@ -92,6 +94,42 @@ def test_a_replay_is_a_table() -> None:
         "GPUPool       racks                NodesFound      2 nodes; 0 of 16 accelerators free\n"
         "TrainPushJob  default/j  Starting  WaitingForPods  gpu-1-01 (1 worker, rack b1/r1 of pool racks)\n"
     )
+
+
+POOL = Outlook(("GPUPool", "", "p"), True, "", Verdict("NodesFound", "2 nodes"))
+SWITCHES = (
+    PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, Step.DRAINING, "service a/s", ("b/old",), 5400),
+    PlannedSwitch("n2", Mode.INFERENCE, Mode.TRAINING, Step.PLANNED, "bounds"),
+)
+TURNING = replace(POOL, switches=SWITCHES)
+SAID = """\
+  node     n1, Training to Inference (Draining): service a/s; must go: b/old (1.5 accelerator-hours of work)
+  node     n2, Inference to Training (Planned): bounds
+"""
+
+
+def test_nodes_that_change_their_mode() -> None:
+    """In a replay, of a pool that is given, and of one that others make change."""
+    outlooks = {TURNING.identity: TURNING}
+    replay = Answer(AT, "s.json", outlooks, (), ())
+    given = replace(replay, given=(TURNING.identity,))
+    noticed = replace(ANSWER, changes=(Change(What.SWITCHED, POOL, TURNING),))
+    kept = replace(ANSWER, changes=(Change(What.SWITCHED, TURNING, POOL),))
+    for form in ("table", "wide"):
+        assert f"\nGPUPool p would change the mode of these nodes:\n{SAID}" in FORMS[form](replay)
+        assert f"\nGPUPool p would have 2 nodes\n{SAID}" in FORMS[form](given)
+        assert FORMS[form](noticed).endswith(f"\nGPUPool p would change the mode of these nodes:\n{SAID}")
+        assert FORMS[form](kept).endswith("\nGPUPool p would change the mode of no node:\n")
+    (decision,) = json.loads(FORMS["json"](replay))["decisions"]
+    assert decision["switches"][0] == {
+        "node": "n1",
+        "from": "Training",
+        "to": "Inference",
+        "step": "Draining",
+        "why": "service a/s",
+        "victims": ["b/old"],
+        "lostAcceleratorSeconds": 5400,
+    }
 
 
 def test_the_wide_form_has_every_act() -> None:

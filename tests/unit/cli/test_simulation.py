@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.manifests import job, pool, service
-from support.snapshots import AT, PROXY, live, nodes, pod, snapshot
+from support.manifests import GPU, job, pool, service
+from support.snapshots import AT, PROXY, live, nodes, pod, snapshot, trains
 from trainpush.__main__ import main
 from trainpush.cli.document import Identity
 from trainpush.cli.holdings import HOLDINGS
@@ -20,6 +20,7 @@ from trainpush.cli.simulation import simulate
 from trainpush.controller.observe import observe
 from trainpush.kube.client import Object
 from trainpush.kube.store import Store
+from trainpush.model.modes import Mode, Step
 from trainpush.model.plan import Verdict
 from trainpush.model.workload import Eviction
 from trainpush.planner.plan import plan
@@ -77,6 +78,30 @@ def test_a_job_that_shrinks_lets_another_in() -> None:
     before = snapshot(*RACKS, live(job("a", 8)), live(job("b", 4)))
     (change,) = simulate(before, [asked(job("a", 4))]).changes
     assert (change.what, change.after.identity) == (What.PLACED, name("TrainPushJob", "b"))
+
+
+MODES = live(pool("racks", "fake", default=True, modes={"default": "Training"}, switching={"policy": "Enforce"}))
+PLACE = {"level": "host", "domain": "gpu-1-00", "nodes": ["gpu-1-00"], "since": "2026-01-01T11:00:00Z"}
+RESOLVED = {"pool": "racks", "image": "i", "acceleratorResource": GPU, "processesPerWorker": 8, "worldSize": 8}
+RUNS = {"type": "Running", "status": "True", "reason": "Running", "message": "", "lastTransitionTime": PLACE["since"]}
+STATUS = {"attempt": 1, "placement": PLACE, "resolved": RESOLVED, "conditions": [RUNS]}
+RUNNING = live(job("runs")) | {"status": STATUS}
+
+
+def test_a_service_makes_nodes_change_their_mode() -> None:
+    """Each is told, with whom it takes away from there."""
+    document = snapshot(*map(trains, nodes(1, 1)), MODES, RUNNING)
+    (change,) = simulate(document, [asked(service("answers", 16))]).changes
+    assert (change.what, change.before.switches) == (What.SWITCHED, ())
+    assert [(it.node, it.old, it.new, it.step, it.victims) for it in change.after.switches] == [
+        ("gpu-1-00", Mode.TRAINING, Mode.INFERENCE, Step.PLANNED, ("default/runs",)),
+        ("gpu-2-00", Mode.TRAINING, Mode.INFERENCE, Step.PLANNED, ()),
+    ]
+
+
+def test_a_pool_without_modes_changes_no_node() -> None:
+    before = snapshot(*map(trains, nodes(1)), RACKS[-1])
+    assert not simulate(before, []).outlooks["GPUPool", "", "racks"].switches
 
 
 def test_without_manifests_it_is_the_plan_of_that_moment() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from support.wait import until
@@ -19,6 +20,7 @@ from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
 from trainpush.model.workload import Phase, Worker
+from trainpush.telemetry.metrics import Metrics
 
 OWNER = OwnerId("job-uid", "ns")
 PROGRAM = Worker(name="j-worker-0-a3", uid="rank-0", attempt=3, rank=0, phase=Phase.RUNNING)
@@ -31,6 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.store = Store()
+        self.metrics = Metrics(CollectorRegistry())
         self.version = 0
         self.leads = True
         self.tokens: list[str] = []
@@ -74,7 +77,7 @@ class World:
 async def world() -> AsyncIterator[World]:
     """One that listens."""
     world = World()
-    server = TestServer(Endpoint(world.store, world.pod_of, lambda: world.leads).app())
+    server = TestServer(Endpoint(world.store, world.pod_of, lambda: world.leads, world.metrics).app())
     async with world.session, server:
         world.url = str(server.make_url("")).rstrip("/")
         yield world
@@ -250,3 +253,27 @@ async def test_a_token_of_other_letters_is_refused_unread(world: World) -> None:
     writer.close()
     await writer.wait_closed()
     assert world.tokens == []
+
+
+async def test_every_message_is_counted_with_its_answer(world: World) -> None:
+    """Also what was asked for in vain: whoever watches sees that workers are refused, and why."""
+    await world.post("/v1/report", {"step": 1})
+    await world.post("/v1/report", {"step": 2})
+    await world.post("/v1/report", {"step": -1})
+    await world.post("/v1/report", {"step": 1}, "rank-1")
+    await world.post("/v1/report", {"step": 1}, "nobody")
+    world.status(attempt=3, checkpoint={"attempt": 3, "step": 50})
+    await world.post("/v1/saved", SAVED)
+    await world.post("/elsewhere", {})
+    world.leads = False
+    await world.post("/v1/saved", SAVED)
+    samples = next(iter(world.metrics.worker_messages.collect())).samples
+    assert {(it.labels["kind"], it.labels["answer"]): it.value for it in samples} == {
+        ("report", "OK"): 2,
+        ("report", "Bad Request"): 1,
+        ("report", "Forbidden"): 1,
+        ("report", "Unauthorized"): 1,
+        ("saved", "OK"): 1,
+        ("saved", "Service Unavailable"): 1,
+        ("other", "Not Found"): 1,
+    }

@@ -72,6 +72,28 @@ def test_a_pool_with_modes_says_what_its_nodes_say() -> None:
     assert again.switches is found.switches
 
 
+def test_what_the_agent_says_is_believed_of_its_own_value_only() -> None:
+    """On a node that waits for it; what it said of another value says nothing, and the label is put right."""
+    hook = {"label": "a.com/b", "stateLabel": "a.com/c", "values": {"training": "whole"}}
+    store = Store()
+    put_pool(store, "a", modes={}, switching={"policy": "Enforce", "hook": hook})
+    told = {"mode": "Inference", "to": "Training", "step": "Warming", "begun": "2026-01-01T00:00:00Z"}
+    setting = {"label": "a.com/b", "value": "whole", "stateLabel": "a.com/c"}
+    annotation = json.dumps({**told, "since": "2026-01-01T00:00:00Z", "setting": setting})
+    taints = [
+        {"key": f"training.ai/{key}", "value": "Training", "effect": "NoSchedule"} for key in ("mode", "switching")
+    ]
+    for name, value, state in (("n1", "whole", "success"), ("n2", "sliced", "success"), ("n3", "whole", None)):
+        labels = {**pool("any", "a")["spec"]["nodeSelector"], "training.ai/mode": "Training", "a.com/b": value}
+        labels |= {"a.com/c": state} if state else {}
+        metadata = {"name": name, "uid": name, "resourceVersion": str(version()), "labels": labels}
+        metadata |= {"annotations": {"training.ai/switch": annotation}}
+        store.nodes.put(read_node(json.dumps({"metadata": metadata, "spec": {"taints": taints}}).encode()))
+    found = seen(store)
+    assert found.snapshot.pools[0].states == {"n1": "success"}
+    assert [it.name for it in found.repairs] == ["n2"]
+
+
 def test_an_annotation_that_changes_leaves_the_table_as_it_is() -> None:
     """Nothing in it speaks of modes."""
     store = Store()

@@ -6,11 +6,12 @@ from typing import Any
 from support.manifests import GPU, job, pool, service
 from trainpush.controller.observe import observe
 from trainpush.kube.priorities import PriorityRow
+from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.table import Row
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share, Snapshot
-from trainpush.model.workload import Gang, Preemption, Refusal
+from trainpush.model.workload import Gang, Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
 PLACED = {
@@ -113,3 +114,13 @@ def test_what_a_pool_says_of_teams_and_capacity() -> None:
     assert found.quotas == (Quota("a", frozenset({"team"}), {GPU: Share(guarantee=8000)}),)
     assert found.capacity_preference == ("spot", "reserved")
     assert found.linked == {"A100": 2}
+
+
+def test_what_a_pod_left_is_seen_though_it_is_gone() -> None:
+    """Both in one batch of the watch, with no cycle between them."""
+    store = a_store()
+    take(store.jobs, job("job"))
+    left = Worker(name="w", uid="w", attempt=1, rank=0, phase=Phase.FAILED, report={"step": 7})
+    store.pods.put(Row("w", 1, PodRow("n", is_live=False, requests={}, owner=OwnerId("job", "team"), ours=left)))
+    store.pods.forget("w", 2)
+    assert [(found.workers, found.left) for found in seen(store).jobs] == [((), left)]

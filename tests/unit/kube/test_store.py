@@ -22,6 +22,12 @@ def a_worker(uid: str, owner: str) -> Row[PodRow]:
     return Row(uid, 1, PodRow("n", is_live=True, requests=ASKED, owner=OwnerId(owner, "ns"), ours=worker))
 
 
+def one_that_ended(uid: str, attempt: int = 1, rank: int = 0, **report: object) -> Row[PodRow]:
+    """A worker of the job that left a termination message."""
+    worker = Worker(name=uid, uid=uid, attempt=attempt, rank=rank, phase=Phase.FAILED, node="n", report=report)
+    return Row(uid, 2, PodRow("n", is_live=False, requests=ASKED, owner=OwnerId("job", "ns"), ours=worker))
+
+
 def a_replica(uid: str, owner: str) -> Row[PodRow]:
     """A running replica on node n."""
     pod = Replica(name=uid, uid=uid, serial=1, revision="r", phase=Phase.RUNNING, node="n", request=ASKED)
@@ -68,3 +74,21 @@ def test_a_node_that_went_and_came_back_under_its_name() -> None:
     assert pods_taken(store) == 0
     store.nodes.put(Row("second", 2, Node("n", {}, {"pods": 110_000})))
     assert pods_taken(store) == 1
+
+
+def test_what_a_pod_left_outlives_it() -> None:
+    """Its end and its deletion may come together, before anybody looked; of several the lowest rank's counts."""
+    store, owner = Store(), OwnerId("job", "ns")
+    store.jobs.take(JOB)
+    for uid, attempt, rank, step in (("a", 1, 0, 10), ("b", 2, 1, 30), ("c", 2, 0, 20), ("d", 2, 1, 31)):
+        store.pods.put(Row(uid, 1, a_worker(uid, "job").value))
+        store.pods.put(one_that_ended(uid, attempt, rank, step=step))
+        store.pods.forget(uid)
+    assert store.last_words[owner].report == {"step": 20}
+    store.pods.put(a_worker("silent", "job"))
+    store.pods.forget("silent")
+    assert store.last_words[owner].report == {"step": 20}
+    store.jobs.forget("job")
+    store.pods.put(one_that_ended("late"))
+    store.pods.forget("late")
+    assert store.last_words == {}
