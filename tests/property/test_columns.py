@@ -30,7 +30,14 @@ NODES = st.builds(
     cordoned=st.booleans(),
     product=st.sampled_from(["", "H100"]),
     capacity=st.sampled_from(["", "spot"]),
-    switch=st.sampled_from([None, None, AT_REST, replace(AT_REST, to=Mode.INFERENCE, step=Step.DRAINING)]),
+    switch=st.sampled_from(
+        [
+            None,
+            None,
+            AT_REST,
+            *(replace(AT_REST, to=Mode.INFERENCE, step=step) for step in (Step.DRAINING, Step.WARMING)),
+        ]
+    ),
     is_marked=st.booleans(),
     is_spoiled=st.booleans(),
     wish=st.sampled_from([None, None, Mode.MAINTENANCE]),
@@ -114,6 +121,8 @@ class World:
         marked = [node for node in own if node.switch and node.is_marked]
         assert marks.switches == {node.name: node.switch for node in marked}
         assert marks.spoiled == {node.name for node in marked if node.is_spoiled}
+        turned = {node.name: node.labels for node in marked if node.switch and node.switch.step is Step.WARMING}
+        assert marks.turned == turned
         for labels in ({}, {"team": "a"}, {"rack": "a", "block": "b"}):
             has_one = any(labels.items() <= node.labels.items() for node in own)
             assert self.fleet.has_one_with(pool, labels) == has_one

@@ -32,6 +32,7 @@ def policies(draw: st.DrawFn) -> Switching:
         default=draw(st.sampled_from([Mode.SHARED, Mode.TRAINING, Mode.INFERENCE])),
         bounds={mode: draw(bounds()) for mode in BOUNDED},
         is_enforced=True,
+        unit=draw(st.sampled_from(["host", "host", "rack"])),
         max_concurrent=draw(st.sampled_from([1, 1, 2, 3])),
         per_hour=draw(st.sampled_from([2, 20])),
         min_time_in_mode=MINUTE * draw(st.sampled_from([0, 10])),
@@ -59,7 +60,8 @@ def worlds(draw: st.DrawFn) -> World:
     nodes = draw(st.integers(1, 5))
     modes = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.SHARED])
     marks = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(modes))}
-    return World.of(draw(policies()), *draw(work(nodes)), nodes=nodes, **marks)
+    per_rack = draw(st.sampled_from([2, 2, 5]))
+    return World.of(draw(policies()), *draw(work(nodes)), nodes=nodes, **marks).in_racks(per_rack)
 
 
 def changed(world: World, draw: st.DataObject) -> None:
@@ -100,6 +102,7 @@ def test_bounds_and_limits_are_kept(world: World, data: st.DataObject) -> None:
     reach = within(bounds_at(world.switching, world.now), len(world.nodes))
     enough: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
     few: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
+    units = world.units()
     for number in range(90):
         if number % 30 == 29:
             changed(world, data)
@@ -109,10 +112,10 @@ def test_bounds_and_limits_are_kept(world: World, data: st.DataObject) -> None:
             assert bearing(world, mode) <= reach.most[mode] or not few[mode]
             enough[mode] |= there(world, mode) >= reach.least[mode]
             few[mode] |= bearing(world, mode) <= reach.most[mode]
-        under_way = [it.switch for it in world.nodes.values() if it.switch and not it.switch.is_resting]
-        assert len(under_way) <= world.switching.max_concurrent
+        assert len(world.under_way()) <= world.switching.max_concurrent
         hour = world.now - timedelta(hours=1)
-        assert sum(at > hour and it.step is Step.PLANNED for at, _, it in world.diary) <= world.switching.per_hour
+        begun = {(units[name], it.begun) for _, name, it in world.diary if it.step is Step.PLANNED and it.begun > hour}
+        assert len(begun) <= world.switching.per_hour
 
 
 @SLOW
@@ -150,6 +153,21 @@ def is_in_vain(world: World, service: Service) -> bool:
 
 
 @SLOW
+@given(policies(), work(6), st.sampled_from([2, 3]), st.data())
+def test_units_stay_whole(policy: Switching, asked: list[Job | Service], per_rack: int, data: st.DataObject) -> None:
+    """Nodes of a rack that had one mode have one mode whenever they rest."""
+    world = World.of(replace(policy, unit="rack"), *asked, nodes=6).in_racks(per_rack)
+    for number in range(90):
+        if number % 30 == 29:
+            changed(world, data)
+        world.step(seconds=60)
+        of_unit: dict[str, set[Mode]] = {}
+        for name, unit in world.units().items():
+            of_unit.setdefault(unit, set()).add(world.modes()[name])
+        assert all(len(modes) == 1 for unit, modes in of_unit.items() if unit not in world.under_way())
+
+
+@SLOW
 @given(worlds(), st.data())
 def test_no_node_goes_to_and_fro(world: World, data: st.DataObject) -> None:
     """A node that has a new mode keeps it for its least time."""
@@ -173,8 +191,7 @@ def test_writes_that_fail_change_nothing_but_the_time(world: World, luck: random
     flaky.history, flaky.is_written = [], lambda _node: luck.random() < 0.5
     for _ in range(200):
         flaky.step(seconds=60)
-        under_way = [it.switch for it in flaky.nodes.values() if it.switch and not it.switch.is_resting]
-        assert len(under_way) <= flaky.switching.max_concurrent
+        assert len(flaky.under_way()) <= flaky.switching.max_concurrent
     for name in flaky.nodes:
         steps = [Step(step) for step in flaky.steps(name)]
         assert all(after in FOLLOWS[before] for before, after in pairwise(steps))

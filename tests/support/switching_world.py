@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from support.build import GPU, LEVELS, NOW, a_gang, a_node
-from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching
-from trainpush.model.nodes import Node, Toleration, node_table
+from support.build import GPU, LEVELS, NOW, RACK, a_gang, a_node
+from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching, Warmer
+from trainpush.model.nodes import HOST, Node, Toleration, node_table
 from trainpush.model.plan import Claim, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
@@ -79,7 +79,8 @@ class World:
     services: dict[Key, Service] = field(default_factory=dict)
     wishes: dict[str, Mode] = field(default_factory=dict)
     now: datetime = NOW
-    history: list[datetime] = field(default_factory=list)
+    warmers: list[Warmer] = field(default_factory=list)
+    history: list[tuple[str, datetime]] = field(default_factory=list)
     diary: list[tuple[datetime, str, Switch]] = field(default_factory=list)
     """Every mark that was written."""
     is_written: Callable[[str], bool] = lambda _node: True
@@ -93,6 +94,13 @@ class World:
         jobs = {it.key: it for it in work if isinstance(it, Job)}
         return cls(made, switching, jobs, {it.key: it for it in work if isinstance(it, Service)})
 
+    def in_racks(self, size: int) -> "World":
+        """The same with so many nodes in each rack."""
+        racks = {name: f"r{number // size}" for number, name in enumerate(self.nodes)}
+        labels = {name: {**node.labels, RACK.label: racks[name]} for name, node in self.nodes.items()}
+        self.nodes = {name: replace(node, labels=labels[name]) for name, node in self.nodes.items()}
+        return self
+
     @property
     def pool(self) -> Pool:
         """The pool as it is seen."""
@@ -105,8 +113,15 @@ class World:
             switches={node.name: node.switch for node in nodes if node.switch},
             wishes=self.wishes,
             unhealthy=frozenset(node.name for node in nodes if node.unhealthy),
+            states={node.name: self._state(node) for node in nodes},
+            warmers=tuple(self.warmers),
             history=tuple(self.history),
         )
+
+    def _state(self, node: Node) -> str:
+        """What the vendor's agent says of what the node bears."""
+        hook = self.switching.hook if self.switching else None
+        return hook.state(node.switch.setting, node.labels) if hook and node.switch else ""
 
     def decide(self) -> Switched:
         """What is decided now; nothing changes."""
@@ -122,7 +137,7 @@ class World:
             self.services[decision.key] = replace(self.services[decision.key], places=decision.places)
         for node in decided.nodes:
             self._mark(node)
-        self.history += [it.begun for it in decided.summary.finished] if decided.summary else []
+        self.history += [(it.node, it.begun) for it in decided.summary.finished] if decided.summary else []
         self._leave()
         return decided
 
@@ -138,6 +153,16 @@ class World:
     def modes(self) -> dict[str, Mode]:
         """What each node is."""
         return {it.name: it.switch.mode if it.switch else self.switching.default for it in self.nodes.values()}
+
+    def units(self) -> dict[str, str]:
+        """The unit of each node."""
+        is_host = self.switching.unit == HOST
+        return {name: name if is_host else node.labels[RACK.label] for name, node in self.nodes.items()}
+
+    def under_way(self) -> set[str]:
+        """Units of which some node is under way."""
+        marks = {name: node.switch for name, node in self.nodes.items() if node.switch}
+        return {self.units()[name] for name, switch in marks.items() if not switch.is_resting}
 
     def steps(self, node: str) -> list[str]:
         """The steps that were written on a node."""
@@ -229,4 +254,8 @@ class World:
 
 
 def _bearing(node: Node, switch: Switch | None) -> Node:
-    return replace(node, switch=switch, taints=tuple(sorted(picture(switch).taints)))
+    labels, setting = dict(node.labels), switch.setting if switch else None
+    if setting and labels.get(setting.label) != setting.value:
+        labels[setting.label] = setting.value
+        labels.pop(setting.state_label, None)
+    return replace(node, switch=switch, labels=labels, taints=tuple(sorted(picture(switch).taints)))

@@ -67,4 +67,4 @@ class PoolCondition(StrEnum):
     DAEMON_SETS_TOLERATE = "DaemonSetsTolerate"
     """Every DaemonSet comes back on nodes of any mode; the message names those that would not."""
     DEGRADED = "Degraded"
-    """A switch is stuck, or all are frozen since too much is wrong: a person must look."""
+    """A node is stuck or does not get ready, or all switches are frozen since too much is wrong: a person must look."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
-from trainpush.api.modes import SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
+from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
 from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, matches
@@ -71,6 +71,14 @@ def _is_level(alias: str | None, topology: Topology) -> bool:
     return alias in {None, HOST, *(name for name, _ in levels_of(topology))}
 
 
+_NOT_SELECTED = "!(self.switching.hook.{} in self.nodeSelector)"
+
+
+def _hooked(switching: Switching) -> set[str]:
+    """The labels of nodes that change with a mode."""
+    return {switching.hook.label, switching.hook.state_label} if switching.hook else set()
+
+
 class LinkedAccelerators(ApiModel):
     """Accelerators of one product that are linked to groups inside a host."""
 
@@ -117,6 +125,13 @@ class GPUPoolSpec(ApiModel):
             "must name only resources of spec.acceleratorResources: correct the name, or add it there",
             lambda spec: all(name in spec.accelerator_resources for quota in spec.quotas for name in quota.resources),
             field=".quotas",
+        ),
+        Rule(
+            "!has(self.switching) || !has(self.switching.hook) || "
+            f"({_NOT_SELECTED.format('label')} && {_NOT_SELECTED.format('stateLabel')})",
+            "must not set a label of spec.nodeSelector: the node would leave the pool; name another label",
+            lambda spec: not _hooked(spec.switching) & spec.node_selector.keys(),
+            field=".switching.hook",
         ),
     )
 
@@ -166,8 +181,8 @@ class GPUPoolStatus(Status):
     """Nodes by mode; absent without spec.modes."""
     plan: Annotated[list[PlannedStatus], MapBy("node"), Field(max_length=SWITCHES_MAX)] = []
     """Switches that are under way or, in a dry run, would be."""
-    switches: Annotated[list[SwitchStatus], Field(max_length=SWITCHES_MAX)] = []
-    """Switches that are over, the latest first."""
+    switches: Annotated[list[SwitchStatus], Field(max_length=HISTORY_MAX)] = []
+    """Switches that are over, the latest first: 32, and more where more began within an hour."""
 
 
 class GPUPool(Resource):

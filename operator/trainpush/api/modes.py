@@ -8,17 +8,23 @@ from pydantic import Field
 from trainpush.api.base import ApiModel, Count, Distinct, MapBy, Rule
 from trainpush.api.quantity import lasts
 from trainpush.api.quota import Label
-from trainpush.api.text import Message, matches
+from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, Image, Message, matches
+from trainpush.api.topology import HOST, Alias
 
 NODES_MAX = 100_000
 """Largest number of nodes in a bound."""
+IMAGES_MAX = 16
+"""Most images that a node pulls before it takes work."""
 WINDOWS_MAX = 32
 """Most windows of a schedule."""
 SWITCHES_MAX = 32
 """Most switches that a status lists, of those to come and of those that are over."""
+HISTORY_MAX = 1000
+"""Most switches that are over that a status keeps where more than `SWITCHES_MAX` began within an hour."""
 VICTIMS_MAX = 16
 """Most jobs and services that a status lists for one switch."""
 CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+NO_VENDOR_PATTERN = r"^([^/]*[.])?(training[.]ai|kubernetes[.]io|k8s[.]io)/"
 ZONE_PATTERN = r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 
 ModeName = Literal["Training", "Inference", "Shared", "Maintenance"]
@@ -107,23 +113,102 @@ class Modes(ApiModel):
     """When other bounds hold."""
 
 
+VendorKey = Annotated[
+    str,
+    Field(max_length=KEY_MAX),
+    Rule(
+        f"self.contains('/') && self.matches(r'{LABEL_KEY_PATTERN}') && !self.matches(r'{NO_VENDOR_PATTERN}')",
+        "must be the key of a label with the domain of a vendor, such as nvidia.com/mig.config",
+        lambda key: "/" in key and matches(LABEL_KEY_PATTERN)(key) and not matches(NO_VENDOR_PATTERN)(key),
+    ),
+]
+"""Key of a label that neither Kubernetes nor trainpush gives a meaning."""
+LabelValue = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Rule(
+        f"self.matches(r'{LABEL_VALUE_PATTERN}')",
+        "must be the value of a label: letters, digits, -, _ and ., at most 63",
+        matches(LABEL_VALUE_PATTERN),
+    ),
+]
+"""Value of a label, not empty."""
+
+
+class HookValues(ApiModel):
+    """Values of a label by mode; a mode without one leaves the label as it is."""
+
+    training: LabelValue | None = None
+    """On nodes for training only."""
+    inference: LabelValue | None = None
+    """On nodes for inference only."""
+    shared: LabelValue | None = None
+    """On nodes for both."""
+    maintenance: LabelValue | None = None
+    """On nodes for neither."""
+
+    rules = (
+        Rule(
+            "has(self.training) || has(self.inference) || has(self.shared) || has(self.maintenance)",
+            "must name a value for some mode: add training or inference",
+            lambda values: any((values.training, values.inference, values.shared, values.maintenance)),
+        ),
+    )
+
+
+class Hook(ApiModel):
+    """A label by which the vendor's agent configures a node's accelerators, set when the node gets its new mode."""
+
+    label: VendorKey
+    """The label that the agent reads, such as nvidia.com/mig.config."""
+    values: HookValues
+    """What it says in which mode."""
+    state_label: VendorKey
+    """The label in which the agent tells how far it is, such as nvidia.com/mig.config.state."""
+    done: LabelValue = "success"
+    """What it tells when the accelerators are as they should be: only then does the node take work."""
+    failed: LabelValue = "failed"
+    """What it tells when it gave up: the pool's condition says so at once, not only after drainDeadline."""
+
+    rules = (
+        Rule(
+            "self.stateLabel != self.label",
+            "must not be label: name the label that the agent writes",
+            lambda hook: hook.state_label != hook.label,
+            field=".stateLabel",
+        ),
+        Rule(
+            "!has(self.done) || !has(self.failed) || self.done != self.failed",
+            "must not be done: name what the agent tells when it gave up",
+            lambda hook: hook.done != hook.failed,
+            field=".failed",
+        ),
+    )
+
+
 class Switching(ApiModel):
     """Whether, how fast and how hard nodes change their mode."""
 
     policy: Literal["DryRun", "Enforce"] = "DryRun"
     """DryRun tells the plan in status and touches no node."""
+    unit: Alias = HOST
+    """Level of the topology whose domains switch as a whole, such as rack; host means each node for itself."""
     max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Nodes that switch at the same time."""
+    """Units that switch at the same time."""
     min_time_in_mode: Pause = "10m"
     """How long a node keeps a mode at least."""
     cooldown: Pause = "5m"
     """Least time from the end of a switch to the next plan to take it back."""
     per_hour: Annotated[int, Field(ge=1, le=10_000)] = 20
-    """Switches that begin within an hour."""
+    """Units that begin to switch within an hour."""
     drain_deadline: Annotated[str, Field(max_length=16), lasts("24h", "15m", "10s")] = "15m"
-    """How long what runs on a node may take to go."""
+    """How long what runs on a node may take to go, and how long an empty node may take to get ready."""
     on_deadline: Literal["Stop", "Force"] = "Stop"
-    """What happens afterwards: Stop leaves the node as it is and tells, Force ends what is left."""
+    """What happens to what has not gone by then: Stop leaves it and tells, Force ends it."""
+    hook: Hook | None = None
+    """What the vendor's agent does to the accelerators of a node that gets another mode; none means nothing."""
+    warm_images: Annotated[list[Image], Distinct(), Field(max_length=IMAGES_MAX)] = []
+    """Images that an empty node pulls before it takes work in its new mode; registries must need no pull secrets."""
 
 
 class ModeCounts(ApiModel):

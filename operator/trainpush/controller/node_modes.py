@@ -6,6 +6,7 @@ from dataclasses import replace
 from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.kube.store import Store
 from trainpush.model.fleet import NOBODY, Fleet
+from trainpush.model.marks import Marks
 from trainpush.model.modes import Switch, Switching
 from trainpush.model.plan import MarkNode, NodeDecision
 from trainpush.model.snapshot import Pool
@@ -28,8 +29,16 @@ def with_modes(pool: Pool, fleet: Fleet, switching: Switching | Refusal | None, 
         labelled=marks.labelled,
         wishes=marks.wishes,
         unhealthy=marks.unhealthy,
-        history=tuple(sorted(switch.begun for switch in status.switches)),
+        states=_states(switching, marks),
+        history=tuple((switch.node, switch.begun) for switch in status.switches),
     )
+
+
+def _states(switching: Switching, marks: Marks) -> dict[str, str]:
+    if switching.hook is None:
+        return {}
+    found = {name: switching.hook.state(marks.switches[name].setting, labels) for name, labels in marks.turned.items()}
+    return {name: state for name, state in found.items() if state}
 
 
 def orphans(fleet: Fleet, switchings: Switchings) -> tuple[tuple[str, Switch | None], ...]:

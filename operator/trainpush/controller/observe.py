@@ -21,7 +21,7 @@ from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import Seen, Store
-from trainpush.model.fleet import Claim, Fleet
+from trainpush.model.fleet import Claim
 from trainpush.model.nodes import Level
 from trainpush.model.plan import NodeDecision
 from trainpush.model.reasons import Reason
@@ -80,7 +80,7 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     admissions = {key: _admission(seen, offers, made.priorities) for key, seen in jobs.items()}
     wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
-        pools=tuple(_pools(store, offers, switchings)),
+        pools=tuple(_pools(store, offers, switchings, trouble_of)),
         jobs=tuple(_job(key, jobs[key], admissions[key], store, made, trouble_of) for key in sorted(jobs)),
         services=tuple(_service(key, services[key], wanted[key], store, made, trouble_of) for key in sorted(services)),
         orphans=orphans(store.fleet, switchings) if len(offers) == len(pools) else (),
@@ -169,6 +169,7 @@ def _job(
         grace=timedelta(seconds=seconds(job.grace_period)) if job else timedelta(0),
         recorded=status,
         heard=next(filter(None, told), None),
+        left=store.last_words.get(seen.owner),
         workers=workers,
         trouble=trouble_of(metadata.uid),
         push=_push(job, admission) if job else None,
@@ -247,17 +248,18 @@ def _revision(row: RevisionRow) -> Revision:
     return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
 
 
-def _pools(store: Store, pools: Sequence[GPUPool], switchings: Switchings) -> list[Pool]:
+def _pools(store: Store, pools: Sequence[GPUPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
     """Pools with their nodes; a node that several match belongs to the oldest."""
     fleet = store.fleet
     fleet.divide([_claim(pool) for pool in sorted(pools, key=age)])
     return [
-        with_modes(_pool(pool, fleet), fleet, switchings[pool.name], pool.status)
+        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], pool.status)
         for pool in sorted(pools, key=lambda pool: pool.name)
     ]
 
 
-def _pool(pool: GPUPool, fleet: Fleet) -> Pool:
+def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
+    fleet = store.fleet
     return Pool(
         name=pool.name,
         accelerators=tuple(pool.spec.accelerator_resources),
@@ -267,6 +269,8 @@ def _pool(pool: GPUPool, fleet: Fleet) -> Pool:
         linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
         shared_nodes=fleet.shared(pool.name),
         unlabelled_nodes=fleet.unlabelled(pool.name),
+        warmers=tuple(sorted(store.warmers.of(OwnerId(pool.uid, store.home)), key=lambda it: (it.name, it.uid))),
+        trouble=trouble_of(pool.uid),
     )
 
 

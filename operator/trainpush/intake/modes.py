@@ -6,10 +6,12 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from trainpush.api.gpupool import GPUPoolSpec
+from trainpush.api.modes import Hook as HookSpec
 from trainpush.api.modes import ModeBounds
 from trainpush.api.modes import Window as WindowSpec
 from trainpush.api.quantity import seconds
-from trainpush.model.modes import MODE_KEY, Bounds, Mode, Switching, Window
+from trainpush.api.topology import HOST, levels_of
+from trainpush.model.modes import MODE_KEY, Bounds, Hook, Mode, Switching, Window
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
@@ -24,20 +26,32 @@ def switching_of(spec: GPUPoolSpec) -> Switching | Refusal | None:
         return None
     windows = [_window(index, window) for index, window in enumerate(modes.schedule)]
     refusals = [window for window in windows if isinstance(window, Refusal)]
-    if refusals:
+    if refusals := [*refusals, *_of_unit(spec)]:
         return refusals[0]
     return Switching(
         default=Mode(modes.default),
         bounds={Mode.TRAINING: _bounds(modes.training), Mode.INFERENCE: _bounds(modes.inference)},
         windows=tuple(window for window in windows if isinstance(window, Window)),
         is_enforced=limits.policy == "Enforce",
+        unit=limits.unit,
         max_concurrent=limits.max_concurrent,
         per_hour=limits.per_hour,
         min_time_in_mode=_lasting(limits.min_time_in_mode),
         cooldown=_lasting(limits.cooldown),
         drain_deadline=_lasting(limits.drain_deadline),
         is_forced=limits.on_deadline == "Force",
+        hook=_hook(limits.hook) if limits.hook else None,
+        warm_images=tuple(limits.warm_images),
     )
+
+
+def _of_unit(spec: GPUPoolSpec) -> list[Refusal]:
+    """What is wrong with the unit that switches as a whole; nothing where its level is there."""
+    levels, unit = [*(alias for alias, _ in levels_of(spec.topology)), HOST], spec.switching.unit
+    if unit in levels:
+        return []
+    said = f'spec.switching.unit: the topology of this pool has no level "{unit}"; it has: {", ".join(levels)}'
+    return [Refusal(Reason.INVALID_SPEC, said)]
 
 
 def tolerance(mode: Mode) -> Toleration:
@@ -67,6 +81,12 @@ def _window(index: int, window: WindowSpec) -> Window | Refusal:
 
 def _days(named: Sequence[str]) -> frozenset[int]:
     return frozenset(_DAYS.index(day) for day in named or _DAYS)
+
+
+def _hook(hook: HookSpec) -> Hook:
+    said = hook.values.model_dump(exclude_none=True)
+    values = {mode: said[mode.lower()] for mode in Mode if mode.lower() in said}
+    return Hook(hook.label, values, hook.state_label, hook.done, hook.failed)
 
 
 def _bounds(bounds: ModeBounds) -> Bounds:

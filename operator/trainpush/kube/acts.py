@@ -25,7 +25,7 @@ from trainpush.kube.resources import (
     Resource,
 )
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import Act, JobTask, ServiceTask, Task
+from trainpush.kube.tasks import Act, JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import (
     AskReplica,
     EndPod,
@@ -34,14 +34,16 @@ from trainpush.model.plan import (
     MakeReplica,
     MakeRevision,
     MakeService,
+    MakeWarmer,
     MakeWorker,
     MarkStable,
     RemoveReplica,
     RemoveRevision,
+    RemoveWarmer,
     RemoveWorker,
 )
 from trainpush.model.serving import Place
-from trainpush.render import children, export, serving
+from trainpush.render import children, export, serving, warming
 from trainpush.render.environment import Address
 from trainpush.telemetry.logs import logger
 
@@ -68,9 +70,10 @@ class Acts:
         Raises:
             ApiError: the API server refused.
         """
-        namespace, owner = task.seen.metadata.namespace, task.seen.metadata.uid
+        # What has no namespace has its pods in the operator's own.
+        namespace, owner = task.seen.metadata.namespace or self._store.home, task.seen.metadata.uid
         match act:
-            case RemoveWorker(name, uid) | RemoveReplica(name, uid):
+            case RemoveWorker(name, uid) | RemoveReplica(name, uid) | RemoveWarmer(name, uid):
                 await self._remove(PODS, Exactly(namespace, name, uid))
             case EndPod(name, uid):
                 # Not 0: then the API server forgets it at once, and it may run on.
@@ -83,6 +86,9 @@ class Acts:
                 await self._for_job(task, act, owner)
             case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
                 await self._for_service(task, act, owner)
+            case MakeWarmer() if isinstance(task, PoolTask) and task.seen.found:
+                made = await self._create(PODS, warming.warmer(task.seen.found, namespace, act), owner)
+                self._store.pods.put(read_pod(msgspec.json.encode(made)))
             case _:
                 _log.error("an act that does not fit its object", act=str(act))
 

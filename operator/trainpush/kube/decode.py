@@ -92,6 +92,12 @@ class Notes(_Part):
     wish: str | None = msgspec.field(default=None, name=names.ANNOTATION_WISH)
 
 
+class PodMeta(Meta, kw_only=True):
+    """The metadata of a pod."""
+
+    creation_timestamp: datetime | None = None
+
+
 class NodeMeta(Meta):
     """The metadata of a node."""
 
@@ -195,6 +201,8 @@ class ContainerStatus(_Part):
     last_state: ContainerState = msgspec.field(default_factory=ContainerState)
     """How it ended the last time, if it was started again."""
     ready: bool = False
+    image_id: str = msgspec.field(default="", name="imageID")
+    """Which image it was made from: set when that is on the node, whether the container could start or not."""
 
 
 class PodStatus(_Part):
@@ -212,6 +220,7 @@ class PodStatus(_Part):
 class PodObject(_Object):
     """A pod as the API server sends it."""
 
+    metadata: PodMeta
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
     requests: dict[str, int] = {}

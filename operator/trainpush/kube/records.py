@@ -13,6 +13,8 @@ from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
 from trainpush.kube.table import Row
+from trainpush.kube.warmers import warmer_record
+from trainpush.model.modes import Warmer
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
@@ -77,8 +79,8 @@ class PodRow:
     is_live: bool
     requests: dict[str, int]
     owner: OwnerId | None = None
-    """The TrainPushJob, InferenceService or Job that it belongs to, if it is one of ours."""
-    ours: Worker | Replica | Exporter | None = None
+    """The TrainPushJob, InferenceService, Job or GPUPool that it belongs to, if it is one of ours."""
+    ours: Worker | Replica | Exporter | Warmer | None = None
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
@@ -123,7 +125,7 @@ def node_record(node: NodeObject) -> Node:
         capacity=_capacity(node.labels),
         switch=switch,
         is_marked=is_marked,
-        is_spoiled=is_marked and not modes.bears(switch, label, taints),
+        is_spoiled=is_marked and not modes.bears(switch, node.labels, taints),
         wish=modes.wished(node.notes.wish),
         unhealthy=_is_unhealthy(node.status.capacity, node.status.allocatable),
     )
@@ -145,13 +147,15 @@ def pod_row(pod: PodObject) -> PodRow:
     """A pod reduced to what counts."""
     requests = {**pod.requests, PODS: 1000}
     owner = pod.controller
-    ours: Worker | Replica | Exporter | None = None
+    ours: Worker | Replica | Exporter | Warmer | None = None
     if owner and owner.kind == "TrainPushJob" and _is_worker_of(owner, pod):
         ours = _worker(pod, requests)
     elif owner and owner.kind == "InferenceService" and _is_replica(pod):
         ours = _replica(pod, requests)
     elif owner and owner.kind == "Job" and names.LABEL_PUSH_OF in pod.labels:
         ours = _exporter(pod)
+    elif owner and owner.kind == "GPUPool":
+        ours = warmer_record(pod)
     identity = OwnerId(owner.uid, pod.namespace) if owner and ours else None
     return PodRow(pod.node, not pod.is_over, requests, identity, ours)
 

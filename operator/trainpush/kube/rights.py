@@ -70,15 +70,16 @@ EVERYWHERE: Final = (
     Right(
         NODES,
         ("get", "list", "watch", "patch"),
-        "To know what is allocatable where; and, in a GPUPool with modes that is enforced, to set the annotation, the "
-        "label and the taints of a mode: nothing else of a node is ever written.",
+        "To know what is allocatable where; and, in a GPUPool with modes that is enforced, to set the annotation, "
+        "label and taints of a mode, and the labels of spec.switching.hook: nothing else of a node is ever written.",
     ),
     Right(DAEMONSETS, ("list", "watch"), "To name those that would not come back on a node with a mode."),
     Right(PRIORITYCLASSES, ("list", "watch"), "To know which gang goes before which; the classes are the cluster's."),
     Right(
         PODS,
         ("get", "list", "watch", "create", "delete"),
-        "To count what every pod takes, and to start and stop workers and replicas; their specs are never changed.",
+        "To count what every pod takes, and to start and stop workers, replicas and pods that pull images; their specs "
+        "are never changed.",
     ),
     Right(PODS, ("patch",), "To set the readiness gate of a replica that answered its probe.", "status"),
     Right(

@@ -21,11 +21,14 @@ from trainpush.model.plan import (
     MakeReplica,
     MakeRevision,
     MakeService,
+    MakeWarmer,
     MakeWorker,
     MarkStable,
+    PoolAct,
     PoolSummary,
     RemoveReplica,
     RemoveRevision,
+    RemoveWarmer,
     RemoveWorker,
     ServiceAct,
     ServiceDecision,
@@ -37,10 +40,11 @@ from trainpush.render.service_status import service_status
 from trainpush.render.serving import selector, url
 from trainpush.render.status import job_status
 
-Act = JobAct | ServiceAct
+Act = JobAct | ServiceAct | PoolAct
 ORDER: Final[tuple[type[Act], ...]] = (
     *(EndPod, RemoveWorker, MakeService, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
+    *(RemoveWarmer, MakeWarmer),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
 FOUNDATION: Final = MakeService
@@ -118,8 +122,8 @@ class PoolTask:
 
     @property
     def acts(self) -> Sequence[Act]:
-        """Pools are only reported on; what becomes of their nodes is done beside."""
-        return ()
+        """What makes nodes pull images; what else becomes of its nodes is done beside."""
+        return self.decision.acts
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""

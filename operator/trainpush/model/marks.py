@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from trainpush.model.modes import MODE_KEY, Mode, Switch
+from trainpush.model.modes import MODE_KEY, TURNED, Mode, Switch
 from trainpush.model.nodes import Node
 
 T = TypeVar("T")
@@ -23,7 +23,9 @@ class Marks:
     marked: frozenset[str] = frozenset()
     """Those that bear any mark."""
     spoiled: frozenset[str] = frozenset()
-    """Those in `switches` whose label and taints do not fit to it."""
+    """Those in `switches` whose labels and taints do not fit to it."""
+    turned: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """All labels of those in `switches` that turned to their new mode and are not ready for it yet."""
 
 
 class _Answers(Generic[T]):
@@ -73,6 +75,7 @@ class Register:
         self._unhealthy: _Answers[bool] = _Answers()
         self._marked: _Answers[bool] = _Answers()
         self._spoiled: _Answers[bool] = _Answers()
+        self._turned: _Answers[Mapping[str, str]] = _Answers()
         self._marks: Marks | None = None
         self._telling: set[str] = set()
         """Nodes that say something."""
@@ -103,6 +106,7 @@ class Register:
             self._unhealthy.put(name, node.unhealthy or None),
             self._marked.put(name, node.is_marked or None),
             self._spoiled.put(name, (switch is not None and node.is_spoiled) or None),
+            self._turned.put(name, node.labels if switch and switch.step in TURNED else None),
         )
         if any(changed):
             self._marks = None
@@ -128,5 +132,6 @@ class Register:
                 unhealthy=self._unhealthy.names,
                 marked=self._marked.names,
                 spoiled=self._spoiled.names,
+                turned=self._turned.by_node,
             )
         return self._marks

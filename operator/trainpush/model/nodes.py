@@ -69,7 +69,7 @@ class Node:
     is_marked: bool = False
     """Whether it bears an annotation, a label or a taint of a mode, sound or not."""
     is_spoiled: bool = False
-    """Whether its label and taints are not those that follow from `switch`."""
+    """Whether its labels and taints are not those that follow from `switch`."""
     wish: Mode | None = None
     """The mode that people want it to have."""
     unhealthy: bool = False
@@ -140,6 +140,11 @@ class NodeTable:
     def level_index(self, alias: str) -> int | None:
         """Position of the level that users call `alias`, or None."""
         return next((i for i, level in enumerate(self.levels) if level.alias == alias), None)
+
+    def domains_of_nodes(self, alias: str | None) -> NDArray[np.intp]:
+        """The domain of each node at a level that is there, as its position; of the pool where none is named."""
+        starts = self.levels[self.depth(alias)].starts
+        return np.searchsorted(starts, np.arange(len(self.names)), side="right") - 1
 
 
 def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str, Mapping[str, int]]) -> NodeTable:

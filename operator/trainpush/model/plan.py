@@ -323,6 +323,25 @@ class ModesSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeWarmer:
+    """Make the pod that pulls images onto a node."""
+
+    node: str
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWarmer:
+    """Delete one pod, which must still have this uid."""
+
+    name: str
+    uid: str
+
+
+PoolAct = MakeWarmer | RemoveWarmer
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSummary:
     """What the status of a pool shows; counts of nodes and accelerators."""
 
@@ -343,6 +362,8 @@ class PoolSummary:
     """By team and resource; empty where the pool has no quotas."""
     modes: ModesSummary | None = None
     """None where the nodes of the pool have no modes."""
+    acts: tuple[PoolAct, ...] = ()
+    """They follow from what stands on the nodes."""
 
 
 @dataclass(frozen=True, slots=True)

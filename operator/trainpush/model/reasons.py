@@ -136,6 +136,8 @@ class Reason(StrEnum):
     """A mode has fewer nodes than its min or more than its max; the message says what is in the way."""
     STUCK = "Stuck"
     """What runs on a node did not go in time; the message says what, and what to do."""
+    NOT_READY_IN_TIME = "NotReadyInTime"
+    """An empty node does not get ready for its new mode; the message says what is missing. It goes on by itself."""
     FROZEN = "Frozen"
     """No switch begins, since something larger is wrong; the message says what."""
     DAEMON_SETS_TOLERATE = "DaemonSetsTolerate"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from trainpush.model.modes import Mode, Switch, Switching
+from trainpush.model.modes import Mode, Switch, Switching, Warmer
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
@@ -60,8 +60,14 @@ class Pool:
     """What people want of a node, by node."""
     unhealthy: frozenset[str] = frozenset()
     """Nodes that offer less of an extended resource than they have."""
-    history: tuple[datetime, ...] = ()
-    """When the latest switches that are over began, in order."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """What the vendor's agent says of the accelerators of nodes that turned to their new mode, by node."""
+    warmers: tuple[Warmer, ...] = ()
+    """Pods that pull images onto its nodes, by name."""
+    trouble: str = ""
+    """What the API server said when it last refused such a pod."""
+    history: tuple[tuple[str, datetime], ...] = ()
+    """Of the latest switches that are over: the node, and when each began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,11 @@ def _is_bad(place: Place, revision: Revision, rounds: Mapping[str, Round]) -> bo
 
 
 def _may_stay(node: str, round_: Round) -> bool:
-    """Whether a node that changes its mode will serve as well."""
-    switch = round_.ground.pool.switches.get(node)
-    return switch is not None and switch.to in {Mode.INFERENCE, Mode.SHARED}
+    """Whether a node that changes its mode will serve as well, with its accelerators as they are."""
+    switch, switching = round_.ground.pool.switches.get(node), round_.ground.pool.switching
+    if switch is None or switch.to not in {Mode.INFERENCE, Mode.SHARED}:
+        return False
+    return switching is None or not switching.is_reset(switch, switch.to)
 
 
 def _shrink(stand: Stand) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trainpush.api import names
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch
 from trainpush.model.nodes import Taint, Toleration
 from trainpush.render.conditions import timestamp
 from trainpush.render.pods import Manifest
@@ -16,8 +16,6 @@ WHY_MAX: Final = 256
 """Longest reason in an annotation, in characters."""
 _SHUT: Final = frozenset({Step.CORDONED, Step.NOTIFIED, Step.DRAINING, Step.FLIPPING, Step.WARMING, Step.STUCK})
 """Steps in which nothing new comes to a node."""
-_TURNED: Final = frozenset({Step.FLIPPING, Step.WARMING})
-"""Steps in which it bears its new mode already."""
 EXCLUSIVE: Final = (Mode.TRAINING, Mode.INFERENCE, Mode.MAINTENANCE)
 """Modes that keep other work away."""
 _EFFECT: Final = "NoSchedule"
@@ -32,22 +30,24 @@ class Picture:
     annotation: str | None = None
     label: str | None = None
     taints: frozenset[Taint] = frozenset()
+    setting: Setting | None = None
+    """The label of a vendor, which is left as it is where nothing follows for it."""
 
 
 def picture(switch: Switch | None) -> Picture:
     """What a node bears that has come so far."""
     if switch is None:
         return Picture()
-    mode = switch.to if switch.step in _TURNED else switch.mode
+    mode = switch.to if switch.step in TURNED else switch.mode
     taints = [Taint(names.LABEL_MODE, mode, _EFFECT)] if mode in EXCLUSIVE else []
     if switch.step in _SHUT:
         taints.append(Taint(names.LABEL_SWITCHING, switch.to, _EFFECT))
-    return Picture(written(switch), mode, frozenset(taints))
+    return Picture(written(switch), mode, frozenset(taints), switch.setting)
 
 
 def written(switch: Switch) -> str:
     """The annotation; times in whole seconds, as statuses have them."""
-    told = {
+    told: Manifest = {
         "mode": switch.mode,
         "to": switch.to,
         "step": switch.step,
@@ -55,6 +55,8 @@ def written(switch: Switch) -> str:
         "since": timestamp(switch.since),
         "why": switch.why[:WHY_MAX],
     }
+    if it := switch.setting:
+        told["setting"] = {"label": it.label, "value": it.value, "stateLabel": it.state_label}
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -69,6 +71,7 @@ def read(annotation: str | None) -> Switch | None:
             begun=_parsed(told["begun"]),
             since=_parsed(told["since"]),
             why=str(told.get("why", ""))[:WHY_MAX],
+            setting=_setting(told["setting"]) if "setting" in told else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
@@ -79,10 +82,13 @@ def wished(annotation: str | None) -> Mode | None:
     return Mode(annotation) if annotation in set(Mode) else None
 
 
-def bears(switch: Switch | None, label: str | None, taints: Sequence[Taint]) -> bool:
-    """Whether a node with this mode label and these taints bears what follows from `switch`."""
+def bears(switch: Switch | None, labels: Mapping[str, str], taints: Sequence[Taint]) -> bool:
+    """Whether a node with these labels and taints bears what follows from `switch`."""
     wanted = picture(switch)
-    return label == wanted.label and {taint for taint in taints if taint.key in KEYS} == wanted.taints
+    setting = wanted.setting
+    is_set = setting is None or labels.get(setting.label) == setting.value
+    is_told = labels.get(names.LABEL_MODE) == wanted.label
+    return is_told and is_set and {taint for taint in taints if taint.key in KEYS} == wanted.taints
 
 
 def node_patch(found: Mapping[str, Any], after: Switch | None) -> Manifest:
@@ -98,10 +104,18 @@ def node_patch(found: Mapping[str, Any], after: Switch | None) -> Manifest:
             "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],
             "annotations": {names.ANNOTATION_SWITCH: wanted.annotation},
-            "labels": {names.LABEL_MODE: wanted.label},
+            "labels": {**_set(wanted.setting, metadata.get("labels") or {}), names.LABEL_MODE: wanted.label},
         },
         "spec": {"taints": [*others, *ours]},
     }
+
+
+def _set(setting: Setting | None, labels: Mapping[str, str]) -> Manifest:
+    """What is written of a vendor's labels: with another value goes what its agent said of the one before."""
+    if setting is None:
+        return {}
+    is_new = labels.get(setting.label) != setting.value
+    return {setting.label: setting.value, **({setting.state_label: None} if is_new else {})}
 
 
 def tolerated(*modes: Mode) -> list[Manifest]:
@@ -113,6 +127,13 @@ def is_repelled(tolerations: Sequence[Toleration]) -> bool:
     """Whether pods with these tolerations could not come back on some node with a mode, or while it switches."""
     taints = [Taint(key, mode, _EFFECT) for key in sorted(KEYS) for mode in EXCLUSIVE]
     return not all(any(toleration.covers(taint) for toleration in tolerations) for taint in taints)
+
+
+def _setting(told: Mapping[str, Any]) -> Setting:
+    label, value, state_label = (told[key] for key in ("label", "value", "stateLabel"))
+    if not all(isinstance(text, str) and text for text in (label, value, state_label)):
+        raise ValueError(str(told))
+    return Setting(label, value, state_label)
 
 
 def _parsed(text: str) -> datetime:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from trainpush.api.conditions import PoolCondition
-from trainpush.api.modes import SWITCHES_MAX, VICTIMS_MAX
+from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, VICTIMS_MAX
 from trainpush.model.modes import Mode
 from trainpush.model.plan import FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
@@ -15,9 +15,10 @@ from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, counted,
 
 COUNT_MAX: Final = 2**53
 """Largest count that every reader of JSON understands."""
+_HOUR: Final = timedelta(hours=1)
 _NAMED_MAX: Final = 8
 """Nodes or DaemonSets that a message names."""
-_BAD: Final = frozenset({Reason.STUCK, Reason.FROZEN})
+_BAD: Final = frozenset({Reason.STUCK, Reason.NOT_READY_IN_TIME, Reason.FROZEN})
 """Reasons for which a person must look."""
 
 
@@ -56,7 +57,7 @@ def pool_status(
     if summary.teams:
         status["quotas"] = _quotas(summary.teams)
     if summary.modes:
-        status |= _modes(summary.modes, old)
+        status |= _modes(summary.modes, old, now)
     elif seen and "switches" in old:
         status["switches"] = old["switches"]
     return status
@@ -117,12 +118,12 @@ def _tolerating(repelled: Sequence[str]) -> Statement:
     return (kind, False, Reason.DAEMON_SETS_REPELLED, text)
 
 
-def _modes(modes: ModesSummary, old: Mapping[str, Any]) -> Status:
+def _modes(modes: ModesSummary, old: Mapping[str, Any], now: datetime) -> Status:
     counts = {mode.value.lower(): modes.counts.get(mode, 0) for mode in Mode}
     status: Status = {"modes": {**counts, "switching": modes.switching}}
     if modes.planned:
         status["plan"] = [_planned(switch) for switch in modes.planned[:SWITCHES_MAX]]
-    if switches := _switches(modes.finished, old.get("switches", [])):
+    if switches := _switches(modes.finished, old.get("switches", []), now):
         status["switches"] = switches
     return status
 
@@ -145,11 +146,20 @@ def _rough(amount: int) -> int:
     return min(-(-amount // digit) * digit, COUNT_MAX)
 
 
-def _switches(finished: Iterable[FinishedSwitch], known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The latest switches; what is told again was not written down on its node in time, and stays as first told."""
+def _switches(
+    finished: Iterable[FinishedSwitch], known: Sequence[Mapping[str, Any]], now: datetime
+) -> list[Mapping[str, Any]]:
+    """The latest switches, and all that began within the hour; `perHour` is counted from them.
+
+    What is told again was not written down on its node in time, and stays as first told.
+    """
     told = [_finished(switch) for switch in finished]
+    if not told:
+        return list(known)
     once = {(entry["node"], entry["begun"]): entry for entry in [*told, *known]}
-    return sorted(once.values(), key=lambda entry: (entry["ended"], entry["node"]), reverse=True)[:SWITCHES_MAX]
+    latest = sorted(once.values(), key=lambda entry: (entry["ended"], entry["node"]), reverse=True)
+    counted = [entry for entry in latest[SWITCHES_MAX:] if entry["begun"] > timestamp(now - _HOUR)]
+    return [*latest[:SWITCHES_MAX], *counted][:HISTORY_MAX]
 
 
 def _finished(switch: FinishedSwitch) -> Status:

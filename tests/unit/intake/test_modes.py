@@ -7,7 +7,7 @@ import pytest
 
 from trainpush.api.gpupool import GPUPoolSpec
 from trainpush.intake.modes import switching_of, tolerance
-from trainpush.model.modes import Bounds, Mode, Switching
+from trainpush.model.modes import Bounds, Hook, Mode, Switching
 from trainpush.model.nodes import Taint
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
@@ -41,6 +41,7 @@ def test_the_defaults_are_those_of_the_model() -> None:
 def test_every_field_means_something() -> None:
     """Nothing is lost on the way."""
     found = switching(
+        topology={"levels": [{"name": "rack", "label": "example.com/rack"}]},
         modes={
             "training": {"min": 2, "max": 14},
             "inference": {"min": 1},
@@ -49,12 +50,15 @@ def test_every_field_means_something() -> None:
         },
         switching={
             "policy": "Enforce",
+            "unit": "rack",
             "maxConcurrent": 3,
             "minTimeInMode": "1h30m",
             "cooldown": "0s",
             "perHour": 7,
             "drainDeadline": "90s",
             "onDeadline": "Force",
+            "warmImages": ["b", "a"],
+            "hook": {"label": "a.com/b", "stateLabel": "a.com/c", "values": {"training": "t", "shared": "s"}},
         },
     )
     day, always = found.windows
@@ -68,6 +72,9 @@ def test_every_field_means_something() -> None:
     assert (found.is_enforced, found.is_forced, found.max_concurrent, found.per_hour) == (True, True, 3, 7)
     assert (found.min_time_in_mode, found.cooldown) == (timedelta(minutes=90), timedelta(0))
     assert found.drain_deadline == timedelta(seconds=90)
+    assert found.unit == "rack"
+    assert found.warm_images == ("b", "a")
+    assert found.hook == Hook("a.com/b", {Mode.TRAINING: "t", Mode.SHARED: "s"}, "a.com/c")
 
 
 def test_clocks_follow_daylight_saving_time() -> None:
@@ -85,6 +92,14 @@ def test_an_unknown_time_zone_is_refused_with_field_and_remedy(zone: str) -> Non
     assert isinstance(found, Refusal)
     assert found.reason == Reason.INVALID_SPEC
     assert found.message.startswith(f'spec.modes.schedule[1].timeZone: there is no time zone "{zone}"; use a name')
+
+
+def test_a_unit_that_is_no_level_is_refused_with_those_that_are() -> None:
+    """Nodes without a topology switch one by one."""
+    found = switching_of(a_spec(modes={}, switching={"unit": "rack"}))
+    assert found == Refusal(
+        Reason.INVALID_SPEC, 'spec.switching.unit: the topology of this pool has no level "rack"; it has: host'
+    )
 
 
 def test_a_pod_is_let_onto_nodes_of_its_mode_only() -> None:

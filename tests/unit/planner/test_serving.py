@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
-from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Mode, Step, Switch
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Step, Switch, Switching
 from trainpush.model.nodes import Taint
 from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
 from trainpush.model.reasons import Reason
@@ -145,6 +145,11 @@ def test_what_serves_stays_on_a_node_that_will_serve_only() -> None:
     world.pool = replace(pool, switches={node: Switch(Mode.SHARED, Mode.INFERENCE, Step.CORDONED, NOW, NOW)})
     world.settle()
     assert [place.node for place in world.service.places] == [node]
+    # But for accelerators that are configured otherwise then.
+    hook = Hook("a.com/b", {Mode.INFERENCE: "sliced"}, "a.com/c")
+    world.pool = replace(world.pool, switching=Switching(hook=hook))
+    world.settle()
+    assert [place.node for place in world.service.places] == [{"n1": "n2", "n2": "n1"}[node]]
 
 
 def test_a_lost_stable_replica_comes_back_while_the_new_revision_is_broken() -> None:

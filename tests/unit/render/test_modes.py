@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from support.build import NOW
 from trainpush.api import names
 from trainpush.model import modes as model
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Setting, Step, Switch
 from trainpush.model.nodes import Taint, Toleration
 from trainpush.render import modes
 
 SERVES = Switch(Mode.INFERENCE, Mode.INFERENCE, Step.ACTIVE, NOW, NOW, "the calendar")
 MODE, SWITCHING = names.LABEL_MODE, names.LABEL_SWITCHING
+MIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
+SLICED = Setting(MIG, "all-1g.10gb", STATE)
 SWITCHES = st.builds(
     Switch,
     mode=st.sampled_from(Mode),
@@ -25,6 +27,8 @@ SWITCHES = st.builds(
     begun=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
     since=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
     why=st.text(max_size=80),
+    setting=st.none()
+    | st.builds(Setting, st.just(MIG), st.sampled_from(["all-disabled", "all-1g.10gb"]), st.just(STATE)),
 )
 
 
@@ -60,6 +64,9 @@ GOOD = (
         GOOD.replace("2026-01-01T00:00:00Z", "today"),
         GOOD.replace('"Active"', "[1]"),
         GOOD.replace('"Training"', "{}"),
+        GOOD.replace("}", ',"setting":null}'),
+        GOOD.replace("}", ',"setting":{"label":"a/b","value":1,"stateLabel":"a/c"}}'),
+        GOOD.replace("}", ',"setting":{"label":"a/b","value":"c"}}'),
     ],
     ids=lambda text: str(text)[:40],
 )
@@ -125,8 +132,38 @@ def test_a_patch_changes_nothing_of_others(before: Switch | None, after: Switch 
         "uid": "u",
         "resourceVersion": "7",
         "annotations": {names.ANNOTATION_SWITCH: modes.written(after) if after else None},
-        "labels": {names.LABEL_MODE: modes.picture(after).label},
+        "labels": {names.LABEL_MODE: modes.picture(after).label, **vendors(after)},
     }
+
+
+def vendors(after: Switch | None) -> dict[str, str | None]:
+    """What is written of a vendor's labels on a node that has none of them."""
+    return {after.setting.label: after.setting.value, STATE: None} if after and after.setting else {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "written"),
+    [
+        ({}, {MIG: "all-1g.10gb", STATE: None}),
+        ({MIG: "all-disabled", STATE: "success"}, {MIG: "all-1g.10gb", STATE: None}),
+        ({MIG: "all-1g.10gb", STATE: "success"}, {MIG: "all-1g.10gb"}),
+        ({MIG: "all-1g.10gb", STATE: "pending"}, {MIG: "all-1g.10gb"}),
+    ],
+    ids=str,
+)
+def test_what_was_said_of_another_setting_goes_with_it(labels: dict[str, str], written: dict[str, Any]) -> None:
+    """And what was said of this one stays: written twice, it says the same."""
+    after = replace(SERVES, setting=SLICED)
+    patched = modes.node_patch(a_node(SERVES) | {"metadata": a_node(SERVES, **labels)["metadata"]}, after)
+    assert patched["metadata"]["labels"] == {MODE: "Inference", **written}
+    assert not modes.bears(after, {MODE: "Inference", **labels} | {MIG: "other"}, [])
+
+
+@pytest.mark.parametrize("after", [None, SERVES], ids=["no mode", "no hook"])
+def test_a_setting_that_nobody_asks_for_is_left_alone(after: Switch | None) -> None:
+    """It is what the node is like."""
+    patch = modes.node_patch(a_node(SERVES, **{MIG: "mine", STATE: "success"}), after)
+    assert patch["metadata"]["labels"].keys() == {MODE}
 
 
 @given(st.none() | SWITCHES)
@@ -134,11 +171,11 @@ def test_a_patched_node_bears_what_it_should(after: Switch | None) -> None:
     """So nothing is left to repair; and any other label or taint of ours is."""
     patch = modes.node_patch(a_node(SERVES, *FOREIGN), after)
     taints = [Taint(it["key"], it.get("value", ""), it["effect"]) for it in patch["spec"]["taints"]]
-    label = patch["metadata"]["labels"][names.LABEL_MODE]
-    assert modes.bears(after, label, taints)
-    assert not modes.bears(after, "Mine", taints)
-    assert not modes.bears(after, label, [*taints, Taint(SWITCHING, "Mine", "NoSchedule")])
-    assert not modes.bears(after, label, [*taints, Taint(MODE, "Training", "NoExecute")])
+    labels = {key: value for key, value in patch["metadata"]["labels"].items() if value is not None}
+    assert modes.bears(after, labels, taints)
+    assert not modes.bears(after, {**labels, MODE: "Mine"}, taints)
+    assert not modes.bears(after, labels, [*taints, Taint(SWITCHING, "Mine", "NoSchedule")])
+    assert not modes.bears(after, labels, [*taints, Taint(MODE, "Training", "NoExecute")])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from support.build import GPU, NOW
 from trainpush.api.base import Metadata
 from trainpush.api.gpupool import GPUPoolStatus
-from trainpush.api.modes import SWITCHES_MAX
+from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX
 from trainpush.model.modes import Mode, Step
 from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
@@ -129,13 +129,32 @@ def test_switches_that_are_over_are_kept_the_latest_first() -> None:
     status: dict[str, Any] = {}
     for number in range(40):
         modes = replace(MODES, finished=(a_switch(number), a_switch(number, node="n2")))
-        status = pool_status(a_summary(modes=modes), 1, status, NOW, SEEN)
+        status = pool_status(a_summary(modes=modes), 1, status, NOW + timedelta(hours=2), SEEN)
     assert len(status["switches"]) == SWITCHES_MAX
     assert [entry["node"] for entry in status["switches"][:3]] == ["n2", "n1", "n2"]
     again = replace(a_switch(39), ended=NOW + timedelta(hours=9))
     later = pool_status(a_summary(modes=replace(MODES, finished=(again,))), 1, status, NOW, SEEN)
     assert later["switches"] == status["switches"]
     assert later == pool_status(a_summary(modes=MODES), 1, later, NOW, SEEN)
+
+
+def test_all_switches_of_the_last_hour_are_kept() -> None:
+    """Else more than `perHour` might begin, where nodes went to and fro; what is older goes with the next that ends."""
+    status: dict[str, Any] = {}
+    for number in range(90):
+        modes = replace(MODES, finished=(a_switch(number), a_switch(number, node="n2")))
+        status = pool_status(a_summary(modes=modes), 1, status, NOW + timedelta(minutes=number), SEEN)
+    assert len(status["switches"]) == 2 * 60
+    later = pool_status(a_summary(modes=MODES), 1, status, NOW + timedelta(days=1), SEEN)
+    assert later["switches"] == status["switches"], "nothing is written only because time goes by"
+    read = GPUPoolStatus.model_validate({"switches": status["switches"]})
+    assert min(switch.begun for switch in read.switches) == NOW + timedelta(minutes=30)
+
+
+def test_a_status_does_not_grow_without_bound() -> None:
+    many = tuple(a_switch(0, node=f"n{number}") for number in range(HISTORY_MAX + 5))
+    status = pool_status(a_summary(modes=replace(MODES, finished=many)), 1, {}, NOW, SEEN)
+    assert len(status["switches"]) == HISTORY_MAX
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,22 @@ what nobody chooses any more is given up.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.workload import Gang, Key
 from trainpush.planner.explaining.wording import count
 from trainpush.planner.switching.bounds import Reach
 from trainpush.planner.switching.calendar import BOUNDED
+from trainpush.planner.switching.candidates import Candidates, Unit
 from trainpush.planner.switching.demand import Want
-from trainpush.planner.switching.outlook import Outlook
-from trainpush.planner.switching.ranking import Block, Cost, Rank, Taken, block, cost, rank
-from trainpush.planner.switching.survey import EARLY, Post, Survey
+from trainpush.planner.switching.outlook import Outlook, kind_of
+from trainpush.planner.switching.ranking import Block, Cost
+from trainpush.planner.switching.survey import Post, Survey
 from trainpush.planner.switching.tally import Tally
 
 PICKS_MAX: Final = 64
@@ -29,8 +28,6 @@ PICKS_MAX: Final = 64
 
 Blocks = tuple[tuple[Block, int], ...]
 """Why nodes are not taken, and how many of them: most first."""
-Offer = tuple[Post, Mode]
-"""A node, and what it would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,25 @@ class Pick:
     why: str
     cost: Cost
     is_wish: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """Nodes that might be chosen together."""
+
+    offers: list[tuple[Unit, Mode]] = field(default_factory=list)
+    """What would change, and what it would be."""
+    gone: Counter[Mode] = field(default_factory=Counter)
+    """Nodes that each mode would lose by it."""
+    come: Counter[Mode] = field(default_factory=Counter)
+    """Nodes that each mode would get by it."""
+
+    def add(self, unit: Unit, to: Mode) -> None:
+        """One unit more."""
+        resting = [post.mode for post in unit if post.is_resting]
+        self.offers.append((unit, to))
+        self.gone.update(resting)
+        self.come[to] += len(resting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class Choice:
     """What is chosen so far, and how many nodes each mode has then."""
 
     def __init__(self, survey: Survey, reach: Reach, switching: Switching, outlook: Outlook) -> None:
-        """Nothing is chosen yet; what is under way against the bounds, or against people, is given up."""
+        """Nothing is chosen yet."""
         self.picks: dict[str, Pick] = {}
         """By node, the most urgent first."""
         self.kept: set[str] = set()
@@ -70,101 +86,98 @@ class Choice:
         """For each that wants room: what all its wants led to."""
         self.unmet: list[str] = list(reach.unmet)
         """What was asked for and is not so, in words."""
-        self._new = 0
-        """Nodes among them that rest."""
-        self.tally = Tally.of(reach, survey.posts)
         self.pressed: set[Mode] = set()
         """Modes of which more nodes are wanted than are there."""
+        self.tally = Tally.of(reach, survey.posts)
         self.survey = survey
-        self._switching = switching
+        self.candidates = Candidates(survey, switching)
+        self.default = switching.default
+        self._new = 0
+        """Nodes among the picks that rest."""
         self._outlook = outlook
-        self._ranks: dict[Mode, dict[str, Rank | None]] = {}
-        """Of each node that was looked at; None where it may not change to that mode."""
-        self._lists: dict[Mode, list[Post]] = {}
-        """Nodes that may change, in order; until something is picked that changes the costs of others."""
-        self._others: dict[Mode, list[tuple[int, Block]]] = {}
-        self._judged: dict[tuple[str, Mode], Block | None] = {}
-        self.doomed: set[str] = set()
-        """Nodes under way that have to go back."""
-        self._taken = Taken(post for post in survey.posts if not post.is_resting)
-        self._doom()
-
-    def _doom(self) -> None:
-        early = sorted((it for it in self.survey.posts if it.step in EARLY), key=_begun, reverse=True)
-        for post in early:
-            is_wished = post.wish is post.to
-            is_blocked = not is_wished and self._block(post, post.to) is not None
-            if not post.is_usable or is_blocked or (post.wish and not is_wished):
-                self._give_up(post)
-        for post in early:
-            is_sacred = post.wish is Mode.MAINTENANCE
-            is_against = self.tally.is_short(post.mode) or self.tally.excess(post.to)
-            if post.name not in self.doomed and is_against and not is_sacred:
-                self._give_up(post)
-
-    def _give_up(self, post: Post) -> None:
-        self.doomed.add(post.name)
-        self._taken.discard(post)
-        self._judged.clear()
-        if post.is_usable:
-            self.tally.call_back(post.mode, post.to)
+        self._refused: dict[Hashable, int] = {}
+        """By kind of gang: the fewest workers for which no node changes, and so none for more."""
 
     @property
     def is_full(self) -> bool:
         """Whether no more is looked for in this cycle."""
         return self._new >= PICKS_MAX
 
+    def under_way(self, steps: Collection[Step]) -> list[Unit]:
+        """What is in one of these steps, of use, and neither chosen nor given up: in units, the latest first."""
+        settled = self.picks.keys() | self.kept | self.candidates.doomed
+        found: dict[Hashable, list[Post]] = {}
+        for post in self.survey.posts:
+            if post.step in steps and post.is_usable and post.name not in settled:
+                found.setdefault((post.unit, post.to, post.wish), []).append(post)
+        latest = sorted(found.values(), key=lambda unit: max((it.begun, it.name) for it in unit), reverse=True)
+        return [tuple(unit) for unit in latest]
+
+    def give_up(self, posts: Iterable[Post]) -> None:
+        """Nodes under way go back."""
+        for post in posts:
+            self.candidates.give_up(post)
+            if post.is_usable:
+                self.tally.call_back(post.mode, post.to)
+
     def pick(self, post: Post, to: Mode, why: str, is_wish: bool = False) -> None:
         """Choose a node."""
-        self.picks[post.name] = Pick(post, to, why, cost(post, to, self.survey, self._taken), is_wish)
-        self._taken.add(post)
+        self.picks[post.name] = Pick(post, to, why, self.candidates.take(post, to), is_wish)
         if post.is_resting:
             self._new += 1
             self.tally.send(post.mode, to)
         self._outlook.switch(post, to)
-        self._others.clear()
-        if post.gangs:
-            self._forget({node for key in post.gangs for node in self.survey.gangs[key].place.nodes})
 
-    def _forget(self, nodes: Iterable[str]) -> None:
-        """To take more from the same gangs costs less now."""
-        self._lists.clear()
-        for node in nodes:
-            for mode in Mode:
-                self._judged.pop((node, mode), None)
-            for ranks in self._ranks.values():
-                ranks.pop(node, None)
+    def may(self, unit: Sequence[Post], to: Mode, beside: Draft | None = None) -> bool:
+        """Whether bounds let nodes change, beside those of a draft."""
+        new = Counter(post.mode for post in unit if post.is_resting)
+        if not new:
+            return True
+        draft = beside or Draft()
+        can_go = to not in new and all(self.tally.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
+        return can_go and self.tally.may_have(to, draft.come[to] + new.total())
 
     def raise_to_least(self, mode: Mode) -> None:
         """Choose nodes until `mode` has what it shall have at least; what is under way to it counts."""
         least = self.tally.reach.least[mode]
         while self.tally.missing(mode) and not self.is_full:
             self.pressed.add(mode)
-            free = (it for it in self.candidates(mode) if it.is_resting and self._is_within((), it, mode))
-            post = next(free, None)
-            if post is None:
+            units = (it for it in self.candidates.to(mode) if all(post.is_resting for post in it))
+            unit = next((it for it in units if self.may(it, mode)), None)
+            if unit is None:
                 here = f"{mode} has {self.tally.held(mode)} of at least {count(least, 'node')}"
-                self.unmet.append(here + told(_counted(reason for _, reason in self._reasons(mode))))
+                self.unmet.append(here + told(_counted(reason for _, reason in self.candidates.blocks(mode))))
                 return
-            self.pick(post, mode, f"{mode} has at least {count(least, 'node')}")
+            for post in unit:
+                self.pick(post, mode, f"{mode} has at least {count(least, 'node')}")
 
     def lower_to_most(self, mode: Mode) -> None:
         """Choose nodes that leave `mode` until it has no more than it may have."""
         most = self.tally.reach.most[mode]
         while self.tally.excess(mode) and not self.is_full:
-            ways = ((it, to) for to in (self.home(mode), Mode.SHARED) for it in self.candidates(to))
-            post, to = next(((it, to) for it, to in ways if it.mode is mode and it.is_resting), (None, Mode.SHARED))
-            if post is None:
+            unit, to = self._way_out(mode)
+            if not unit:
                 here = [it for it in self.survey.posts if it.mode is mode and it.is_resting and it.is_usable]
                 said = f"{mode} has {self.tally.held(mode)} of at most {count(most, 'node')}"
-                self.unmet.append(said + told(_counted(self._block(it, to) or Block.FLOOR for it in here)))
+                self.unmet.append(
+                    said + told(_counted(self.candidates.block(it, to) or self.candidates.beyond(it) for it in here))
+                )
                 return
-            self.pick(post, to, f"{mode} has at most {count(most, 'node')}")
+            for post in unit:
+                self.pick(post, to, f"{mode} has at most {count(most, 'node')}")
+
+    def _way_out(self, mode: Mode) -> tuple[Unit, Mode]:
+        """What leaves `mode` best, and where to; nothing where nothing can."""
+        for to in (self.home(mode), Mode.SHARED):
+            for unit in self.candidates.to(to):
+                here = tuple(post for post in unit if post.mode is mode)
+                if here and all(post.is_resting for post in unit) and self.may(here, to):
+                    return here, to
+        return (), Mode.SHARED
 
     def home(self, former: Mode | None = None) -> Mode:
         """Where a node goes that `former` does not need: the default, else a mode that may have one more."""
-        default = self._switching.default
-        order = [default, *BOUNDED] if former else [default]
+        order = [self.default, *BOUNDED] if former else [self.default]
         return next((mode for mode in order if mode is not former and self.tally.may_have(mode)), Mode.SHARED)
 
     def answer(self, want: Want) -> None:
@@ -197,83 +210,44 @@ class Choice:
         self._note(want, Answer(tuple(it.name for it in posts if it.name in self.picks or not it.is_resting)))
         return True
 
-    def _switches(self, want: Want, gang: Gang) -> list[Offer]:
+    def _switches(self, want: Want, gang: Gang) -> list[tuple[Post, Mode]]:
         """Nodes that make enough room in one domain: of all domains that where the best nodes do."""
-        fits, domain = self._outlook.fits(gang), self._outlook.domains(gang)
-        have = np.bincount(domain, weights=self._outlook.room(gang, want.mode)).astype(np.int64).tolist()
-        taken: dict[int, list[Offer]] = {}
-        for post, to in self._offers(want.mode, fits):
-            place = int(domain[post.row])
-            found = taken.setdefault(place, [])
-            if self._is_within(found, post, to):
-                found.append((post, to))
-                have[place] += int(fits[post.row])
-                if have[place] >= gang.workers:
-                    return found
+        kind = (want.mode, gang.required, kind_of(gang))
+        if gang.workers >= self._refused.get(kind, gang.workers + 1):
+            return []
+        domain, fits = self._outlook.domains(gang).tolist(), self._outlook.fits(gang).tolist()
+        have = self._rooms(want, gang)
+        drafts: dict[int, Draft] = {}
+        for unit in self.candidates.to(want.mode):
+            to = next((post.to for post in unit if not post.is_resting), self._target(want.mode))
+            posts = tuple(post for post in unit if not post.is_resting or post.mode is not to)
+            gains = [(domain[it.row], fits[it.row]) for it in posts if it.is_empty or not it.suits(to)]
+            for place in sorted({place for place, gain in gains if gain}):
+                draft = drafts.setdefault(place, Draft())
+                if self.may(posts, to, draft):
+                    draft.add(posts, to)
+                    have[place] += sum(gain for its, gain in gains if its == place)
+                    if have[place] >= gang.workers:
+                        return [(post, to) for unit, to in draft.offers for post in unit]
+        self._refused[kind] = gang.workers
         return []
 
-    def _offers(self, mode: Mode, fits: NDArray[np.int64]) -> Iterator[Offer]:
-        """Nodes that may change for the sake of work, best first, with what they would be."""
-        for post in self.candidates(mode):
-            to = self._target(mode) if post.is_resting else post.to
-            if fits[post.row] > 0 and (post.is_empty or not post.suits(to)):
-                yield post, to
+    def _rooms(self, want: Want, gang: Gang) -> list[int]:
+        """How many workers each domain takes as things will be."""
+        room = self._outlook.room(gang, want.mode)
+        found: list[int] = np.bincount(self._outlook.domains(gang), weights=room).astype(np.int64).tolist()
+        return found
 
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
-        is_shared = mode is Mode.TRAINING and self._switching.default is Mode.SHARED
+        is_shared = mode is Mode.TRAINING and self.default is Mode.SHARED
         return Mode.SHARED if is_shared and not self.tally.missing(mode) else mode
-
-    def _is_within(self, found: Sequence[Offer], post: Post, to: Mode) -> bool:
-        """Whether bounds let one more node change, beside those that were `found`."""
-        if not post.is_resting:
-            return True
-        new = [offer for offer in found if offer[0].is_resting]
-        gone = 1 + sum(it.mode is post.mode for it, _ in new)
-        come = 1 + sum(mode is to for _, mode in new)
-        return post.mode is not to and self.tally.may_lose(post.mode, gone) and self.tally.may_have(to, come)
-
-    def candidates(self, mode: Mode) -> Iterator[Post]:
-        """Nodes that may change to `mode`, or to a shared one for its sake, in order; those under way to it first."""
-        if mode not in self._lists:
-            ranks = self._ranks.setdefault(mode, {})
-            ranks |= {post.name: self._rank(post, mode) for post in self.survey.posts if post.name not in ranks}
-            found = [(known, post) for post in self.survey.posts if (known := ranks[post.name])]
-            self._lists[mode] = [post for _, post in sorted(found, key=itemgetter(0))]
-        return (post for post in self._lists[mode] if post.name not in self.picks)
-
-    def _rank(self, post: Post, mode: Mode) -> Rank | None:
-        to = mode if post.is_resting else post.to
-        if not _is_other(post, mode) or post.name in self.doomed or self._block(post, to):
-            return None
-        return rank(post, cost(post, to, self.survey, self._taken))
-
-    def is_on_the_way_home(self, post: Post) -> bool:
-        """Whether a node leaves a mode in which nobody wants it."""
-        is_stray = post.mode is Mode.SHARED and post.to is self._switching.default and post.suits(post.to)
-        return post.mode is Mode.MAINTENANCE or is_stray
-
-    def is_free(self, post: Post, to: Mode) -> bool:
-        """Whether nothing on a node, nor its last switch, is in the way."""
-        return self._block(post, to) is None
-
-    def _block(self, post: Post, to: Mode) -> Block | None:
-        if (post.name, to) not in self._judged:
-            self._judged[post.name, to] = block(post, to, self.survey, self._switching, self._taken)
-        return self._judged[post.name, to]
 
     def _refuse(self, want: Want) -> None:
         fits, to = self._outlook.fits(want.gangs[-1]).tolist(), self._target(want.mode)
         at_most = None if self.tally.may_have(to) else self.tally.reach.most[to]
-        blocks = _counted(reason for row, reason in self._reasons(want.mode) if fits[row])
+        blocks = _counted(reason for row, reason in self.candidates.blocks(want.mode) if fits[row])
         self._note(want, Answer((), is_met=False, blocks=blocks, at_most=at_most))
-
-    def _reasons(self, mode: Mode) -> list[tuple[int, Block]]:
-        """Why nodes that do not have `mode` do not change to it, by row."""
-        if mode not in self._others:
-            others = (it for it in self.survey.posts if it.name not in self.picks and _is_elsewhere(it, mode))
-            self._others[mode] = [(it.row, self._block(it, mode) or Block.FLOOR) for it in others]
-        return self._others[mode]
 
     def _note(self, want: Want, answer: Answer) -> None:
         """Keep what was found for the one who wants it: the nodes of all its wants, and the first refusal."""
@@ -283,88 +257,11 @@ class Choice:
         self.answers[want.key] = Answer(nodes, last.is_met, last.blocks, last.at_most)
 
 
-def choose(choice: Choice, wants: Iterable[Want]) -> None:
-    """Fill `choice`: what people wish, what the bounds ask for, what those who wait need; then keep what must go on."""
-    _wishes(choice)
-    for mode in BOUNDED:
-        choice.raise_to_least(mode)
-    for mode in BOUNDED:
-        choice.lower_to_most(mode)
-    for want in wants:
-        choice.answer(want)
-    _homecoming(choice)
-    _keep(choice)
-
-
 def told(blocks: Iterable[tuple[Block, int]]) -> str:
     """`; 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
     parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in blocks)
     return f"; of the others: {parts}" if parts else ""
 
 
-def _wishes(choice: Choice) -> None:
-    for post in choice.survey.posts:
-        wish = post.wish
-        if wish is None or not post.is_usable or (post.is_resting and wish is post.mode):
-            continue
-        if not post.is_resting:
-            choice.kept |= {post.name} if post.to is wish and post.name not in choice.doomed else set()
-        elif post.is_rolling:
-            choice.unmet.append(f"{post.name} does not become {wish} yet: a service on it rolls out")
-        elif wish is Mode.MAINTENANCE or (choice.tally.may_lose(post.mode) and choice.tally.may_have(wish)):
-            choice.pick(post, wish, "people want it", is_wish=True)
-        else:
-            choice.unmet.append(f"{post.name} does not become {wish} as people want: the bounds do not let it")
-
-
-def _homecoming(choice: Choice) -> None:
-    """Nodes leave Maintenance when nobody wants them there any more; and so do shared ones, elsewhere the exception."""
-    for post in choice.survey.posts:
-        to = choice.home()
-        if post.name in choice.picks or post.wish or not post.is_usable or not post.is_resting or choice.is_full:
-            continue
-        is_stray = post.mode is Mode.SHARED and post.suits(to) and choice.is_free(post, to)
-        if post.mode is not to and (post.mode is Mode.MAINTENANCE or is_stray):
-            choice.pick(post, to, f"nobody wants it in {post.mode} any more")
-
-
-def _keep(choice: Choice) -> None:
-    """Of what is under way and was not chosen, keep what is needed all the same; the latest are given up first."""
-    under_way = [post for post in choice.survey.posts if post.step in {*EARLY, Step.STUCK}]
-    for post in sorted(under_way, key=_begun, reverse=True):
-        if post.name in choice.picks or post.name in choice.kept or post.name in choice.doomed or not post.is_usable:
-            continue
-        if choice.is_full or _is_needed(choice, post):
-            choice.kept.add(post.name)
-        elif post.step is not Step.STUCK:
-            choice.tally.call_back(post.mode, post.to)
-
-
-def _is_needed(choice: Choice, post: Post) -> bool:
-    """Whether a switch that nobody chose must go on: some bound would be broken else, or it is stuck and missed."""
-    if post.wish:
-        return post.wish is post.to
-    if choice.is_on_the_way_home(post) or not choice.tally.may_come_back(post.mode):
-        return True
-    if post.step is Step.STUCK:
-        return not choice.tally.is_short(post.mode) and any(_is_other(post, mode) for mode in choice.pressed)
-    return not choice.tally.may_stay_away(post.to)
-
-
 def _counted(reasons: Iterable[Block]) -> Blocks:
     return tuple(sorted(Counter(reasons).items(), key=lambda it: (-it[1], it[0])))
-
-
-def _is_elsewhere(post: Post, mode: Mode) -> bool:
-    return post.mode is not mode or not post.is_resting
-
-
-def _is_other(post: Post, mode: Mode) -> bool:
-    """Whether a node would have to change to be of use for `mode`, or is about to."""
-    if post.is_resting:
-        return post.mode is not mode
-    return post.to in {mode, Mode.SHARED}
-
-
-def _begun(post: Post) -> tuple[float, str]:
-    return (post.begun, post.name)

@@ -1,23 +1,24 @@
 """The whole decision on the nodes of one pool: which of them change their mode, and how far each one goes now."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from trainpush.model.modes import Mode, Step, Switch, Switching
-from trainpush.model.plan import Decision, EndPod, MarkNode, ModesSummary, NodeDecision, ServiceDecision
+from trainpush.model.plan import Decision, EndPod, MarkNode, ModesSummary, NodeDecision, PoolAct, ServiceDecision
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching import calendar, limits, steps, telling
+from trainpush.planner.switching import calendar, limits, steps, telling, warmers
 from trainpush.planner.switching.bounds import within
-from trainpush.planner.switching.choosing import Choice, Pick, choose
+from trainpush.planner.switching.choosing import Choice, Pick
 from trainpush.planner.switching.demand import wants
 from trainpush.planner.switching.outlook import Outlook
 from trainpush.planner.switching.ranking import young_until
-from trainpush.planner.switching.survey import Post, Survey, survey
+from trainpush.planner.switching.survey import BEFORE_FLIP, Post, Survey, survey
 from trainpush.planner.switching.telling import Help
+from trainpush.planner.switching.turns import choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Switched:
     """What switches do for jobs and services that wait, or why they do nothing."""
     removals: Mapping[Key, tuple[EndPod, ...]] = field(default_factory=dict)
     """Pods that are ended at once: they are on nodes whose time is over, in a pool that says Force."""
+    acts: tuple[PoolAct, ...] = ()
+    """For images that nodes pull."""
     wake_at: datetime | None = None
     """When to look again although nothing changed."""
 
@@ -46,7 +49,7 @@ def decide(
     """What becomes of the nodes of the pool of `ground`, once everybody had a turn on it."""
     pool = ground.pool
     if pool.switching is None:
-        return Switched()
+        return Switched(acts=warmers.acts(pool, now))
     given = {decision.key: decision for decision in served}
     jobs, services = list(jobs), list(services)
     seen = survey(pool, jobs, services, stages, given, now)
@@ -62,6 +65,7 @@ def decide(
         summary=telling.summary(outcome),
         help=telling.helps(outcome),
         removals=here.removals(),
+        acts=warmers.acts(pool, now),
         wake_at=here.wake_at(),
     )
 
@@ -110,14 +114,26 @@ class _Cycle:
             elif post.switch is None and self._is_unmarked(post):
                 found[post.name] = steps.initial(post, self.now)
             else:
-                found[post.name] = post.switch
+                found[post.name] = self._kept(post.switch)
         for pick in begun if self.switching.is_enforced else ():
-            found[pick.post.name] = steps.planned(pick.post, pick.to, pick.why, self.now)
+            switch = steps.planned(pick.post, pick.to, pick.why, self.now)
+            found[pick.post.name] = self._kept(replace(switch, begun=self._begun(pick)))
         return found
+
+    def _begun(self, pick: Pick) -> datetime:
+        """When the unit of a node began that begins now: before it, where it was left behind."""
+        unit = self.choice.survey.units[pick.post.unit]
+        return min((it.switch.begun for it in unit if it.switch and not it.is_resting), default=self.now)
+
+    def _kept(self, switch: Switch | None) -> Switch | None:
+        """The mark of a node that rests."""
+        return steps.released(switch, self.switching) if switch and self.switching.is_enforced else switch
 
     def _order(self, post: Post) -> steps.Order:
         is_needed = post.name in self.choice.picks or post.name in self.choice.kept
-        return steps.Order(is_needed and self.switching.is_enforced, post.name in self.limits.allowed)
+        together = (it for it in self.choice.survey.units[post.unit] if it.is_usable and it.step in BEFORE_FLIP)
+        is_clear = post.suits(post.to) and all(steps.is_clear(it) for it in together if it.to is post.to)
+        return steps.Order(is_needed and self.switching.is_enforced, post.name in self.limits.allowed, is_clear)
 
     def _is_unmarked(self, post: Post) -> bool:
         """Whether a node lacks a mark that keeps the wrong work away."""
@@ -136,7 +152,8 @@ class _Cycle:
         """When a deadline or a pause is over, or other bounds hold."""
         seen = self.choice.survey
         under_way = (post.switch for post in seen.posts if post.switch and not post.is_resting)
-        due = [calendar.next_change(self.switching, self.now), steps.wake_at(under_way, self.switching)]
+        due = [calendar.next_change(self.switching, self.now), steps.wake_at(under_way, self.switching, self.now)]
+        due.append(warmers.wake_at(self.pool, self.now))
         if self.choice.pressed or self.choice.unmet:
             due += [young_until(post, self.now, self.switching) for post in seen.posts]
             due += [seen.protected_until(key) for key in seen.gangs]

@@ -1,29 +1,32 @@
 """What keeps switches from beginning, whoever wants them: how many at a time, how many an hour, and larger trouble."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.nodes import HOST
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.planner.explaining.wording import count
 from trainpush.planner.switching.choosing import Pick
+from trainpush.planner.switching.steps import is_late
 from trainpush.planner.switching.survey import Post
 
 _HOUR: Final = timedelta(hours=1)
 _BAD: Final = 2
-"""Fewer nodes that are stuck or not ready are no larger trouble."""
+"""Fewer nodes that are stuck, late or not ready are no larger trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What may begin in this cycle."""
 
+    under_way: frozenset[int]
+    """Units that have begun; the rest of their nodes may follow."""
     slots: int
-    """Nodes that may begin, or go on after they were stuck."""
+    """Units that may begin, or go on after they were stuck."""
     quota: int
     """Of these, so many may be such that people did not wish."""
     trouble: str
@@ -37,27 +40,34 @@ class Limits:
         """Why a switch does not begin beside those that do; None where it may."""
         if self.trouble and not (pick.is_wish and pick.to is Mode.MAINTENANCE):
             return Reason.FROZEN
-        if not pick.is_wish and sum(not it.is_wish for it in begun) >= self.quota:
+        new = {it.post.unit: it.is_wish for it in begun if it.post.unit not in self.under_way}
+        if pick.post.unit in self.under_way or pick.post.unit in new:
+            return None
+        if not pick.is_wish and sum(not is_wish for is_wish in new.values()) >= self.quota:
             return Reason.SWITCHES_USED_UP
-        return Reason.WAITING_FOR_MODE_SWITCH if len(begun) >= self.slots else None
+        return Reason.WAITING_FOR_MODE_SWITCH if len(new) >= self.slots else None
 
 
 def limits(pool: Pool, switching: Switching, posts: Sequence[Post], now: datetime) -> Limits:
     """The limits of a pool at this moment."""
     # Who was planned last waits: two that look at the same nodes at once may both plan the last one that is allowed.
-    under_way = sorted((it for it in posts if _counts(it)), key=_seniority)
-    trouble = _trouble(pool, posts)
-    seniors = under_way[: switching.max_concurrent]
+    late = {it.name: it.unit for it in posts if is_late(it, switching, now)}
+    counted = sorted((it for it in posts if _counts(it) and it.name not in late), key=_seniority)
+    under_way = list(dict.fromkeys(it.unit for it in counted))
+    trouble = _trouble(pool, posts, late.values(), "node" if switching.unit == HOST else "unit")
+    seniors = set(under_way[: switching.max_concurrent])
     slots = max(0, switching.max_concurrent - len(under_way))
-    relieved = sorted((it for it in posts if it.step is Step.STUCK and it.suits(it.to)), key=_seniority)[:slots]
-    going = {it.name for it in seniors if not trouble or it.wish is Mode.MAINTENANCE}
-    recent = sorted(_begun(pool, now).elements())
+    stuck = sorted((it for it in posts if it.step is Step.STUCK and it.suits(it.to)), key=_seniority)
+    relieved = list(dict.fromkeys(it.unit for it in stuck if it.unit not in under_way))[:slots]
+    going = {it.name for it in counted if it.unit in seniors and (not trouble or it.wish is Mode.MAINTENANCE)}
+    recent = _begun(pool, posts, now)
     free = switching.per_hour - len(recent)
     return Limits(
+        under_way=frozenset(under_way),
         slots=slots - len(relieved),
         quota=max(0, free),
         trouble=trouble,
-        allowed=frozenset(going | {it.name for it in relieved}),
+        allowed=frozenset(going | {it.name for it in stuck if it.unit in seniors.union(relieved)}),
         wake_at=recent[-switching.per_hour] + _HOUR if free <= 0 else None,
     )
 
@@ -71,17 +81,21 @@ def _seniority(post: Post) -> tuple[bool, float, str]:
     return (post.step is Step.PLANNED, post.begun, post.name)
 
 
-def _begun(pool: Pool, now: datetime) -> Counter[datetime]:
-    """When switches began within the last hour: of those that are over, and of the latest of each node."""
-    marked = (it.begun for it in pool.switches.values() if it.why)
-    return Counter(it for it in pool.history if it > now - _HOUR) | Counter(it for it in marked if it > now - _HOUR)
+def _begun(pool: Pool, posts: Sequence[Post], now: datetime) -> list[datetime]:
+    """When units began to switch within the last hour: those that are over, and the latest of each, in order."""
+    unit_of = {post.name: post.unit for post in posts}
+    marked = ((name, switch.begun) for name, switch in pool.switches.items() if switch.why)
+    return sorted(
+        at for _, at in {(unit_of.get(name), at) for name, at in (*pool.history, *marked)} if at > now - _HOUR
+    )
 
 
-def _trouble(pool: Pool, posts: Sequence[Post]) -> str:
+def _trouble(pool: Pool, posts: Sequence[Post], late: Collection[int], thing: str) -> str:
+    """What is wrong at large, where the units `late`, each a `thing`, do not get ready for their new mode."""
     lost = int((~pool.table.ready).sum())
-    stuck = sum(post.step is Step.STUCK and post.to is not Mode.MAINTENANCE for post in posts)
+    stuck = {post.unit for post in posts if post.step is Step.STUCK and post.to is not Mode.MAINTENANCE}
     if lost >= _BAD and lost * 4 > len(posts):
         return f"{lost} of {count(len(posts), 'node')} are not ready"
-    if stuck >= _BAD:
-        return f"{count(stuck, 'node')} are stuck"
+    if len(stuck.union(late)) >= _BAD:
+        return f"{count(len(stuck.union(late)), thing)} are stuck{' or do not get ready' if late else ''}"
     return ""

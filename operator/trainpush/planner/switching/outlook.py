@@ -1,6 +1,6 @@
 """A pool as it would be if some nodes had another mode: where those that wait would find room."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class Outlook:
         self._table = ground.pool.table
         self._taken = ground.used - ground.leaving
         self._open = {mode: np.zeros(len(self._table.names), dtype=np.bool_) for mode in BOUNDED}
-        self._fits: dict[tuple[object, ...], NDArray[np.int64]] = {}
+        self._fits: dict[Hashable, NDArray[np.int64]] = {}
         for post in posts:
             if post.is_usable and (post.is_resting or post.step in LATE):
                 self._open_to(post.row, post.to)
@@ -41,7 +41,7 @@ class Outlook:
 
     def fits(self, gang: Gang) -> NDArray[np.int64]:
         """How many workers each node would take if it were empty and of the right mode."""
-        kind = (gang.products, gang.tolerations, tuple(sorted(gang.request.items())))
+        kind = kind_of(gang)
         if kind not in self._fits:
             of_kinds = np.array([_would_take(it, gang) for it in self._table.kinds], dtype=np.bool_)
             whole = capacity.slots(self._table, gang, self._table.used)
@@ -50,8 +50,7 @@ class Outlook:
 
     def domains(self, gang: Gang) -> NDArray[np.intp]:
         """Which domain of its required level each node is in, as the position of that domain."""
-        starts = self._table.levels[self._table.depth(gang.required)].starts
-        return np.searchsorted(starts, np.arange(len(self._table.names)), side="right") - 1
+        return self._table.domains_of_nodes(gang.required)
 
     def seat(self, gang: Gang, room: NDArray[np.int64], rows: Iterable[int]) -> list[int]:
         """Place the workers of `gang` on `rows`, in this order, as far as there is `room`; which got some."""
@@ -67,6 +66,11 @@ class Outlook:
     def _open_to(self, row: int, mode: Mode) -> None:
         for one in BOUNDED:
             self._open[one][row] = mode in (one, Mode.SHARED)
+
+
+def kind_of(gang: Gang) -> Hashable:
+    """What decides how many workers of a gang a node takes."""
+    return (gang.products, gang.tolerations, tuple(sorted(gang.request.items())))
 
 
 def _would_take(kind: NodeKind, gang: Gang) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -31,6 +31,7 @@ class Block(StrEnum):
     PROTECTED = "with gangs that may not be disturbed"
     YOUNG = "changed too recently"
     FLOOR = "that their mode needs for its minimum"
+    UNIT = "in units that cannot change as a whole"
 
 
 class Cost(NamedTuple):
@@ -52,6 +53,12 @@ class Taken:
         self.workers: Counter[Key] = Counter()
         for post in posts:
             self.add(post)
+
+    def copy(self) -> "Taken":
+        """The same nodes, to which more can be added."""
+        made = Taken()
+        made.names, made.workers = set(self.names), self.workers.copy()
+        return made
 
     def add(self, post: Post) -> None:
         """One node more, unless it is taken already."""
@@ -135,7 +142,8 @@ def _left(survey: Survey, key: Key, gone: int) -> int:
     return resizing.left_of(gang, left) if gone else left
 
 
-def rank(post: Post, price: Cost) -> Rank:
-    """Orders the nodes that may change: those on their way first, the oldest of them before all."""
-    begun = math.inf if post.is_resting else post.begun
-    return (begun, price.kind, price.lost, _ORDER.get(post.mode, len(_ORDER)), post.free_domain, post.name)
+def rank(posts: Sequence[Post], price: Cost) -> Rank:
+    """Orders what may change together: what is on its way first, the oldest of it before all."""
+    first = posts[0]
+    begun = min(math.inf if post.is_resting else post.begun for post in posts)
+    return (begun, price.kind, price.lost, _ORDER.get(first.mode, len(_ORDER)), first.free_domain, first.name)

@@ -4,18 +4,23 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 
 from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
 from trainpush.planner.evictions import Running
+from trainpush.planner.switching.warming import Lacking, lacking
 
 EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
 """Steps from which there is a way back, and none has failed."""
+BEFORE_FLIP: Final = EARLY | {Step.STUCK}
+"""Steps in which a node has its old mode still."""
 HARMLESS: Final = frozenset({Step.PLANNED, Step.CORDONED})
 """Steps in which nothing that runs has been told to go."""
 LATE: Final = frozenset({Step.FLIPPING, Step.WARMING})
@@ -40,6 +45,8 @@ class Post:
     name: str
     row: int
     """In the table of the pool."""
+    unit: int
+    """Nodes of the same unit change their mode together."""
     mode: Mode
     switch: Switch | None
     is_resting: bool
@@ -49,10 +56,14 @@ class Post:
     """Whether it is ready, open and healthy; else it counts for no mode."""
     is_ready: bool
     """Whether it is ready and healthy, whether people have cordoned it or not."""
+    lacking: Lacking
+    """What it waits for that has turned to its new mode."""
     gangs: Mapping[Key, int]
     """Workers of each job with a place here, by key in order."""
     services: tuple[Key, ...]
     """Services with a place or a live pod here."""
+    resets: frozenset[Mode]
+    """Other modes for which its accelerators are configured otherwise."""
     work: frozenset[Mode]
     """Training, where a job has a place or a live pod here; Inference, where a service has."""
     is_told: bool
@@ -73,7 +84,7 @@ class Post:
 
     def suits(self, mode: Mode) -> bool:
         """Whether all that is here may stay if the node becomes `mode`."""
-        return self.work <= _WELCOME[mode]
+        return self.is_empty or (mode not in self.resets and self.work <= _WELCOME[mode])
 
     @property
     def step(self) -> Step:
@@ -97,6 +108,8 @@ class Survey:
 
     posts: tuple[Post, ...]
     """By row of the table."""
+    units: tuple[tuple[Post, ...], ...]
+    """The same by unit."""
     gangs: Mapping[Key, Running]
     now: datetime
 
@@ -145,8 +158,10 @@ def survey(
     for service in services:
         _add_service(found, service, served.get(service.key))
     empty = _empty_in_domain(pool, found.work.keys())
-    posts = tuple(_post(pool, row, found, free_domain) for row, free_domain in enumerate(empty))
-    return Survey(posts, found.running, now)
+    unit_of = _units(pool)
+    posts = tuple(_post(pool, row, unit_of[row], found, free_domain) for row, free_domain in enumerate(empty))
+    units = tuple(tuple(together) for _, together in groupby(posts, key=lambda post: post.unit))
+    return Survey(posts, units, found.running, now)
 
 
 def _running(pool: Pool, job: Job, stage: Decision | None) -> Running | None:
@@ -196,23 +211,33 @@ def _empty_in_domain(pool: Pool, occupied: Container[str]) -> list[int]:
     return [count for part in counts for count in part]
 
 
-def _post(pool: Pool, row: int, found: _Found, free_domain: int) -> Post:
+def _units(pool: Pool) -> list[int]:
+    """The unit of each node, by row: its domain at the level at which the pool switches."""
+    found: list[int] = pool.table.domains_of_nodes(pool.switching.unit if pool.switching else HOST).tolist()
+    return found
+
+
+def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int) -> Post:
     name = pool.table.names[row]
     switch = pool.switches.get(name)
     default = pool.switching.default if pool.switching else Mode.SHARED
+    mode = switch.mode if switch else pool.labelled.get(name, default)
     is_ready = bool(pool.table.ready[row]) and name not in pool.unhealthy
     here = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
     return Post(
         name=name,
         row=row,
-        mode=switch.mode if switch else pool.labelled.get(name, default),
+        unit=unit,
+        mode=mode,
         switch=switch,
         is_resting=switch is None or switch.is_resting,
         wish=pool.wishes.get(name),
         is_usable=is_ready and not pool.table.cordoned[row],
         is_ready=is_ready,
+        lacking=lacking(pool, row, switch),
         gangs=here,
         services=tuple(sorted(found.services.get(name, ()))),
+        resets=_resets(pool, mode, switch),
         work=frozenset(found.work.get(name, ())),
         is_told=all(found.running[key].job.recorded.eviction is not None for key in here),
         is_foreign=name in found.foreign,
@@ -220,3 +245,9 @@ def _post(pool: Pool, row: int, found: _Found, free_domain: int) -> Post:
         free_domain=free_domain,
         removals=tuple(sorted(found.removals.get(name, ()), key=lambda it: (it[0], it[1].name))),
     )
+
+
+def _resets(pool: Pool, mode: Mode, switch: Switch | None) -> frozenset[Mode]:
+    if pool.switching is None or pool.switching.hook is None:
+        return frozenset()
+    return frozenset(it for it in Mode if it is not mode and pool.switching.is_reset(switch, it))

@@ -82,10 +82,10 @@ class Tally:
         """Whether a mode may give so many nodes."""
         return mode not in BOUNDED or self.there[mode] - fewer >= self.reach.least[mode]
 
-    def may_come_back(self, mode: Mode) -> bool:
-        """Whether a mode may keep a node that was about to leave it."""
-        return mode not in BOUNDED or self.held(mode) < self.reach.most[mode]
+    def may_come_back(self, mode: Mode, more: int = 1) -> bool:
+        """Whether a mode may keep so many nodes that were about to leave it."""
+        return mode not in BOUNDED or self.held(mode) + more <= self.reach.most[mode]
 
-    def may_stay_away(self, mode: Mode) -> bool:
-        """Whether a mode can do without a node that was about to come."""
-        return mode not in BOUNDED or self.held(mode) > self.reach.least[mode]
+    def may_stay_away(self, mode: Mode, fewer: int = 1) -> bool:
+        """Whether a mode can do without so many nodes that were about to come."""
+        return mode not in BOUNDED or self.held(mode) - fewer >= self.reach.least[mode]

@@ -15,6 +15,7 @@ from trainpush.planner.switching import steps
 from trainpush.planner.switching.choosing import Answer, Choice, Pick, told
 from trainpush.planner.switching.limits import Limits
 from trainpush.planner.switching.ranking import Taken, cost
+from trainpush.planner.switching.steps import is_late
 from trainpush.planner.switching.survey import Post
 
 _NAMED_MAX: Final = 4
@@ -103,10 +104,9 @@ def _finished(here: Outcome) -> list[FinishedSwitch]:
 
 def _settled(here: Outcome) -> Claim:
     """The worst thing first."""
-    stuck = sorted(post.name for post in here.posts if (it := here.after[post.name]) and it.step is Step.STUCK)
+    if hanging := _hanging(here):
+        return hanging
     waiting = [pick for pick in here.choice.picks.values() if pick.post.is_resting and pick.post.name in here.refused]
-    if stuck:
-        return Claim(False, Reason.STUCK, _stuck(here, stuck))
     if here.limits.trouble and (waiting or here.choice.unmet):
         return Claim(False, Reason.FROZEN, f"no switch begins, since {here.limits.trouble}: bring them back")
     if here.choice.unmet:
@@ -118,8 +118,17 @@ def _settled(here: Outcome) -> Claim:
     under_way = sum(it is not None and not it.is_resting for it in here.after.values())
     if under_way or waiting:
         more = f", {len(waiting)} more will" if waiting else ""
-        return Claim(False, Reason.SWITCHING, f"{count(under_way, 'node')} on the way to another mode{more}")
+        said = f"{count(under_way, 'node')} on the way to another mode{more}{_waited_for(here)}"
+        return Claim(False, Reason.SWITCHING, said)
     return Claim(True, Reason.SETTLED, f"all {count(len(here.posts), 'node')} have the modes that are wanted")
+
+
+def _hanging(here: Outcome) -> Claim | None:
+    """Nodes that go no further."""
+    stuck = sorted(post.name for post in here.posts if (it := here.after[post.name]) and it.step is Step.STUCK)
+    late = sorted((it for it in here.posts if is_late(it, here.switching, here.now)), key=lambda it: it.name)
+    parts = [*([_stuck(here, stuck)] if stuck else ()), *([_late(late)] if late else ())]
+    return Claim(False, Reason.STUCK if stuck else Reason.NOT_READY_IN_TIME, "; ".join(parts)) if parts else None
 
 
 def _stuck(here: Outcome, names: Sequence[str]) -> str:
@@ -127,6 +136,18 @@ def _stuck(here: Outcome, names: Sequence[str]) -> str:
     left = f"; still there: {listed(there, _NAMED_MAX)}" if there else ""
     remedy = "" if here.switching.is_forced else "; end them, or set spec.switching.onDeadline to Force"
     return f"{listed(names, _NAMED_MAX)}: what runs there did not go in time{left}{remedy}"
+
+
+def _waited_for(here: Outcome) -> str:
+    """What nodes lack that get ready; those that have failed or are late are told before."""
+    found = sorted((it for it in here.posts if it.step is Step.WARMING and it.lacking.what), key=lambda it: it.name)
+    return "".join(f"; {it.name} waits: {', '.join(it.lacking.what)}" for it in found[:_NAMED_MAX])
+
+
+def _late(posts: Sequence[Post]) -> str:
+    said = [f"{it.name} does not get ready for {it.to}: {', '.join(it.lacking.what)}" for it in posts]
+    more = f"; {len(said) - _NAMED_MAX} more" if len(said) > _NAMED_MAX else ""
+    return f"{'; '.join(said[:_NAMED_MAX])}{more}"
 
 
 def helps(here: Outcome) -> dict[Key, Help]:

@@ -44,7 +44,7 @@ def test_of_too_many_planned_ones_the_first_go_on() -> None:
 def test_only_so_many_an_hour() -> None:
     """Who waits hears until when."""
     world = World.of(replace(POLICY, per_hour=3), SERVER, nodes=8, **TRAINING)
-    world.history = [NOW - 61 * MINUTE, NOW - 50 * MINUTE, NOW - 40 * MINUTE, NOW - 30 * MINUTE]
+    world.history = [(f"n{age}", NOW - age * MINUTE) for age in (61, 50, 40, 30)]
     decided = world.decide()
     assert not begun(decided)
     helping = decided.help[SERVER.key]

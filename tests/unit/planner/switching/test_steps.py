@@ -128,6 +128,26 @@ def test_a_dry_run_ends_what_is_under_way(step: Step) -> None:
     assert after(on_its_way(step, policy=replace(POLICY, is_enforced=False))) is Step.ABORTED
 
 
+@pytest.mark.parametrize("step", [Step.FLIPPING, Step.WARMING])
+def test_a_dry_run_leaves_no_node_half_way(step: Step) -> None:
+    """What is empty already gets its new mode, and keeps its mark."""
+    world = on_its_way(step, policy=replace(POLICY, is_enforced=False))
+    world.services.clear()
+    world.settle()
+    assert (world.modes(), world.steps("n1")[-1]) == ({"n1": Mode.INFERENCE}, "Active")
+
+
+@pytest.mark.parametrize("step", [Step.FLIPPING, Step.WARMING])
+def test_a_node_that_is_not_empty_has_not_turned(step: Step) -> None:
+    """Whatever somebody wrote there by hand: what runs on it is told, or stays where nobody needs the node."""
+    job = a_trainer("job", "n1")
+    assert after(on_its_way(step, job)) is Step.CORDONED
+    world = on_its_way(step, job)
+    world.services.clear()
+    world.settle()
+    assert (world.modes(), world.steps("n1")[-1]) == ({"n1": Mode.TRAINING}, "Aborted")
+
+
 def test_a_gang_that_came_meanwhile_and_is_protected_stays() -> None:
     """Nothing was told to anybody before the node was cordoned."""
     job = a_trainer("job", "n1", min_runtime=10 * MINUTE)
