@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bench import apply_to_placed, cycle, day_night, memory, place_one, preempt, say_no, snapshot, span
+from bench import apply_to_placed, cycle, day_night, memory, place_one, preempt, say_no, snapshot, span, switch_plan
 from bench.record import record
 from bench.result import circumstances
 from testbed import BedError
@@ -31,6 +31,7 @@ BENCHES: Final = {
     "queue": cycle.queue,
     "reclaim-storm": cycle.reclaim_storm,
     "span": span.measure,
+    "switch-plan": switch_plan.measure,
 }
 
 

@@ -172,10 +172,11 @@ class World:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
         ground = Ground.at_rest(pool, ledger.used_amounts(pool.table, jobs, services))
         served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
-        stages = {it.key: self._stage(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
+        stages = {it.key: self.staged(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
         return decide(ground, jobs, services, stages, served, self.now), stages, served
 
-    def _stage(self, ground: Ground, job: Job) -> Decision:
+    def staged(self, ground: Ground, job: Job) -> Decision:
+        """What becomes of a job: its place, if it has one or there is room."""
         gang, place = job.request, job.recorded.placement
         assert isinstance(gang, Gang)
         if place:

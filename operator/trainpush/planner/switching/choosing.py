@@ -97,6 +97,8 @@ class Choice:
         self._outlook = outlook
         self._refused: dict[Hashable, int] = {}
         """By kind of gang: the fewest workers for which no node changes, and so none for more."""
+        self._blocks: dict[Hashable, Blocks] = {}
+        """By kind of gang: why nodes do not change for it, as long as nothing more is chosen."""
 
     @property
     def is_full(self) -> bool:
@@ -127,6 +129,7 @@ class Choice:
             self._new += 1
             self.tally.send(post.mode, to)
         self._outlook.switch(post, to)
+        self._blocks.clear()
 
     def may(self, unit: Sequence[Post], to: Mode, beside: Draft | None = None) -> bool:
         """Whether bounds let nodes change, beside those of a draft."""
@@ -244,10 +247,13 @@ class Choice:
         return Mode.SHARED if is_shared and not self.tally.missing(mode) else mode
 
     def _refuse(self, want: Want) -> None:
-        fits, to = self._outlook.fits(want.gangs[-1]).tolist(), self._target(want.mode)
+        gang, to = want.gangs[-1], self._target(want.mode)
+        kind = (want.mode, kind_of(gang))
+        if kind not in self._blocks:
+            fits = self._outlook.fits(gang).tolist()
+            self._blocks[kind] = _counted(reason for row, reason in self.candidates.blocks(want.mode) if fits[row])
         at_most = None if self.tally.may_have(to) else self.tally.reach.most[to]
-        blocks = _counted(reason for row, reason in self.candidates.blocks(want.mode) if fits[row])
-        self._note(want, Answer((), is_met=False, blocks=blocks, at_most=at_most))
+        self._note(want, Answer((), is_met=False, blocks=self._blocks[kind], at_most=at_most))
 
     def _note(self, want: Want, answer: Answer) -> None:
         """Keep what was found for the one who wants it: the nodes of all its wants, and the first refusal."""

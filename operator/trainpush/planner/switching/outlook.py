@@ -24,6 +24,7 @@ class Outlook:
         self._taken = ground.used - ground.leaving
         self._open = {mode: np.zeros(len(self._table.names), dtype=np.bool_) for mode in BOUNDED}
         self._fits: dict[Hashable, NDArray[np.int64]] = {}
+        self._domains: dict[str | None, NDArray[np.intp]] = {}
         for post in posts:
             if post.is_usable and (post.is_resting or post.step in LATE):
                 self._open_to(post.row, post.to)
@@ -50,7 +51,9 @@ class Outlook:
 
     def domains(self, gang: Gang) -> NDArray[np.intp]:
         """Which domain of its required level each node is in, as the position of that domain."""
-        return self._table.domains_of_nodes(gang.required)
+        if gang.required not in self._domains:
+            self._domains[gang.required] = self._table.domains_of_nodes(gang.required)
+        return self._domains[gang.required]
 
     def seat(self, gang: Gang, room: NDArray[np.int64], rows: Iterable[int]) -> list[int]:
         """Place the workers of `gang` on `rows`, in this order, as far as there is `room`; which got some."""
