@@ -27,7 +27,10 @@ demo-down: $(STAMP) ## take the demo down
 	PYTHONPATH=hack:operator $(RUN) -m demo down
 
 test: $(STAMP) ## every test: unit, property, API server, scale, end to end
-	$(RUN) -m pytest tests
+ifndef TRAINPUSH_TEST_KUBECONFIG
+	-@$(TESTBED) build
+endif
+	$(RUN) -m pytest tests -n 2 --dist loadgroup
 
 test-fast: $(STAMP) ## unit and property tests with fewer examples, under a minute
 	HYPOTHESIS_PROFILE=fast $(RUN) -m pytest tests/unit tests/property

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,20 +19,35 @@ settings.register_profile("fast", parent=settings.get_profile("quick"), max_exam
 settings.register_profile("long", parent=settings.get_profile("quick"), max_examples=10_000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-_FIGURES = pytest.StashKey[dict[str, list[tuple[str, str]]]]()
+FIGURES: Final = "figures"
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
-    """The table of this story."""
+    """The table of this story; its report brings it to whoever prints, from another process too."""
     made = Figures()
-    request.config.stash.setdefault(_FIGURES, {})[request.node.name] = made.rows
+    request.node.user_properties.append((FIGURES, (request.node.name, made.rows)))
     return made
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes (`-n 2 --dist loadgroup`) share the tests by folder: one for e2e, where containers compute.
+
+    The other one takes all that is left, what only computes first: stories with traffic come late in e2e.
+    """
+    order = ("e2e", "property", "unit")
+    folder = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    items.sort(key=lambda item: order.index(folder[item]) if folder[item] in order else len(order))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("e2e" if folder[item] == "e2e" else "rest"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures of every story that ran."""
-    for name, rows in config.stash.get(_FIGURES, {}).items():
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    told = [dict(report.user_properties) for report in reports if getattr(report, "when", "") == "call"]
+    for name, rows in (properties[FIGURES] for properties in told if FIGURES in properties):
         terminalreporter.section(name.removeprefix("test_story_"))
         width = max((len(what) for what, _ in rows), default=0)
         for what, value in rows:

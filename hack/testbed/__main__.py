@@ -1,11 +1,12 @@
-"""The command line: `python3 -m testbed up|down|status|kubeconfig`."""
+"""The command line: `python3 -m testbed up|down|status|kubeconfig|build`."""
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from . import fake_nodes, processes
+from . import builds, fake_nodes, images, processes
 from .bed import Bed, Layer
 from .report import BedError, step
 
@@ -13,7 +14,7 @@ from .report import BedError, step
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 1 for an error, or for `status` of a bed of which nothing runs."""
     given = _parser().parse_args(words)
-    commands = {"up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig}
+    commands = {"up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig, "build": _build}
     try:
         return commands[given.command](Bed(given.name), given)
     except BedError as error:
@@ -26,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="testbed", description="A real Kubernetes made of ordinary processes.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status|kubeconfig")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status|kubeconfig|build")
     up = commands.add_parser("up", help="start what does not run yet")
     up.add_argument("--fake-nodes", type=_count, default=0, metavar="N", help="nodes that run nothing (default 0)")
     up.add_argument("--racks", type=_count, default=1, metavar="R", help="racks to spread them over (default 1)")
@@ -37,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
     for command in (up, down, status, kubeconfig):
         command.add_argument("--name", default="demo", help="which bed (default demo)")
+    build = commands.add_parser("build", help="make all programs and images that the cache lacks; starts nothing")
+    build.set_defaults(name="demo")
     return parser
 
 
@@ -64,6 +67,15 @@ def _kubeconfig(bed: Bed, given: argparse.Namespace) -> int:
     if not bed.kubeconfig.exists():
         raise BedError(f"bed {bed.name} is not up: bring it up first")
     print(bed.kubeconfig)
+    return 0
+
+
+def _build(bed: Bed, given: argparse.Namespace) -> int:
+    # Programs keep every core busy; images wait for the network most of the time.
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(module.make_all) for module in (builds, images)]
+    for done in made:
+        done.result()
     return 0
 
 

@@ -63,6 +63,12 @@ def binary(name: str) -> Path:
     return target
 
 
+def make_all() -> None:
+    """Build every program that the cache lacks, one after the other."""
+    for name in PROGRAMS:
+        binary(name)
+
+
 @functools.cache
 def folder(module_set: str) -> Path:
     """The cache folder of a module set; its name changes with anything that could change the binaries."""

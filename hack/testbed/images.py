@@ -112,6 +112,12 @@ def archive(name: str) -> Path:
     return target
 
 
+def make_all() -> None:
+    """Build every image that the cache lacks, one after the other."""
+    for name in RECIPES:
+        archive(name)
+
+
 def reference(name: str) -> str:
     """What a pod writes as its `image`."""
     return f"trainpush.local/{name}:dev"

@@ -52,8 +52,8 @@ def installed(real: DigitsBed) -> InstalledOperator:
     return InstalledOperator(real.bed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def operator(installed: InstalledOperator) -> Iterator[InstalledOperator]:
-    """An operator that nobody disturbs."""
+    """An operator that nobody disturbs, from the first test of a file that asks for it to the end of the file."""
     with installed.running():
         yield installed

@@ -30,7 +30,7 @@ def test_story_digits(real: DigitsBed, operator: InstalledOperator, figures: Fig
 def test_a_suspended_job_resumes_from_its_last_checkpoint(real: DigitsBed, operator: InstalledOperator) -> None:
     """SIGTERM, a checkpoint within the grace period, a new attempt that goes on from exactly there."""
     digits = real.namespace("resume")
-    job = digits.manifest("--steps=120", "--step-delay=0.1")
+    job = digits.lean_manifest("--steps=120", "--step-delay=0.1")
     digits.apply(job)
     digits.until_true("Running")
     digits.until(lambda: bool(digits.checkpoints()), "a first checkpoint")

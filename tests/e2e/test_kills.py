@@ -16,6 +16,10 @@ from support.kills import difference, killed_again_and_again
 ARGS = ("--steps=200", "--step-delay=0.05", "--fail-at-step=80")
 """A run in which a worker fails once, so that there is a restart to be killed in."""
 GRACE_SECONDS = 10
+FAILING_ONCE = """trap 'exit 143' TERM
+test "$TRAINPUSH_ATTEMPT$PET_NODE_RANK" != 11 || exit 3
+sleep infinity & wait"""
+"""A program of which worker 1 fails in the first attempt."""
 
 
 def trained(digits: Digits) -> list[Object]:
@@ -23,7 +27,7 @@ def trained(digits: Digits) -> list[Object]:
 
     Suspending takes away every pod, also those of the attempt that failed, of which some would else be left.
     """
-    job = digits.manifest(*ARGS)
+    job = digits.lean_manifest(*ARGS, workers=2)
     digits.apply(job)
     digits.until(lambda: any(attempt == 2 for attempt, _ in digits.checkpoints()), "a saved step", seconds=300)
     digits.suspend(job)
@@ -78,14 +82,14 @@ def running(digits: Digits, job: Object) -> None:
 
 def restarting(digits: Digits, job: Object) -> None:
     """Lost a worker a moment ago."""
-    job["spec"]["worker"]["args"].append("--fail-at-step=5")
+    job["spec"]["worker"] |= {"command": ["sh", "-c", FAILING_ONCE], "args": []}
     digits.apply(job)
     digits.until(lambda: digits.job().get("status", {}).get("attempt") == 2, "a second attempt")
 
 
 def complete(digits: Digits, job: Object) -> None:
     """Is over."""
-    job["spec"]["worker"]["args"] += ["--steps=10", "--step-delay=0"]
+    job["spec"]["worker"] |= {"command": ["true"], "args": []}
     digits.apply(job)
     digits.until_true("TrainingComplete")
 

@@ -19,7 +19,7 @@ def serving(real: DigitsBed, installed: InstalledOperator) -> Iterator[Serving]:
     with installed.running():
         found = Serving(real.namespace("push-faults"))
         found.digits.apply(found.service_manifest(replicas=1))
-        found.digits.apply(found.job_manifest("--steps=100"))
+        found.digits.apply(found.lean_job_manifest("--steps=100"))
         found.until_pushed()
         yield found
         found.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")

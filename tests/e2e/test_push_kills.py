@@ -24,7 +24,7 @@ def pushed_again(serving: Serving) -> list[Object]:
     By the third release no other point is left, so that the last one is met too.
     """
     serving.digits.apply(serving.service_manifest(replicas=1))
-    serving.digits.apply(serving.job_manifest("--steps=60"))
+    serving.digits.apply(serving.lean_job_manifest("--steps=60"))
     serving.until_pushed()
     for number in (2, 3):
         serving.release(number)

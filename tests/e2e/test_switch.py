@@ -10,12 +10,10 @@ from support.digits import DigitsBed, Object
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
 from support.serving import Serving
-from support.switching import elastic_job, has, loss_curve, modes, steps_by_attempt
+from support.switching import KEPT, LENT, elastic_job, has, loss_curve, modes, steps_by_attempt
 from support.traffic import traffic
 
 STEPS = 300
-KEPT, LENT = "real-0", "real-1"
-"""The node on which both run, and the one that goes to and fro."""
 
 
 @pytest.fixture
@@ -31,7 +29,7 @@ def served(real: DigitsBed, operator: InstalledOperator) -> Iterator[Serving]:
             "limits": {"nvidia.com/gpu": 4},
         }
         serving.digits.apply(service)
-        serving.digits.apply(serving.job_manifest("--steps=60"))
+        serving.digits.apply(serving.lean_job_manifest("--steps=60"))
         serving.until_pushed()
         yield serving
         serving.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")

@@ -1,23 +1,19 @@
-"""Nodes that change their mode while nothing goes as it should: deaf programs, busy people, a dying operator."""
+"""Nodes that change their mode while nothing goes as it should: deaf programs and busy people."""
 
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from support import operator_process
 from support.cluster import conditions
-from support.digits import Digits, DigitsBed, Object, normalised
+from support.digits import Digits, DigitsBed, Object
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
-from support.killed_operator import SWITCHING
-from support.kills import difference, killed_again_and_again
-from support.sharing import a_team, apply, holder
-from support.switching import WISH, a_node, all_nodes, has, is_marked, mode_of, modes, switch_of, taints_of
+from support.look import look
+from support.sharing import a_team, apply
+from support.switching import KEPT, LENT, a_node, has, mode_of, modes, runs_on, spread, switch_of, taints_of, wish
 
-KEPT, LENT = "real-0", "real-1"
 DEAF = (
     "import signal, time; from trainpush import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "worker.report(1, 1000)\nwhile True: time.sleep(1)"
@@ -28,11 +24,6 @@ sleep infinity & wait"""
 """A program that knows SIGTERM only, and says in its last words what it has saved."""
 
 
-def wish(bed: Digits, node: str, mode: str | None) -> None:
-    """What a person wants of a node, or that nothing is wanted any more."""
-    bed.bed.kubectl("annotate", "node", node, f"{WISH}={mode}" if mode else f"{WISH}-", "--overwrite")
-
-
 def step_of(team: Digits, node: str) -> str:
     """How far a node has come."""
     return str(switch_of(a_node(team.bed, node)).get("step", ""))
@@ -40,25 +31,8 @@ def step_of(team: Digits, node: str) -> str:
 
 def settled(team: Digits) -> Object:
     """The condition of the pool that tells whether its nodes have their modes."""
-    pool: Object = json.loads(team.bed.kubectl("get", "gpupool", "real", "-o", "json"))
+    pool = look(team.bed, "/apis/training.ai/v1/gpupools/real")
     return conditions(pool).get("ModeSettled", {}) if "status" in pool else {}
-
-
-def spread(name: str) -> Object:
-    """A job of one or two workers that take a whole node each."""
-    job = holder(name, workers=2)
-    job["spec"]["resources"] = {"requests": {"nvidia.com/gpu": 8, "cpu": "20m"}, "limits": {"nvidia.com/gpu": 8}}
-    job["spec"]["elastic"] = {"minReplicas": 1}
-    job["spec"]["checkpoint"] = {"onPreempt": "Signal"}
-    return job
-
-
-def runs_on(team: Digits, name: str, *nodes: str) -> bool:
-    """Whether a job runs with one worker on each of these nodes."""
-    job = team.job(name)
-    if "status" not in job or conditions(job)["Running"]["status"] != "True":
-        return False
-    return sorted(job["status"]["placement"]["nodes"]) == sorted(nodes)
 
 
 @pytest.fixture
@@ -150,48 +124,3 @@ def is_deaf(team: Digits, figures: Figures) -> None:
     wish(team, LENT, None)
     team.bed.kubectl("delete", "tpj", "deaf", "-n", team.namespace, "--wait=false")
     team.bed.kubectl("delete", "pods", "--all", "--grace-period=1", "-n", team.namespace)
-
-
-def to_and_fro(team: Digits) -> list[Object]:
-    """A node goes to inference and comes back under an elastic gang; node, job and children in the end."""
-    job = spread("elastic")
-    apply(team, job)
-    team.until(lambda: runs_on(team, "elastic", KEPT, LENT), "runs on both nodes")
-    wish(team, LENT, "Inference")
-    team.until(lambda: has(team.bed, LENT, "Inference"), f"{LENT} is for inference")
-    team.until(lambda: runs_on(team, "elastic", KEPT), "goes on with one worker")
-    wish(team, LENT, None)
-    team.until(lambda: has(team.bed, LENT, "Training"), f"{LENT} trains again")
-    team.until(lambda: runs_on(team, "elastic", KEPT, LENT), "runs on both nodes again")
-    nodes = [{"kind": "Node", "metadata": {"name": n["metadata"]["name"]}, **marks(n)} for n in all_nodes(team.bed)]
-    return [*normalised([team.job("elastic"), *team.children()]), *nodes]
-
-
-def marks(node: Object) -> Object:
-    """What a node bears of its mode, without times."""
-    switch = {key: value for key, value in switch_of(node).items() if key in {"mode", "to", "step"}}
-    return {"mode": mode_of(node), "switch": switch, "taints": taints_of(node)}
-
-
-@pytest.mark.story
-def test_story_switch_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
-    """Killed at every step of a switch, the operator ends where an undisturbed one does."""
-    log = tmp_path / "undisturbed.log"
-    with (
-        operator_process.running(real.kubeconfig, log),
-        a_team(real, "undisturbed-switch") as team,
-        modes(real, team),
-    ):
-        wanted = to_and_fro(team)
-    with (
-        killed_again_and_again(real.kubeconfig, tmp_path, "switching") as struck,
-        a_team(real, "disturbed-switch") as team,
-        modes(real, team),
-    ):
-        found = to_and_fro(team)
-        team.until(lambda: len(list(struck.iterdir())) == len(SWITCHING), "every point struck", seconds=60)
-    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(SWITCHING)}")
-    figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
-    assert difference(wanted, found) == ""
-    assert not any(map(is_marked, all_nodes(real.bed)))

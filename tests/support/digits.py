@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from support.look import look, look_at_all
 from support.operator_process import ROOT
 from testbed import Bed
 
@@ -73,6 +74,14 @@ class Digits:
         job["spec"]["checkpoint"] = {"uri": f"pvc://digits/{name}", "gracePeriod": "10s"}
         return job
 
+    def lean_manifest(self, *args: str, workers: int = 1, name: str = "digits") -> Object:
+        """The same with one process per worker, which is there in half the time."""
+        job = self.manifest(*args, name=name)
+        job["spec"] |= {"replicas": workers, "strategy": {"type": "DDP"}}
+        for amounts in job["spec"]["resources"].values():
+            amounts["nvidia.com/gpu"] = 1
+        return job
+
     def apply(self, job: Object) -> None:
         """Create or change a job."""
         self.bed.kubectl("apply", "-f", "-", stdin=json.dumps(job))
@@ -84,8 +93,7 @@ class Digits:
 
     def job(self, name: str = "digits") -> Object:
         """The job as it stands."""
-        found: Object = json.loads(self.bed.kubectl("get", "tpj", name, "-n", self.namespace, "-o", "json"))
-        return found
+        return look(self.bed, f"/apis/training.ai/v1/namespaces/{self.namespace}/trainpushjobs/{name}")
 
     def condition(self, kind: str, name: str = "digits") -> str:
         """Status of one of its conditions; empty before the first touch."""
@@ -106,9 +114,8 @@ class Digits:
 
     def children(self) -> list[Object]:
         """Pods and Services of the namespace."""
-        found = self.bed.kubectl("get", "pods,services", "-n", self.namespace, "-o", "json")
-        items: list[Object] = json.loads(found)["items"]
-        return items
+        here = f"/api/v1/namespaces/{self.namespace}"
+        return look_at_all(self.bed, f"{here}/pods") + look_at_all(self.bed, f"{here}/services")
 
     def logs(self, pod: str) -> str:
         """What the program said."""

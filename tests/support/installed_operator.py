@@ -1,13 +1,14 @@
 """The operator as users install it: by the chart, two replicas in the cluster, under its own ServiceAccount."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from demo.install import NAMESPACE, install
+from support.look import look, look_at_all
 from testbed import Bed
+from trainpush.kube.client import Object
 
 DEPLOYMENT: Final = "deployment/trainpush"
 REPLICAS: Final = 2
@@ -45,17 +46,16 @@ class InstalledOperator:
     @property
     def restarts(self) -> int:
         """How often one of its containers ended."""
-        template = "jsonpath={.items[*].status.containerStatuses[*].restartCount}"
-        return sum(map(int, self.bed.kubectl("-n", NAMESPACE, "get", "pods", "-o", template).split()))
+        containers = [one for pod in self._pods() for one in pod["status"].get("containerStatuses", [])]
+        return sum(container["restartCount"] for container in containers)
 
     def leads(self) -> bool:
         """Whether one of its pods holds the Lease."""
-        lease = json.loads(self.bed.kubectl("-n", NAMESPACE, "get", "lease", "trainpush-operator", "-o", "json"))
-        return lease["spec"].get("holderIdentity") in self._pods()
+        lease = look(self.bed, f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/trainpush-operator")
+        return lease["spec"].get("holderIdentity") in {pod["metadata"]["name"] for pod in self._pods()}
 
-    def _pods(self) -> list[str]:
-        found = self.bed.kubectl("-n", NAMESPACE, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")
-        return found.split()
+    def _pods(self) -> list[Object]:
+        return look_at_all(self.bed, f"/api/v1/namespaces/{NAMESPACE}/pods")
 
     def _scale(self, replicas: int) -> None:
         self.bed.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, f"--replicas={replicas}")

@@ -23,7 +23,7 @@ from trainpush.kube.client import Written
 from trainpush.render.modes import read
 from trainpush.telemetry import logs
 
-RATE: Final = 60
+RATE: Final = 30
 PAUSE_SECONDS: Final = 1.0
 """Longer than it is patient with changes before it decides, and than it reads nodes before it marks the first."""
 LEAP: Final = timedelta(hours=6)

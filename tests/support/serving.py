@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from support.digits import Digits, Object
+from support.look import look, look_at_all
 from support.operator_process import ROOT
 
 EXAMPLES = ROOT / "examples" / "digits"
@@ -40,9 +41,11 @@ class Serving:
 
     def job_manifest(self, *args: str) -> Object:
         """The example's job, which pushes."""
-        job = self.digits.manifest(*args)
-        job["spec"]["push"] = yaml.safe_load((EXAMPLES / "job.yaml").read_text())["spec"]["push"]
-        return job
+        return self._pushing(self.digits.manifest(*args))
+
+    def lean_job_manifest(self, *args: str) -> Object:
+        """The same with one process, for tests that begin where a model is trained."""
+        return self._pushing(self.digits.lean_manifest(*args))
 
     def quick_job(self, export: str, name: str = "digits", run: str = "digits") -> Object:
         """A job that trains nothing, since `run` did, and exports by a shell command."""
@@ -61,8 +64,7 @@ class Serving:
 
     def service(self, name: str = "digits") -> Object:
         """The InferenceService as it stands."""
-        found: Object = json.loads(self.kubectl("get", "inferenceservices.training.ai", name, "-o", "json"))
-        return found
+        return look(self.digits.bed, f"/apis/training.ai/v1/namespaces/{self.namespace}/inferenceservices/{name}")
 
     def claim(self, kind: str, name: str = "digits") -> Object:
         """One of its conditions; empty before the first touch."""
@@ -103,10 +105,13 @@ class Serving:
 
     def pods(self, component: str) -> list[Object]:
         """Pods of one component."""
-        selector = f"app.kubernetes.io/component={component}"
-        items: list[Object] = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
-        return items
+        selector = f"labelSelector=app.kubernetes.io/component={component}"
+        return look_at_all(self.digits.bed, f"/api/v1/namespaces/{self.namespace}/pods?{selector}")
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the namespace."""
         return self.digits.bed.kubectl("-n", self.namespace, *arguments)
+
+    def _pushing(self, job: Object) -> Object:
+        job["spec"]["push"] = yaml.safe_load((EXAMPLES / "job.yaml").read_text())["spec"]["push"]
+        return job

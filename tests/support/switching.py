@@ -9,12 +9,18 @@ from typing import Final
 
 import yaml
 
+from support.cluster import conditions
 from support.digits import Digits, DigitsBed, Object
+from support.look import look, look_at_all
 from support.operator_process import ROOT
+from support.sharing import holder
 from testbed import Bed
 
 EXAMPLES: Final = ROOT / "examples" / "switching"
 WISH: Final = "training.ai/wanted-mode"
+KEPT: Final = "real-0"
+LENT: Final = "real-1"
+"""The node that goes to and fro; the other one stays as it is."""
 
 
 @contextmanager
@@ -39,14 +45,12 @@ def modes(real: DigitsBed, team: Digits, **wishes: str) -> Iterator[None]:
 
 def all_nodes(bed: Bed) -> list[Object]:
     """Every node."""
-    items: list[Object] = json.loads(bed.kubectl("get", "nodes", "-o", "json"))["items"]
-    return items
+    return look_at_all(bed, "/api/v1/nodes")
 
 
 def a_node(bed: Bed, name: str) -> Object:
     """One node as it stands."""
-    found: Object = json.loads(bed.kubectl("get", "node", name, "-o", "json"))
-    return found
+    return look(bed, f"/api/v1/nodes/{name}")
 
 
 def switch_of(node: Object) -> Object:
@@ -75,6 +79,28 @@ def taints_of(node: Object) -> dict[str, str]:
 def is_marked(node: Object) -> bool:
     """Whether it bears anything of ours."""
     return bool(switch_of(node) or mode_of(node) or taints_of(node))
+
+
+def wish(team: Digits, node: str, mode: str | None) -> None:
+    """What a person wants of a node, or that nothing is wanted any more."""
+    team.bed.kubectl("annotate", "node", node, f"{WISH}={mode}" if mode else f"{WISH}-", "--overwrite")
+
+
+def spread(name: str) -> Object:
+    """A job of one or two workers that take a whole node each."""
+    job = holder(name, workers=2)
+    job["spec"]["resources"] = {"requests": {"nvidia.com/gpu": 8, "cpu": "20m"}, "limits": {"nvidia.com/gpu": 8}}
+    job["spec"]["elastic"] = {"minReplicas": 1}
+    job["spec"]["checkpoint"] = {"onPreempt": "Signal"}
+    return job
+
+
+def runs_on(team: Digits, name: str, *nodes: str) -> bool:
+    """Whether a job runs with one worker on each of these nodes."""
+    job = team.job(name)
+    if "status" not in job or conditions(job)["Running"]["status"] != "True":
+        return False
+    return sorted(job["status"]["placement"]["nodes"]) == sorted(nodes)
 
 
 def elastic_job(team: Digits, *args: str) -> Object:
