@@ -14,7 +14,7 @@ from trainpush.model.nodes import HOST, Node, Toleration, node_table
 from trainpush.model.plan import Claim, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
-from trainpush.model.snapshot import Pool
+from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Recorded
 from trainpush.planner import ledger
 from trainpush.planner.placing.ground import Ground
@@ -78,6 +78,7 @@ class World:
     jobs: dict[Key, Job] = field(default_factory=dict)
     services: dict[Key, Service] = field(default_factory=dict)
     wishes: dict[str, Mode] = field(default_factory=dict)
+    quotas: tuple[Quota, ...] = ()
     now: datetime = NOW
     warmers: list[Warmer] = field(default_factory=list)
     history: list[tuple[str, datetime]] = field(default_factory=list)
@@ -108,6 +109,7 @@ class World:
         return Pool(
             name="pool",
             accelerators=(GPU,),
+            quotas=self.quotas,
             table=node_table(list(nodes), LEVELS, {}),
             switching=self.switching,
             switches={node.name: node.switch for node in nodes if node.switch},

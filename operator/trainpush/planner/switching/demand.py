@@ -1,6 +1,6 @@
 """Who would have room, or more of it, if nodes had another mode."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Gang, Job, Key
 from trainpush.planner import resizing, serving
+from trainpush.planner.accounts import Accounts
 
 CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
 """Why somebody waits whom a node of another mode may help; the rest is a matter of quotas, or of pods that end."""
@@ -37,12 +38,13 @@ class Want:
 
 def wants(
     pool: Pool,
-    jobs: Iterable[Job],
-    services: Iterable[Service],
+    jobs: Sequence[Job],
+    services: Sequence[Service],
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
 ) -> list[Want]:
     """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
+    accounts = Accounts(pool, jobs, services)
     waiting = [(stages[job.key], job) for job in jobs if job.key in stages and _is_here(job, pool)]
     line = sorted(waiting, key=lambda it: (it[0].verdict.position, it[1].created_at, it[1].key))
     known = [service for service in services if service.key in served]
@@ -50,7 +52,7 @@ def wants(
     return [
         *(want for service in order for want in _of_service(pool, service, served[service.key])),
         *(want for stage, job in line for want in _of_waiting(job, stage)),
-        *(want for stage, job in line for want in _of_running(job, stage)),
+        *(want for stage, job in line for want in _of_running(job, stage, accounts)),
     ]
 
 
@@ -81,13 +83,14 @@ def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
         yield Want(Mode.TRAINING, job.key, (gang.of_size(gang.least),), may_switch=not is_promised)
 
 
-def _of_running(job: Job, stage: Decision) -> Iterator[Want]:
-    """What an elastic gang has less than it could."""
+def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]:
+    """What an elastic gang has less than it could, as far as its team may have more."""
     gang, place = job.request, stage.placement
     if place is None or stage.outcome or stage.eviction or job.suspend or not isinstance(gang, Gang):
         return
     workers = len(place.nodes)
     if not resizing.is_growth_wanted(job):
         return
-    if more := tuple(gang.of_size(size - workers) for size in gang.sizes if size > workers):
+    larger = (gang.of_size(size - workers) for size in gang.sizes if size > workers)
+    if more := tuple(extras for extras in larger if not accounts.over_limit(job.key.namespace, extras)):
         yield Want(Mode.TRAINING, job.key, more)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from support.build import NOW
+from support.build import NOW, a_quota
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
@@ -129,6 +129,15 @@ def test_an_elastic_gang_grows_onto_idle_nodes() -> None:
     job = a_trainer("job", "n1", sizes=(4, 2, 1))
     world = World.of(POLICY, job, nodes=3, n1=TRAINING, n2=INFERENCE, n3=INFERENCE)
     assert chosen(world.decide()) == {"n2": Mode.TRAINING}
+
+
+def test_no_node_moves_for_workers_that_a_team_may_not_have() -> None:
+    """It would be empty there."""
+    job = a_trainer("job", "n1", sizes=(4, 2, 1))
+    world = World.of(POLICY, job, nodes=2, n1=TRAINING, n2=INFERENCE)
+    for gpus, moved in ((16, {"n2": Mode.TRAINING}), (15, {})):
+        world.quotas = (a_quota("default", limit=gpus),)
+        assert chosen(world.decide()) == moved
 
 
 def test_no_node_moves_for_a_gang_that_would_not_fit_all_the_same() -> None:
