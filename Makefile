@@ -30,7 +30,7 @@ test: $(STAMP) ## every test: unit, property, API server, scale, end to end
 ifndef TRAINPUSH_TEST_KUBECONFIG
 	-@$(TESTBED) build
 endif
-	$(RUN) -m pytest tests -n 2 --dist loadgroup
+	$(RUN) -m pytest tests -n 2
 
 test-fast: $(STAMP) ## unit and property tests with fewer examples, under a minute
 	HYPOTHESIS_PROFILE=fast $(RUN) -m pytest tests/unit tests/property

@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from support.figures import Figures
 from testbed import BedError
@@ -30,17 +32,27 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     return made
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes (`-n 2 --dist loadgroup`) share the tests by folder: one for e2e, where containers compute.
+class _TwoProcesses(LoadScopeScheduling):  # type: ignore[misc]
+    """Of two processes (`-n 2`) one takes e2e, where containers compute; the other one all that is left."""
 
-    The other one takes all that is left, what only computes first: stories with traffic come late in e2e.
-    """
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if "tests/e2e/" in nodeid else "rest"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _TwoProcesses:
+    """A bed is there once: the tests of a folder belong to one process."""
+    return _TwoProcesses(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only computes comes before the other folders, since stories with traffic come late in e2e."""
     order = ("e2e", "property", "unit")
-    folder = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
-    items.sort(key=lambda item: order.index(folder[item]) if folder[item] in order else len(order))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if folder[item] == "e2e" else "rest"))
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return order.index(folder) if folder in order else len(order)
+
+    items.sort(key=turn)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
