@@ -14,6 +14,8 @@ class Reach:
 
     least: Mapping[Mode, int]
     most: Mapping[Mode, int]
+    limited: frozenset[Mode] = frozenset()
+    """Modes of which the pool itself says how many nodes have them at most."""
     unmet: tuple[str, ...] = ()
     """What was asked for and cannot be, in words with numbers."""
 
@@ -32,4 +34,5 @@ def within(bounds: Mapping[Mode, Bounds], nodes: int) -> Reach:
         left = nodes - sum(least[other] for other in BOUNDED if other is not mode)
         limit = bounds[mode].most
         most[mode] = max(least[mode], left if limit is None else min(limit, left))
-    return Reach(least, most, tuple(unmet))
+    limited = frozenset(mode for mode in BOUNDED if bounds[mode].most is not None)
+    return Reach(least, most, limited, tuple(unmet))

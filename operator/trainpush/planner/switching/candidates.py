@@ -86,6 +86,10 @@ class Candidates:
         posts = [it for it in self._survey.units[unit] if is_other(it, mode) and it.is_usable and not it.wish]
         under_way = [it.to for it in posts if not it.is_resting]
         to = under_way[0] if under_way else mode
+        # Who was left behind follows the others of its unit.
+        mates = (it for it in self._survey.units[unit] if not it.is_resting and it.is_usable and not it.wish)
+        if any(it.to is not to and it.mode is not Mode.MAINTENANCE and it.name not in self.doomed for it in mates):
+            return None
         if not posts or any(it.name in self.doomed or self.block(it, to) for it in posts):
             return None
         price = self._price(posts, to)

@@ -252,7 +252,8 @@ class Choice:
         if kind not in self._blocks:
             fits = self._outlook.fits(gang).tolist()
             self._blocks[kind] = _counted(reason for row, reason in self.candidates.blocks(want.mode) if fits[row])
-        at_most = None if self.tally.may_have(to) else self.tally.reach.most[to]
+        is_full = to in self.tally.reach.limited and not self.tally.may_have(to)
+        at_most = self.tally.reach.most[to] if is_full else None
         self._note(want, Answer((), is_met=False, blocks=self._blocks[kind], at_most=at_most))
 
     def _note(self, want: Want, answer: Answer) -> None:

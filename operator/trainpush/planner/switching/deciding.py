@@ -80,7 +80,9 @@ def _choice(ground: Ground, switching: Switching, seen: Survey) -> Choice:
     elsewhere = {Mode.MAINTENANCE, Mode.SHARED}
     usable = sum(post.is_usable and post.wish not in elsewhere for post in seen.posts)
     reach = within(calendar.bounds_at(switching, seen.now), usable)
-    return Choice(seen, reach, switching, Outlook(ground, seen.posts))
+    # Nobody waits for a node that may never get ready.
+    outlook = Outlook(ground, (post for post in seen.posts if not post.lacking.is_late))
+    return Choice(seen, reach, switching, outlook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class _Cycle:
 
     def _begun(self, pick: Pick) -> datetime:
         """When the unit of a node began that begins now: before it, where it was left behind."""
-        unit = self.choice.survey.units[pick.post.unit]
-        return min((it.switch.begun for it in unit if it.switch and not it.is_resting), default=self.now)
+        unit = (it for it in self.choice.survey.units[pick.post.unit] if it.to is pick.to and not it.is_resting)
+        return min((it.switch.begun for it in unit if it.switch and not it.wish), default=self.now)
 
     def _kept(self, switch: Switch | None) -> Switch | None:
         """The mark of a node that rests."""
@@ -131,8 +133,8 @@ class _Cycle:
 
     def _order(self, post: Post) -> steps.Order:
         is_needed = post.name in self.choice.picks or post.name in self.choice.kept
-        together = (it for it in self.choice.survey.units[post.unit] if it.is_usable and it.step in BEFORE_FLIP)
-        is_clear = post.suits(post.to) and all(steps.is_clear(it) for it in together if it.to is post.to)
+        mates = (it for it in self.choice.survey.mates(post) if it.step in BEFORE_FLIP)
+        is_clear = all(steps.is_clear(it) for it in (post, *mates))
         return steps.Order(is_needed and self.switching.is_enforced, post.name in self.limits.allowed, is_clear)
 
     def _is_unmarked(self, post: Post) -> bool:

@@ -11,10 +11,11 @@ from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.planner.explaining.wording import count
 from trainpush.planner.switching.choosing import Pick
-from trainpush.planner.switching.steps import is_late
-from trainpush.planner.switching.survey import Post
+from trainpush.planner.switching.survey import BEFORE_FLIP, Post
 
 _HOUR: Final = timedelta(hours=1)
+_TOLD: Final = BEFORE_FLIP - {Step.PLANNED}
+"""Steps in which the rest of a unit waits for what is on a node."""
 _BAD: Final = 2
 """Fewer nodes that are stuck, late or not ready are no larger trouble."""
 
@@ -41,7 +42,7 @@ class Limits:
         if self.trouble and not (pick.is_wish and pick.to is Mode.MAINTENANCE):
             return Reason.FROZEN
         new = {it.post.unit: it.is_wish for it in begun if it.post.unit not in self.under_way}
-        if pick.post.unit in self.under_way or pick.post.unit in new:
+        if pick.post.unit in self.under_way or new.get(pick.post.unit) is pick.is_wish:
             return None
         if not pick.is_wish and sum(not is_wish for is_wish in new.values()) >= self.quota:
             return Reason.SWITCHES_USED_UP
@@ -51,19 +52,23 @@ class Limits:
 def limits(pool: Pool, switching: Switching, posts: Sequence[Post], now: datetime) -> Limits:
     """The limits of a pool at this moment."""
     # Who was planned last waits: two that look at the same nodes at once may both plan the last one that is allowed.
-    late = {it.name: it.unit for it in posts if is_late(it, switching, now)}
+    late = {it.name: it.unit for it in posts if it.lacking.is_late}
     counted = sorted((it for it in posts if _counts(it) and it.name not in late), key=_seniority)
     under_way = list(dict.fromkeys(it.unit for it in counted))
     trouble = _trouble(pool, posts, late.values(), "node" if switching.unit == HOST else "unit")
     seniors = set(under_way[: switching.max_concurrent])
     slots = max(0, switching.max_concurrent - len(under_way))
     stuck = sorted((it for it in posts if it.step is Step.STUCK and it.suits(it.to)), key=_seniority)
-    relieved = list(dict.fromkeys(it.unit for it in stuck if it.unit not in under_way))[:slots]
-    going = {it.name for it in counted if it.unit in seniors and (not trouble or it.wish is Mode.MAINTENANCE)}
+    held = {it.unit for it in posts if it.step in _TOLD and not it.suits(it.to)}
+    relieved = list(dict.fromkeys(it.unit for it in stuck if it.unit not in held.union(under_way)))[:slots]
+    # What has begun ends, so that no node waits for the rest of its unit for ever.
+    begun = {it.unit for it in counted if it.step is not Step.PLANNED and not it.wish}
+    is_calm = {it.name for it in counted if not trouble or it.wish is Mode.MAINTENANCE or it.unit in begun}
+    going = {it.name for it in counted if it.unit in seniors and it.name in is_calm}
     recent = _begun(pool, posts, now)
     free = switching.per_hour - len(recent)
     return Limits(
-        under_way=frozenset(under_way),
+        under_way=frozenset(it.unit for it in counted if not it.wish),
         slots=slots - len(relieved),
         quota=max(0, free),
         trouble=trouble,

@@ -90,9 +90,14 @@ def block(post: Post, to: Mode, survey: Survey, switching: Switching, taken: Tak
         return Block.WISHED
     if not post.is_resting and (post.step not in EARLY or post.to is not to):
         return Block.UNDER_WAY
-    if post.is_resting or post.step in HARMLESS:
+    if post.is_resting or (post.step in HARMLESS and not _is_awaited(post, survey)):
         return _harm(post, to, survey, taken) or (Block.YOUNG if young_until(post, survey.now, switching) else None)
     return None
+
+
+def _is_awaited(post: Post, survey: Survey) -> bool:
+    """Whether others were told to go for the sake of the same change, so that it would be in vain."""
+    return post.step is Step.CORDONED and any(it.step in EARLY - HARMLESS for it in survey.mates(post))
 
 
 def _harm(post: Post, to: Mode, survey: Survey, taken: Taken) -> Block | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch, Switching
-from trainpush.planner.switching.survey import EARLY, Post
+from trainpush.planner.switching.survey import BEFORE_FLIP, Post
 
 _ON: Final = {
     Step.PLANNED: Step.CORDONED,
@@ -54,20 +54,30 @@ def initial(post: Post, now: datetime) -> Switch:
 def advanced(post: Post, switch: Switch, order: Order, switching: Switching, now: datetime) -> Switch:
     """The next step of a node under way; the same where it has to wait."""
     switch = released(switch, switching)
-    if switch.step in TURNED and not post.suits(switch.to):
-        # So it was never empty: somebody else wrote the mark. What is there gets its time.
-        return replace(switch, step=Step.CORDONED, since=now)
-    if switch.step in TURNED and switch.setting != _setting(switch, switching):
-        # Nothing runs there yet: another setting harms nobody, and may be the remedy.
-        return replace(switch, setting=_setting(switch, switching), since=now)
-    if not order.is_needed and switch.step in {*EARLY, Step.STUCK}:
-        why = f"kept: {switch.to} is not needed any more" if switching.is_enforced else "kept: nothing is enforced"
+    if switch.step in TURNED and (other := _corrected(post, switch, switching, now)):
+        return other
+    if not order.is_needed and switch.step in BEFORE_FLIP:
+        why = f"kept: the switch to {switch.to} was given up" if switching.is_enforced else "kept: nothing is enforced"
         return replace(switch, to=switch.mode, step=Step.ABORTED, since=now, why=why)
     if _is_done(post, switch, order):
         return _stepped(switch, _next(post, switch), switching, now)
     if switch.step in _DRAINED and now >= due(switch, switching):
         return replace(switch, step=Step.STUCK, since=now)
     return switch
+
+
+def _corrected(post: Post, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
+    """The mark of a node that turned, where it cannot go on as it is; None where it can."""
+    if not post.suits(switch.to):
+        # So it was never empty: somebody else wrote the mark. What is there gets its time.
+        return replace(switch, step=Step.CORDONED, since=now)
+    if post.wish and post.wish is not switch.to and post.lacking.is_late:
+        # It is empty and of no use as it is: people may have it as they like.
+        return replace(switch, to=post.wish, step=Step.FLIPPING, since=now)
+    if switch.setting != _setting(switch, switching):
+        # Nothing runs there yet: another setting harms nobody, and may be the remedy.
+        return replace(switch, setting=_setting(switch, switching), since=now)
+    return None
 
 
 def released(switch: Switch, switching: Switching) -> Switch:
@@ -125,14 +135,6 @@ def _is_done(post: Post, switch: Switch, order: Order) -> bool:
 def due(switch: Switch, switching: Switching) -> datetime:
     """When a node that drains is stuck, or one that warms is late."""
     return switch.since + switching.drain_deadline
-
-
-def is_late(post: Post, switching: Switching, now: datetime) -> bool:
-    """Whether a node does not get ready; it goes on waiting, and whoever wants it in maintenance wants it as it is."""
-    switch = post.switch
-    if switch is None or switch.step is not Step.WARMING or switch.to is Mode.MAINTENANCE or not post.lacking.what:
-        return False
-    return post.lacking.is_hopeless or now >= due(switch, switching)
 
 
 def wake_at(switches: Iterable[Switch], switching: Switching, now: datetime) -> datetime | None:

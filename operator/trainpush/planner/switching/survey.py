@@ -113,6 +113,12 @@ class Survey:
     gangs: Mapping[Key, Running]
     now: datetime
 
+    def mates(self, post: Post) -> Iterator[Post]:
+        """The others of a node's unit that change together with it; what people want of one node is its own matter."""
+        for it in () if post.wish else self.units[post.unit]:
+            if it is not post and it.is_usable and not it.wish and not it.is_resting and it.to is post.to:
+                yield it
+
     def protected_until(self, key: Key) -> datetime | None:
         """Until when nothing may be taken from a gang; None where there is no such time."""
         return self.gangs[key].protected_until(self.now)
@@ -159,7 +165,7 @@ def survey(
         _add_service(found, service, served.get(service.key))
     empty = _empty_in_domain(pool, found.work.keys())
     unit_of = _units(pool)
-    posts = tuple(_post(pool, row, unit_of[row], found, free_domain) for row, free_domain in enumerate(empty))
+    posts = tuple(_post(pool, row, unit_of[row], found, free_domain, now) for row, free_domain in enumerate(empty))
     units = tuple(tuple(together) for _, together in groupby(posts, key=lambda post: post.unit))
     return Survey(posts, units, found.running, now)
 
@@ -217,7 +223,7 @@ def _units(pool: Pool) -> list[int]:
     return found
 
 
-def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int) -> Post:
+def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now: datetime) -> Post:
     name = pool.table.names[row]
     switch = pool.switches.get(name)
     default = pool.switching.default if pool.switching else Mode.SHARED
@@ -234,7 +240,7 @@ def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int) -> P
         wish=pool.wishes.get(name),
         is_usable=is_ready and not pool.table.cordoned[row],
         is_ready=is_ready,
-        lacking=lacking(pool, row, switch),
+        lacking=lacking(pool, row, switch, now),
         gangs=here,
         services=tuple(sorted(found.services.get(name, ()))),
         resets=_resets(pool, mode, switch),

@@ -38,7 +38,8 @@ class Tally:
             if post.is_resting:
                 made.there[post.mode] += 1
                 continue
-            (made.stuck if post.step is Step.STUCK else made.coming)[post.to] += 1
+            is_missed = post.step is Step.STUCK or post.lacking.is_late
+            (made.stuck if is_missed else made.coming)[post.to] += 1
             # Who is on the way to maintenance is there no more: else nothing could take its place.
             if post.step not in LATE and post.to is not Mode.MAINTENANCE:
                 made.leaving[post.mode] += 1

@@ -15,7 +15,6 @@ from trainpush.planner.switching import steps
 from trainpush.planner.switching.choosing import Answer, Choice, Pick, told
 from trainpush.planner.switching.limits import Limits
 from trainpush.planner.switching.ranking import Taken, cost
-from trainpush.planner.switching.steps import is_late
 from trainpush.planner.switching.survey import Post
 
 _NAMED_MAX: Final = 4
@@ -126,13 +125,16 @@ def _settled(here: Outcome) -> Claim:
 def _hanging(here: Outcome) -> Claim | None:
     """Nodes that go no further."""
     stuck = sorted(post.name for post in here.posts if (it := here.after[post.name]) and it.step is Step.STUCK)
-    late = sorted((it for it in here.posts if is_late(it, here.switching, here.now)), key=lambda it: it.name)
+    late = sorted((it for it in here.posts if it.lacking.is_late), key=lambda it: it.name)
     parts = [*([_stuck(here, stuck)] if stuck else ()), *([_late(late)] if late else ())]
     return Claim(False, Reason.STUCK if stuck else Reason.NOT_READY_IN_TIME, "; ".join(parts)) if parts else None
 
 
 def _stuck(here: Outcome, names: Sequence[str]) -> str:
-    there = sorted({str(key) for post in here.posts if post.name in names for key in (*post.gangs, *post.services)})
+    busy = [post for post in here.posts if post.name in names and not post.suits(post.to)]
+    # Who is empty waits for the rest of its unit.
+    names = sorted(post.name for post in busy) or names
+    there = sorted({str(key) for post in busy for key in (*post.gangs, *post.services)})
     left = f"; still there: {listed(there, _NAMED_MAX)}" if there else ""
     remedy = "" if here.switching.is_forced else "; end them, or set spec.switching.onDeadline to Force"
     return f"{listed(names, _NAMED_MAX)}: what runs there did not go in time{left}{remedy}"

@@ -5,6 +5,7 @@ What is under way goes on as long as any of them has a reason for it.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from trainpush.model.modes import Mode, Step
 from trainpush.planner.switching.calendar import BOUNDED
@@ -13,6 +14,9 @@ from trainpush.planner.switching.choosing import Choice
 from trainpush.planner.switching.demand import Want
 from trainpush.planner.switching.survey import BEFORE_FLIP, EARLY, LATE, Post
 from trainpush.planner.switching.tally import Tally
+
+_PEOPLE: Final = "people want it"
+"""Why a node changes for itself, whatever its unit does."""
 
 
 def choose(choice: Choice, wants: Iterable[Want]) -> None:
@@ -53,7 +57,7 @@ def _wishes(choice: Choice) -> None:
         elif post.is_rolling:
             choice.unmet.append(f"{post.name} does not become {wish} yet: a service on it rolls out")
         elif wish is Mode.MAINTENANCE or (choice.tally.may_lose(post.mode) and choice.tally.may_have(wish)):
-            choice.pick(post, wish, "people want it", is_wish=True)
+            choice.pick(post, wish, _PEOPLE, is_wish=True)
         else:
             choice.unmet.append(f"{post.name} does not become {wish} as people want: the bounds do not let it")
 
@@ -120,7 +124,8 @@ def _is_needed(choice: Choice, begun: Tally, unit: Unit) -> bool:
 
 def _is_last(choice: Choice, unit: Unit) -> bool:
     """Whether the rest of its unit has turned already."""
-    return any(it.step in LATE and it.to is unit[0].to for it in choice.survey.units[unit[0].unit])
+    mates = (it for it in choice.survey.units[unit[0].unit] if it.step not in BEFORE_FLIP and it.to is unit[0].to)
+    return any(it.step in LATE or it.begun == unit[0].begun for it in mates)
 
 
 def _is_on_the_way_home(choice: Choice, post: Post) -> bool:
@@ -132,13 +137,16 @@ def _is_on_the_way_home(choice: Choice, post: Post) -> bool:
 def _complete(choice: Choice) -> None:
     """Of a unit that changes no node stays behind: its mark may not have been written, or it came later."""
     for unit in (unit for unit in choice.survey.units if len(unit) > 1):
-        ahead = (it for it in unit if not it.wish and it.mode is not Mode.MAINTENANCE and _is_going(choice, it))
+        ahead = (
+            it for it in unit if not it.wish and Mode.MAINTENANCE not in {it.mode, it.to} and _is_going(choice, it)
+        )
         if first := next(ahead, None):
             _bring(choice, unit, first)
 
 
 def _is_going(choice: Choice, post: Post) -> bool:
-    return post.name in choice.picks or post.name in choice.kept or post.step in LATE
+    is_alone = post.switch is not None and post.switch.why == _PEOPLE
+    return post.name in choice.picks or post.name in choice.kept or (post.step in LATE and not is_alone)
 
 
 def _bring(choice: Choice, unit: Unit, first: Post) -> None:

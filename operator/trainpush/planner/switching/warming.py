@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from trainpush.model.modes import TURNED, Mode, Switch
+from trainpush.model.modes import TURNED, Mode, Step, Switch
 from trainpush.model.snapshot import Pool
 from trainpush.planner.switching.warmers import awaited
 
@@ -14,21 +15,22 @@ class Lacking:
 
     what: tuple[str, ...] = ()
     """Each thing in a few words; nothing for one that is ready."""
-    is_hopeless: bool = False
-    """Whether something of it has failed, so that waiting alone will not help."""
+    is_late: bool = False
+    """Whether it waits too long already, or something has failed; who wants a node in maintenance wants it as it is."""
 
 
 NOTHING = Lacking()
 
 
-def lacking(pool: Pool, row: int, switch: Switch | None) -> Lacking:
+def lacking(pool: Pool, row: int, switch: Switch | None, now: datetime) -> Lacking:
     """What the node in `row` of the table of `pool` lacks for its new mode; nothing where it has not turned."""
-    if switch is None or switch.step not in TURNED:
+    if switch is None or switch.step not in TURNED or pool.switching is None:
         return NOTHING
-    hook = pool.switching.hook if pool.switching else None
-    state = pool.states.get(pool.table.names[row], "")
+    hook, state = pool.switching.hook, pool.states.get(pool.table.names[row], "")
     has_failed = switch.setting is not None and hook is not None and state == hook.failed
-    return Lacking(tuple(_missing(pool, row, switch, state)), has_failed)
+    what = tuple(_missing(pool, row, switch, state))
+    is_due = switch.step is Step.WARMING and switch.to is not Mode.MAINTENANCE
+    return Lacking(what, bool(what) and is_due and (has_failed or now >= switch.since + pool.switching.drain_deadline))
 
 
 def _missing(pool: Pool, row: int, switch: Switch, state: str) -> Iterator[str]:

@@ -103,3 +103,64 @@ def test_people_move_single_nodes() -> None:
     world.wishes = {"n2": Mode.MAINTENANCE}
     world.settle()
     assert world.modes() == {"n1": Mode.INFERENCE, "n2": Mode.MAINTENANCE, "n3": Mode.INFERENCE}
+
+
+def test_a_rack_that_is_stuck_does_not_keep_another_one() -> None:
+    """Not even where some of its nodes are empty by now: they wait for the rest."""
+    stuck = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.STUCK, begun=NOW - 60 * MINUTE, since=NOW - 9 * MINUTE)
+    nodes = marks(4) | {"n1": stuck, "n2": stuck}
+    policy = replace(POLICY, max_concurrent=1)
+    world = World.of(policy, a_trainer("deaf", "n2"), a_server(replicas=1), nodes=4, **nodes).in_racks(2)
+    assert begun(world) == ["n3", "n4"]
+    settled = world.decide().summary
+    assert settled
+    assert settled.settled.message.startswith("n2: what runs there did not go in time; still there: default/deaf;")
+
+
+def test_wishes_for_single_nodes_do_not_wait_for_each_other() -> None:
+    """The empty one goes, whatever becomes of the other."""
+    leaving = a_switch(Mode.TRAINING, Mode.MAINTENANCE, step=Step.DRAINING, begun=NOW - MINUTE, since=NOW)
+    world = World.of(POLICY, a_trainer("job", "n2"), nodes=2, n1=leaving, n2=leaving).in_racks(2)
+    world.wishes = {"n1": Mode.MAINTENANCE, "n2": Mode.MAINTENANCE}
+    found = {it.name: it.act.after.step for it in world.decide().nodes if it.act.after}
+    assert found == {"n1": Step.FLIPPING}
+
+
+def test_a_wish_that_is_dropped_late_takes_nobody_along() -> None:
+    """The gang on the rest of the rack goes on, and the node comes back to it."""
+    world = World.of(POLICY, a_trainer("job", "n2", "n3"), nodes=3, **marks(3)).in_racks(3)
+    world.wishes = {"n1": Mode.INFERENCE}
+    while world.steps("n1")[-1:] != ["Flipping"]:
+        world.step()
+    world.wishes = {}
+    world.settle()
+    assert world.steps("n2") == world.steps("n3") == []
+
+
+def test_a_node_on_its_way_to_maintenance_lends_its_rack_no_switch() -> None:
+    """Neither a slot nor one of those in an hour."""
+    world = World.of(replace(POLICY, per_hour=1), a_server(replicas=1), nodes=2, **marks(2)).in_racks(2)
+    world.history = [("n9", NOW - MINUTE)]
+    world.wishes = {"n1": Mode.MAINTENANCE}
+    assert begun(world) == ["n1"]
+
+
+def test_who_is_still_under_way_is_not_left_by_those_that_have_arrived() -> None:
+    """Its last writes may have come too late."""
+    then = NOW - MINUTE
+    arrived = a_switch(Mode.INFERENCE, begun=then, since=NOW)
+    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, begun=then, since=then)
+    world = World.of(POLICY, nodes=2, n1=arrived, n2=late).in_racks(2)
+    world.settle()
+    assert world.modes() == {"n1": Mode.INFERENCE, "n2": Mode.INFERENCE}
+
+
+def test_what_has_begun_ends_although_many_nodes_are_lost() -> None:
+    """Else the rest of the rack waits for it until it is stuck, which is trouble too."""
+    ahead = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, begun=NOW - MINUTE, since=NOW)
+    behind = replace(ahead, step=Step.PLANNED)
+    world = World.of(POLICY, a_server(replicas=1), nodes=6, **marks(6) | {"n1": ahead, "n2": behind}).in_racks(2)
+    for name in ("n5", "n6"):
+        world.nodes[name] = replace(world.nodes[name], ready=False)
+    found = {it.name: it.act.after.step for it in world.decide().nodes if it.act.after}
+    assert found == {"n2": Step.CORDONED}

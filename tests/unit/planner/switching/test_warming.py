@@ -6,7 +6,7 @@ import pytest
 
 from support.build import GPU, NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
-from trainpush.model.modes import Hook, Mode, Setting, Step, Switch, Switching
+from trainpush.model.modes import Bounds, Hook, Mode, Setting, Step, Switch, Switching
 from trainpush.model.nodes import Node
 from trainpush.model.plan import Claim
 from trainpush.model.reasons import Reason
@@ -199,3 +199,26 @@ def test_who_waits_hears_that_a_hook_takes_its_time() -> None:
     service = a_server(replicas=1)
     help_ = World.of(POLICY, service, nodes=1, n1=way).decide().help[service.key]
     assert help_.message.endswith("until 2026-01-01T12:31:00Z at most")
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_nobody_waits_for_a_node_that_is_late(least: int) -> None:
+    """Another one is taken, for who waits and for what a mode has at least."""
+    policy = replace(POLICY, bounds={Mode.INFERENCE: Bounds(least)})
+    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.WARMING, since=NOW - 60 * MINUTE, setting=SLICED)
+    server = a_server(replicas=1 - least)
+    world = World.of(policy, server, nodes=2, n1=late, n2=a_switch(Mode.TRAINING))
+    planned = [it.name for it in world.decide().nodes if it.act.after and it.act.after.step is Step.PLANNED]
+    assert planned == ["n2"]
+
+
+def test_people_may_take_back_a_node_that_is_late() -> None:
+    """It is empty; with the configuration of the mode that they want."""
+    world = warming("failed")
+    world.wishes = {"n1": Mode.TRAINING}
+    found = mark(world)
+    assert found
+    assert (found.to, found.step) == (Mode.TRAINING, Step.FLIPPING)
+    world.step()
+    world.step()
+    assert world.diary[-1][2].setting == WHOLE
