@@ -127,7 +127,8 @@ def test_a_permission_that_is_missing(start: Start, bed: Bed) -> None:
     told = refusal(start(bed.kubeconfig_for(NAMESPACE, "partly")))
     assert told == (
         "missing permissions: may not delete pods in all namespaces. To count what every pod takes, and to start and "
-        "stop workers and replicas; their specs are never changed. Apply the output of `trainpush rbac`"
+        "stop workers, replicas and pods that pull images; their specs are never changed. "
+        "Apply the output of `trainpush rbac`"
     )
 
 
