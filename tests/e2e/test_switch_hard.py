@@ -72,14 +72,14 @@ def knows_sigterm_only(team: Digits, figures: Figures) -> None:
 
 
 def deaf(team: Digits) -> Object:
-    """A job on the lent node whose program answers nothing and ends by SIGKILL only, after two minutes."""
+    """A job on the lent node whose program answers nothing and ends by SIGKILL only, after 45 s."""
     job = spread("deaf")
     job["spec"]["worker"] |= {
         "image": "trainpush.local/training:dev",
         "command": ["python3", "-c", DEAF],
         "args": [],
     }
-    job["spec"]["checkpoint"] = {"gracePeriod": "2m"}
+    job["spec"]["checkpoint"] = {"gracePeriod": "45s"}
     apply(team, job)
     return job
 
