@@ -1,6 +1,7 @@
 """What holds for the modes of nodes, whatever is asked of them and whatever goes wrong."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -142,14 +143,22 @@ def is_short(service: Service) -> bool:
 
 
 def is_in_vain(world: World, service: Service) -> bool:
-    """Whether no node could change its mode for a replica of `service`."""
+    """Whether no unit could change its mode for a replica of `service`."""
     reach = within(bounds_at(world.switching, world.now), len(world.nodes))
     serving = {place.node for other in world.services.values() for place in other.places}
-    free = [world.modes()[name] for name in world.nodes.keys() - serving]
-    spare = [mode for mode in free if mode not in BOUNDED or there(world, mode) > reach.least[mode]]
+    modes, units = world.modes(), world.units()
     if there(world, Mode.INFERENCE) >= reach.most[Mode.INFERENCE]:
         return True
-    return not [mode for mode in spare if mode is not Mode.INFERENCE] and Mode.INFERENCE not in free
+
+    def may_change(unit: str) -> bool:
+        nodes = [name for name in modes if units[name] == unit and modes[name] is not Mode.INFERENCE]
+        fewer = Counter(modes[name] for name in nodes)
+        is_left = all(there(world, mode) - fewer[mode] >= reach.least[mode] for mode in BOUNDED)
+        fits = there(world, Mode.INFERENCE) + len(nodes) <= reach.most[Mode.INFERENCE]
+        return bool(nodes) and not serving.intersection(nodes) and is_left and fits
+
+    is_free = any(mode is Mode.INFERENCE and name not in serving for name, mode in modes.items())
+    return not is_free and not any(may_change(unit) for unit in units.values())
 
 
 @SLOW
