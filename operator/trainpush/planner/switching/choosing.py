@@ -218,13 +218,15 @@ class Choice:
         kind = (want.mode, gang.required, kind_of(gang))
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
             return []
-        domain, fits = self._outlook.domains(gang).tolist(), self._outlook.fits(gang).tolist()
-        have = self._rooms(want, gang)
+        room, domain = self._outlook.room(gang, want.mode), self._outlook.domains(gang)
+        have: list[int] = np.bincount(domain, weights=room).astype(np.int64).tolist()
+        # What is free on a node that is shared by now is there already.
+        more, domain_of = (self._outlook.fits(gang) - room).tolist(), domain.tolist()
         drafts: dict[int, Draft] = {}
         for unit in self.candidates.to(want.mode):
             to = next((post.to for post in unit if not post.is_resting), self._target(want.mode))
             posts = tuple(post for post in unit if not post.is_resting or post.mode is not to)
-            gains = [(domain[it.row], fits[it.row]) for it in posts if it.is_empty or not it.suits(to)]
+            gains = [(domain_of[it.row], more[it.row]) for it in posts if it.is_empty or not it.suits(to)]
             for place in sorted({place for place, gain in gains if gain}):
                 draft = drafts.setdefault(place, Draft())
                 if self.may(posts, to, draft):
@@ -234,12 +236,6 @@ class Choice:
                         return [(post, to) for unit, to in draft.offers for post in unit]
         self._refused[kind] = gang.workers
         return []
-
-    def _rooms(self, want: Want, gang: Gang) -> list[int]:
-        """How many workers each domain takes as things will be."""
-        room = self._outlook.room(gang, want.mode)
-        found: list[int] = np.bincount(self._outlook.domains(gang), weights=room).astype(np.int64).tolist()
-        return found
 
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""

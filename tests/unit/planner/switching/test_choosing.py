@@ -146,6 +146,15 @@ def test_no_node_moves_for_a_gang_that_would_not_fit_all_the_same() -> None:
     assert not chosen(world.decide())
 
 
+def test_room_on_shared_nodes_counts_once() -> None:
+    """Else a gang that fits nowhere makes them switch, again and again."""
+    world = World.of(
+        replace(POLICY, default=Mode.INFERENCE), a_trainer("job", workers=3), nodes=2, n1=SHARED, n2=INFERENCE
+    )
+    assert not chosen(world.decide()).keys() & {"n2"}
+    assert Mode.TRAINING not in chosen(world.decide()).values()
+
+
 def test_a_gang_gets_nodes_of_one_domain() -> None:
     """Where it requires that."""
     job = a_trainer("job", workers=2, required="rack")
