@@ -49,12 +49,13 @@ class Candidates:
         """Why nodes that do not have `mode` do not change to it, by row."""
         if mode not in self._others:
             others = (it for it in self._survey.posts if it.name not in self._gone and _is_elsewhere(it, mode))
-            self._others[mode] = [(it.row, self.block(it, mode) or self.beyond(it)) for it in others]
+            self._others[mode] = [(it.row, self.reason(it, mode)) for it in others]
         return self._others[mode]
 
-    def beyond(self, post: Post) -> Block:
-        """Why a node may not change that nothing on it keeps: the bounds do not let it, or not all of its unit."""
-        return Block.FLOOR if len(self._survey.units[post.unit]) == 1 else Block.UNIT
+    def reason(self, post: Post, to: Mode) -> Block:
+        """Why a node does not change to `to`: what is on it, else the bounds, or that not all of its unit may."""
+        beyond = Block.FLOOR if len(self._survey.units[post.unit]) == 1 else Block.UNIT
+        return self.block(post, to) or beyond
 
     def take(self, post: Post, to: Mode) -> Cost:
         """Choose a node; what that costs beside those that were chosen before."""
@@ -83,11 +84,11 @@ class Candidates:
 
     def _ranked(self, unit: int, mode: Mode) -> tuple[Rank, Unit] | None:
         # Who is out of order, or where people want it, neither comes along nor keeps the others from it.
-        posts = [it for it in self._survey.units[unit] if is_other(it, mode) and it.is_usable and not it.wish]
+        posts = [it for it in self._survey.units[unit] if is_other(it, mode) and it.follows]
         under_way = [it.to for it in posts if not it.is_resting]
         to = under_way[0] if under_way else mode
         # Who was left behind follows the others of its unit.
-        mates = (it for it in self._survey.units[unit] if not it.is_resting and it.is_usable and not it.wish)
+        mates = (it for it in self._survey.units[unit] if it.follows and not it.is_resting)
         if any(it.to is not to and it.mode is not Mode.MAINTENANCE and it.name not in self.doomed for it in mates):
             return None
         if not posts or any(it.name in self.doomed or self.block(it, to) for it in posts):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.workload import Gang, Key
@@ -162,9 +163,7 @@ class Choice:
             if not unit:
                 here = [it for it in self.survey.posts if it.mode is mode and it.is_resting and it.is_usable]
                 said = f"{mode} has {self.tally.held(mode)} of at most {count(most, 'node')}"
-                self.unmet.append(
-                    said + told(_counted(self.candidates.block(it, to) or self.candidates.beyond(it) for it in here))
-                )
+                self.unmet.append(said + told(_counted(self.candidates.reason(it, to) for it in here)))
                 return
             for post in unit:
                 self.pick(post, to, f"{mode} has at most {count(most, 'node')}")
@@ -203,8 +202,7 @@ class Choice:
     def _seat(self, want: Want, gang: Gang) -> bool:
         """Take room that there is, or will be, for all of a gang in one domain; whether there is."""
         room, domain = self._outlook.room(gang, want.mode), self._outlook.domains(gang)
-        sums = np.bincount(domain, weights=room).astype(np.int64)
-        enough = np.flatnonzero(sums >= gang.workers)
+        enough = np.flatnonzero(_sums(domain, room) >= gang.workers)
         if not len(enough):
             return False
         rows = [int(row) for row in np.flatnonzero((domain == enough[0]) & (room > 0))]
@@ -219,7 +217,7 @@ class Choice:
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
             return []
         room, domain = self._outlook.room(gang, want.mode), self._outlook.domains(gang)
-        have: list[int] = np.bincount(domain, weights=room).astype(np.int64).tolist()
+        have: list[int] = _sums(domain, room).tolist()
         # What is free on a node that is shared by now is there already.
         more, domain_of = (self._outlook.fits(gang) - room).tolist(), domain.tolist()
         drafts: dict[int, Draft] = {}
@@ -264,6 +262,11 @@ def told(blocks: Iterable[tuple[Block, int]]) -> str:
     """`; 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
     parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in blocks)
     return f"; of the others: {parts}" if parts else ""
+
+
+def _sums(domain: NDArray[np.intp], room: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many workers each domain takes, given what each of its nodes takes."""
+    return np.bincount(domain, weights=room).astype(np.int64)
 
 
 def _counted(reasons: Iterable[Block]) -> Blocks:

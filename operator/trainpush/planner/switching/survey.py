@@ -92,6 +92,11 @@ class Post:
         return self.switch.step if self.switch else Step.ACTIVE
 
     @property
+    def follows(self) -> bool:
+        """Whether it changes with its unit: it is in order, and people want nothing else of it."""
+        return self.is_usable and not self.wish
+
+    @property
     def begun(self) -> float:
         """When its latest switch was planned, in Unix seconds; 0 for a node without a mark."""
         return self.switch.begun.timestamp() if self.switch else 0.0
@@ -116,7 +121,7 @@ class Survey:
     def mates(self, post: Post) -> Iterator[Post]:
         """The others of a node's unit that change together with it; what people want of one node is its own matter."""
         for it in () if post.wish else self.units[post.unit]:
-            if it is not post and it.is_usable and not it.wish and not it.is_resting and it.to is post.to:
+            if it is not post and it.follows and not it.is_resting and it.to is post.to:
                 yield it
 
     def protected_until(self, key: Key) -> datetime | None:

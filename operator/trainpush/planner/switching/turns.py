@@ -65,7 +65,7 @@ def _wishes(choice: Choice) -> None:
 def _homecoming(choice: Choice) -> None:
     """Nodes leave Maintenance when nobody wants them there any more; and so do shared ones, elsewhere the exception."""
     for unit in choice.survey.units:
-        posts = [it for it in unit if it.is_usable and it.is_resting and not it.wish and it.name not in choice.picks]
+        posts = [it for it in unit if it.follows and it.is_resting and it.name not in choice.picks]
         for post in (it for it in posts if it.mode is Mode.MAINTENANCE):
             _send_home(choice, [post], _home(choice, posts))
         _send_home(choice, _strays(choice, posts), choice.default)
@@ -153,7 +153,7 @@ def _bring(choice: Choice, unit: Unit, first: Post) -> None:
     """All that rests of a unit changes as the `first` of it does, if bounds and what is on it let all of it."""
     pick = choice.picks.get(first.name)
     to, why = (pick.to, pick.why) if pick else (first.to, first.switch.why if first.switch else "")
-    others = (it for it in unit if it.is_usable and it.is_resting and not it.wish and it.name not in choice.picks)
+    others = (it for it in unit if it.follows and it.is_resting and it.name not in choice.picks)
     behind = [it for it in others if it.mode is not to]
     if not any(choice.candidates.block(it, to) for it in behind) and choice.may(behind, to):
         for post in behind:
