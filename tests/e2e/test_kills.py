@@ -11,7 +11,7 @@ from support.digits import Digits, DigitsBed, Object, normalised
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
 from support.killed_operator import TRAINING
-from support.kills import difference, killed_again_and_again
+from support.kills import difference, killed_again_and_again, tell
 
 ARGS = ("--steps=200", "--step-delay=0.05", "--fail-at-step=80")
 """A run in which a worker fails once, so that there is a restart to be killed in."""
@@ -53,9 +53,7 @@ def test_story_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
         disturbed.until(first.exists, "a pool with a status", seconds=60)
         found = trained(disturbed)
         disturbed.until(lambda: len(list(struck.iterdir())) == len(TRAINING), "every point struck", seconds=60)
-    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(TRAINING)}")
-    figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    tell(figures, struck, len(TRAINING), wanted, found)
     assert difference(wanted, found) == ""
 
 

@@ -10,7 +10,7 @@ from support import operator_process
 from support.digits import DigitsBed, Object, normalised
 from support.figures import Figures
 from support.killed_operator import PUSHING
-from support.kills import difference, killed_again_and_again
+from support.kills import difference, killed_again_and_again, tell
 from support.serving import Serving
 
 KINDS = "pods,services,jobs,controllerrevisions,configmaps,poddisruptionbudgets"
@@ -77,9 +77,7 @@ def test_story_push_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> 
         disturbed.digits.until(lambda: len(list(struck.iterdir())) == len(PUSHING), "every point struck", seconds=60)
         exports = disturbed.pods("export")
         disturbed.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
-    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(PUSHING)}")
-    figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    tell(figures, struck, len(PUSHING), wanted, found)
     figures.add(
         "objects that differ after all statuses were wiped",
         sum(a != b for a, b in zip(wanted, remembered, strict=False)),

@@ -8,7 +8,7 @@ from support import operator_process
 from support.digits import Digits, DigitsBed, Object, normalised
 from support.figures import Figures
 from support.killed_operator import SWITCHING
-from support.kills import difference, killed_again_and_again
+from support.kills import difference, killed_again_and_again, tell
 from support.sharing import a_team, apply
 from support.switching import (
     KEPT,
@@ -64,8 +64,6 @@ def test_story_switch_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -
     ):
         found = to_and_fro(team)
         team.until(lambda: len(list(struck.iterdir())) == len(SWITCHING), "every point struck", seconds=60)
-    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {len(SWITCHING)}")
-    figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    tell(figures, struck, len(SWITCHING), wanted, found)
     assert difference(wanted, found) == ""
     assert not any(map(is_marked, all_nodes(real.bed)))

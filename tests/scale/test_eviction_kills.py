@@ -13,7 +13,7 @@ from support.cluster import Space, a_pool, a_space, fake_nodes, says
 from support.digits import Object, normalised
 from support.figures import Figures
 from support.killed_operator import PREEMPTING
-from support.kills import difference, killed_again_and_again
+from support.kills import difference, killed_again_and_again, tell
 from support.manifests import job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Client
@@ -64,9 +64,7 @@ async def test_story_eviction_kills(
             found = await displaced(space)
             await space.clear()
     points = {point.name for point in struck.iterdir()}
-    figures.add("points at which the operator was killed", f"{len(points)} of {len(PREEMPTING)}")
-    figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    tell(figures, struck, len(PREEMPTING), wanted, found)
     assert points == set(PREEMPTING)
     assert difference(wanted, found) == ""
     ends = {entry["metadata"]["name"]: entry["status"] for entry in wanted if entry["kind"] == "TrainPushJob"}

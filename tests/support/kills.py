@@ -9,6 +9,7 @@ from pathlib import Path
 
 from support import operator_process
 from support.digits import Object
+from support.figures import Figures
 from support.operator_process import OperatorProcess
 
 
@@ -36,6 +37,13 @@ def killed_again_and_again(kubeconfig: Path, folder: Path, points: str) -> Itera
         over.set()
         lives[-1].stop()
         keeper.join(timeout=30)
+
+
+def tell(figures: Figures, struck: Path, points: int, wanted: list[Object], found: list[Object]) -> None:
+    """The figures of a story: how many of so many points struck, and what was compared with an undisturbed run."""
+    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {points}")
+    figures.add("objects compared with an undisturbed run", len(wanted))
+    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
 
 
 def difference(wanted: list[Object], found: list[Object]) -> str:
