@@ -11,12 +11,13 @@ from typing import Final
 
 from bench.day_night_load import Asked, Load
 from support.build import GPU, LEVELS, NOW, a_gang, a_node
+from trainpush.model.gang import Gang
 from trainpush.model.modes import MODE_KEY, Bounds, Mode, Step, Switch, Switching
 from trainpush.model.nodes import Node, NodeTable, Toleration, node_table
 from trainpush.model.plan import Decision, NodeDecision
 from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Checkpoint, Gang, Heard, Job, Key, Phase, Recorded, Worker
+from trainpush.model.workload import Checkpoint, Heard, Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
 from trainpush.render.modes import picture
 
@@ -333,7 +334,7 @@ def _service(number: int) -> Service:
 
 
 def _worker(job: Job, attempt: int, rank: int, node: str) -> Worker:
-    request = job.request.request if isinstance(job.request, Gang) else {}
+    request = job.request.requirements.request if isinstance(job.request, Gang) else {}
     name = f"{job.key.name}-{rank}-a{attempt}"
     return Worker(name, name, attempt, rank, Phase.RUNNING, node, request=request)
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from bench.result import Result
+from trainpush.model.gang import Gang, Requirements
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site
 
@@ -77,7 +77,7 @@ def a_pool(nodes: int, draw: random.Random) -> Pool:
 def a_gang(workers: int, gpus: int) -> Gang:
     """Workers of so many GPUs each."""
     request = {GPU: 1_000 * gpus, "pods": 1_000, "cpu": 4_000 * gpus, "memory": 1_000 * gpus}
-    return Gang("pool", workers, request, GPU, gpus)
+    return Gang("pool", workers, Requirements(request, GPU, gpus))
 
 
 def _times(pool: Pool, workers: int, seed: int) -> dict[str, float]:

@@ -25,10 +25,11 @@ import numpy as np
 from bench.result import Result
 from support.build import GPU, a_gang, a_node, a_pool
 from support.victims_oracle import Question
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable
-from trainpush.model.workload import Gang, Key
+from trainpush.model.workload import Key
 from trainpush.planner import ledger
-from trainpush.planner.placing.capacity import hindrances
+from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 NODES_PER_RACK: Final = 16
@@ -139,7 +140,8 @@ def _places(free: Sequence[int], workers: int, gpus: int, start: int) -> dict[in
 
 
 def _answer(scene: Scene, gang: Gang) -> Answer:
-    blocked = hindrances(scene.table, gang)
+    filters = NodeFilters(scene.table, gang.requirements)
+    filters.usable  # noqa: B018 - worked out before the clock starts
     begun = time.perf_counter()
     victims = Victims(scene.table, scene.candidates)
     building = time.perf_counter() - begun
@@ -147,7 +149,7 @@ def _answer(scene: Scene, gang: Gang) -> Answer:
     taken = []
     for _ in range(CALLS):
         begun = time.perf_counter()
-        choice = victims.choose(gang, scene.used, blocked, everybody)
+        choice = victims.choose(gang, scene.used, filters, everybody)
         taken.append(time.perf_counter() - begun)
     if choice is None:
         raise ValueError("a full pool under candidates alone must have room when they are gone")

@@ -14,13 +14,13 @@ from typing import Final
 import numpy as np
 
 from bench.result import Result
+from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.nodes import PODS, Level, Node, NodeTable, node_table
-from trainpush.model.workload import Gang
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import Holding, Holdings, holdings
 from trainpush.planner.explaining.situation import Circumstances
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.filters import NodeFilters
 
 NODES: Final = 500
 RACK: Final = 25
@@ -33,10 +33,12 @@ _JOB: Final = {_GPU: 1000, "cpu": 8000, "memory": 64 * 2**30 * 1000, PODS: 1000}
 _GANG: Final = Gang(
     pool="bench",
     workers=10,
-    request={name: amount if name == PODS else GPUS * amount for name, amount in _JOB.items()},
-    accelerator=_GPU,
-    accelerators_per_worker=GPUS,
-    required="rack",
+    requirements=Requirements(
+        request={name: amount if name == PODS else GPUS * amount for name, amount in _JOB.items()},
+        accelerator=_GPU,
+        accelerators=GPUS,
+    ),
+    topology=Topology(required="rack"),
 )
 
 
@@ -65,8 +67,7 @@ def _answer(table: NodeTable, held: Holdings) -> float:
     """Milliseconds from a question to its verdict."""
     around = Circumstances(np.zeros_like(table.used), "bench/ahead", np.zeros_like(table.used), held)
     begun = time.perf_counter()
-    blocked = capacity.hindrances(table, _GANG)
-    verdict = verdicts.waiting(_GANG, table, table.used, blocked, around)
+    verdict = verdicts.waiting(_GANG, NodeFilters(table, _GANG.requirements), table.used, around)
     verdict = verdicts.not_preempted(verdict, {Cause.PREEMPTION_NEVER: NODES * GPUS})
     took = 1000 * (time.perf_counter() - begun)
     if verdict.cause != Cause.PREEMPTION_NEVER or not verdict.holders:

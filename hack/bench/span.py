@@ -24,9 +24,9 @@ from typing import Final
 from bench.result import Result
 from bench.tightest_fit import tightest_fit
 from support.placement_oracle import Host, Question, fewest_by_table
+from trainpush.model.gang import Gang, Requirements, Slices, Topology
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang, Slices
 from trainpush.planner.placing.ground import Ground
 
 GPU: Final = "nvidia.com/gpu"
@@ -148,7 +148,7 @@ def _ask(pool: Pool, paths: Sequence[Domains], workers: int, tally: Tally, gpus:
     request = {GPU: 1_000 * gpus, "pods": 1_000}
     unit = slices or 1
     sizes = tuple(range(workers // unit * unit, 0, -unit)) or (unit,)
-    gang = Gang("pool", sizes[0], request, GPU, gpus, slices=layers, sizes=sizes)
+    gang = Gang("pool", sizes[0], Requirements(request, GPU, gpus), Topology(slices=layers), sizes)
     size = ground.largest(gang)
     if not size:
         return

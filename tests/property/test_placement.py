@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.build import GPU, a_gang, a_node
+from support.build import GPU, a_gang, a_node, varied
 from support.placement_oracle import Host, Question, fewest_by_solver, fewest_by_table
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang, Slices
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site
 
@@ -74,8 +74,8 @@ def question(ground: Ground, gang: Gang, kinds: frozenset[str] | None = None) ->
         group = ground.pool.linked.get(kind.product, 1)
         usable = kinds is None or kind.capacity in kinds
         hosts.append(Host(tuple(path), free if usable else 0, group if free % group == 0 else 1))
-    slices = {ALIASES.index(layer.level): layer.size for layer in gang.slices}
-    return Question(hosts, gang.workers, slices, ALIASES.index(gang.required) if gang.required else 0)
+    slices = {ALIASES.index(layer.level): layer.size for layer in gang.topology.slices}
+    return Question(hosts, gang.workers, slices, ALIASES.index(gang.topology.required) if gang.topology.required else 0)
 
 
 def shares(site: Site, asked: Question) -> list[int]:
@@ -182,7 +182,7 @@ def test_what_is_mended_keeps_its_good_nodes(nodes: list[Node], gang: Gang, data
     ]
     assert not lost & set(mended)
     assert asked.is_allowed([mended.count(name) for name in ground.pool.table.names])
-    for layer in gang.slices:
+    for layer in gang.topology.slices:
         for first in range(0, gang.workers, layer.size):
             assert len({_domain(ground, node, layer.level) for node in mended[first : first + layer.size]}) == 1
     assert (ground.used <= ground.pool.table.allocatable).all()
@@ -198,7 +198,7 @@ def _fits_around(place: list[int], places: Sequence[str], lost: set[str], ground
     counts = dict(zip(ground.pool.table.names, place, strict=True))
     if any(counts[node] < places.count(node) for node in set(places) - lost):
         return False
-    for layer in gang.slices:
+    for layer in gang.topology.slices:
         needed: dict[int, int] = {}
         for first in range(0, gang.workers, layer.size):
             kept = {
@@ -227,7 +227,7 @@ def test_any_number_of_levels_will_do(depth: int, drawn: list[tuple[int, int, in
     ]
     table = node_table(nodes, levels, {})
     ground = Ground.at_rest(Pool("pool", (GPU,), table), table.used.copy())
-    gang = replace(gang, slices=(), required=None, preferred=None)
+    gang = varied(gang, slices=(), required=None, preferred=None)
     check_against_brute_force(ground.seat(gang), question(ground, gang))
 
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from support.build import GPU, NOW
 from support.strategies import snapshots
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, MakeWorker, Plan
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Gang, Job, Placement, Recorded
+from trainpush.model.workload import Job, Placement, Recorded
 from trainpush.planner import ledger
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.filters import NodeFilters
+from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.plan import plan
 
 
@@ -78,7 +80,7 @@ def test_a_gang_is_placed_whole_or_not_at_all(snapshot: Snapshot) -> None:
         assert len(placement.nodes) in (gang.sizes or (gang.workers,))
         positions = [table.names.index(node) for node in placement.nodes]
         assert positions == sorted(positions) or was_mended(snapshot, placement)
-        assert not capacity.hindrances(table, gang)[positions].any()
+        assert not NodeFilters(table, gang.requirements).reasons[positions].any()
 
 
 @given(snapshots())
@@ -86,8 +88,8 @@ def test_a_required_level_is_kept(snapshot: Snapshot) -> None:
     """All nodes of the gang lie in one domain of it."""
     table = snapshot.pools[0].table
     for gang, placement in new_places(snapshot, plan(snapshot, NOW)):
-        if gang.required:
-            level = table.levels[table.level_index(gang.required) or 0]
+        if gang.topology.required:
+            level = table.levels[table.level_index(gang.topology.required) or 0]
             positions = [table.names.index(node) for node in placement.nodes]
             assert len(set(np.searchsorted(level.starts, positions, side="right"))) == 1
 
@@ -151,7 +153,7 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
     sought = [it for it in new_places(snapshot, plan(snapshot, NOW)) if not was_mended(snapshot, it[1])]
     for gang, placement in sought:
         used = ledger.used_amounts(table, [replace(job, recorded=Recorded()) for job in snapshot.jobs])
-        room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
+        room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
         inside = _domain_of(snapshot, placement)
         fewest = next(
             size

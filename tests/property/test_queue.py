@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from support.build import GPU, NOW
 from support.strategies import contested, snapshots
 from support.training_world import World
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import PODS
 from trainpush.model.plan import Decision, Plan
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Gang, Job, Key, Preemption
+from trainpush.model.workload import Job, Key, Preemption
 from trainpush.planner import ledger
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.filters import NodeFilters
+from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.plan import plan
 
 
@@ -41,7 +43,9 @@ def held(snapshot: Snapshot, jobs: tuple[Job, ...]) -> Counter[str]:
     found: Counter[str] = Counter()
     for job in jobs:
         if job.recorded.placement and not job.recorded.outcome and isinstance(job.request, Gang):
-            found[team(snapshot, job.key)] += len(job.recorded.placement.nodes) * job.request.request[GPU] // 1000
+            found[team(snapshot, job.key)] += (
+                len(job.recorded.placement.nodes) * job.request.requirements.request[GPU] // 1000
+            )
     return found
 
 
@@ -58,7 +62,7 @@ def test_nobody_makes_room_without_right(snapshot: Snapshot) -> None:
             assert held(snapshot, snapshot.jobs)[theirs] > guarantees.get(theirs, 0)
             assert isinstance(winner.request, Gang)
             smallest = min(winner.request.sizes, default=winner.request.workers)
-            assert smallest * winner.request.request[GPU] // 1000 <= guarantees[ours]
+            assert smallest * winner.request.requirements.request[GPU] // 1000 <= guarantees[ours]
 
 
 @given(contested())
@@ -106,9 +110,9 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
         assert decision.eviction
         for node in victim.recorded.placement.nodes[decision.eviction.workers :]:
             for resource in (GPU, PODS):
-                used[table.resources.index(resource), table.rows[node]] -= victim.request.request[resource]
-    room = np.where(capacity.hindrances(table, gang) == 0, capacity.slots(table, gang, used), 0)
-    level = table.levels[table.level_index(gang.required or "pool") or 0]
+                used[table.resources.index(resource), table.rows[node]] -= victim.request.requirements.request[resource]
+    room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
+    level = table.levels[table.level_index(gang.topology.required or "pool") or 0]
     inside = [int(room[level.slice_of(i, len(table.names))].sum()) for i in range(len(level.starts))]
     return max(inside, default=0) >= min(gang.sizes, default=gang.workers)
 

@@ -8,18 +8,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.build import BLOCK, GPU, LEVELS, RACK, a_gang
+from support.build import BLOCK, GPU, LEVELS, RACK, a_gang, varied
 from support.verdict_oracle import Amounts, Cluster, is_allowed, is_in_mode, is_tolerated, usable, willing
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Slices
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import OTHER_PODS, Holding, holdings
 from trainpush.planner.explaining.situation import Circumstances
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.filters import NodeFilters
 
 TAINT = Taint("maintenance", "", "NoSchedule")
 MODES = (
@@ -65,8 +65,7 @@ class Case:
             leaving=columns(table, self.leaving),
             held=holdings(table, owned),
         )
-        blocked = capacity.hindrances(table, self.gang)
-        return verdicts.waiting(self.gang, table, table.used, blocked, around)
+        return verdicts.waiting(self.gang, NodeFilters(table, self.gang.requirements), table.used, around)
 
 
 def worker() -> dict[str, int]:
@@ -115,9 +114,9 @@ def gangs(draw: st.DrawFn) -> Gang:
             return replace(gang, workers=4 * unit, sizes=(4 * unit, 3 * unit, 2 * unit))
         case "slices":
             layer = Slices(draw(st.sampled_from(["rack", "block", "host"])), 2)
-            return replace(gang, workers=draw(st.sampled_from([2, 4, 6])), slices=(layer,))
+            return varied(gang, workers=draw(st.sampled_from([2, 4, 6])), slices=(layer,))
         case "layers":
-            return replace(gang, workers=4, slices=(Slices("block", 4), Slices("host", 2)))
+            return varied(gang, workers=4, slices=(Slices("block", 4), Slices("host", 2)))
         case _:
             return gang
 
@@ -145,9 +144,9 @@ def cases(draw: st.DrawFn) -> Case:
 def test_numbers_are_right(case: Case) -> None:
     """Needed, free and largest free are what counting by hand gives; and the message is no longer than it must be."""
     verdict, open_nodes = case.verdict(), usable(case.cluster, case.gang)
-    assert verdict.needed == case.gang.workers * case.gang.accelerators_per_worker
+    assert verdict.needed == case.gang.workers * case.gang.requirements.accelerators
     assert verdict.free == sum(case.now.free(node, GPU) // 1000 for node in open_nodes)
-    assert verdict.largest_free == case.now.most(case.gang, open_nodes) * case.gang.accelerators_per_worker
+    assert verdict.largest_free == case.now.most(case.gang, open_nodes) * case.gang.requirements.accelerators
     assert len(verdict.message) <= 400
 
 
@@ -193,7 +192,7 @@ def in_mode(case: Case) -> list[Node]:
 
 
 def plain(case: Case) -> Gang:
-    return replace(case.gang, slices=())
+    return varied(case.gang, slices=())
 
 
 def fits_empty(case: Case, *rules: Callable[[Node], bool]) -> bool:
@@ -206,7 +205,7 @@ def free_of(case: Case) -> int:
 
 
 def least_needed(case: Case) -> int:
-    return min(case.gang.sizes, default=case.gang.workers) * case.gang.accelerators_per_worker
+    return min(case.gang.sizes, default=case.gang.workers) * case.gang.requirements.accelerators
 
 
 def fits_kinds(case: Case, tainted: bool, products: bool) -> bool:
@@ -220,22 +219,22 @@ def slots_of(case: Case, gang: Gang) -> int:
 
 def only(case: Case, *resources: str) -> Gang:
     """The gang as if it asked for nothing else."""
-    return replace(case.gang, request={name: case.gang.request[name] for name in resources})
+    return varied(case.gang, request={name: case.gang.requirements.request[name] for name in resources})
 
 
 def every_worker(case: Case, *resources: str) -> bool:
     """Whether, by these resources alone, enough workers would fit somewhere."""
-    return slots_of(case, only(case, *resources)) * case.gang.accelerators_per_worker >= least_needed(case)
+    return slots_of(case, only(case, *resources)) * case.gang.requirements.accelerators >= least_needed(case)
 
 
 FACTS: dict[str, Callable[[Case], bool]] = {
     Cause.ALL_TAINTED: lambda c: not willing(c.cluster, c.gang) and any(is_allowed(n, c.gang) for n in c.cluster.nodes),
     Cause.OTHER_PRODUCT: lambda c: not any(is_allowed(node, c.gang) for node in c.cluster.nodes),
     Cause.TOO_FEW_ACCELERATORS_PER_NODE: lambda c: all(
-        node.allocatable[GPU] < c.gang.request[GPU] for node in willing(c.cluster, c.gang)
+        node.allocatable[GPU] < c.gang.requirements.request[GPU] for node in willing(c.cluster, c.gang)
     ),
     Cause.TOO_LITTLE_CPU_PER_NODE: lambda c: all(
-        node.allocatable["cpu"] < c.gang.request["cpu"] for node in willing(c.cluster, c.gang)
+        node.allocatable["cpu"] < c.gang.requirements.request["cpu"] for node in willing(c.cluster, c.gang)
     ),
     Cause.EXCEEDS_WITHOUT_TAINTED: lambda c: fits_kinds(c, True, False) and not fits_kinds(c, False, False),
     Cause.EXCEEDS_WITHOUT_PRODUCTS: lambda c: fits_kinds(c, False, True) and not fits_kinds(c, True, False),
@@ -260,7 +259,7 @@ FACTS: dict[str, Callable[[Case], bool]] = {
     Cause.HELD_BY_SERVICES: lambda c: free_of(c) < least_needed(c),
     Cause.HELD_BY_OTHER_PODS: lambda c: free_of(c) < least_needed(c),
     Cause.SCATTERED: lambda c: (
-        c.now.fits(replace(plain(c), required=None), usable(c.cluster, c.gang))
+        c.now.fits(varied(plain(c), required=None), usable(c.cluster, c.gang))
         and not c.now.fits(plain(c), usable(c.cluster, c.gang))
     ),
     Cause.FRAGMENTED: lambda c: free_of(c) >= least_needed(c) and not every_worker(c, GPU),
@@ -308,7 +307,7 @@ def _other_gang(change: Callable[[Gang, str], Gang]) -> Callable[[Case, re.Match
 def _fewer(case: Case, found: re.Match[str], is_now: bool) -> tuple[Change, bool]:
     size = int(found[1])
     gang, all_nodes = case.gang, list(case.cluster.nodes)
-    unit = (gang.sizes[-1] // 2 if gang.sizes else 0) or (gang.slices[0].size if gang.slices else 1)
+    unit = (gang.sizes[-1] // 2 if gang.sizes else 0) or (gang.topology.slices[0].size if gang.topology.slices else 1)
     more = Change(replace(gang, workers=size + unit, sizes=()), all_nodes)
     is_largest = size + unit >= min(gang.sizes, default=gang.workers) or not more.fits(case, is_now=is_now)
     assert size % unit == 0
@@ -323,7 +322,7 @@ def _opened(case: Case, found: re.Match[str], _: bool) -> tuple[Change, bool]:
 def _is_fewest(case: Case, opened: int) -> bool:
     """Whether no smaller set of cordoned nodes would do; slices ask for all of them."""
     closed = [node for node in case.cluster.nodes if node.cordoned]
-    if case.gang.slices or opened > len(closed):
+    if case.gang.topology.slices or opened > len(closed):
         return opened <= len(closed)
     names = [{node.name for i, node in enumerate(closed) if mask >> i & 1} for mask in range(1 << len(closed))]
     for chosen in (one for one in names if len(one) < opened):
@@ -337,24 +336,26 @@ def _smaller(case: Case, found: re.Match[str], is_now: bool) -> tuple[Change, bo
     units, resource = int(found[1]), found[2]
 
     def asking(amount: int) -> Change:
-        request = {**case.gang.request, resource: amount * 1000}
-        return Change(replace(case.gang, request=request), list(case.cluster.nodes))
+        request = {**case.gang.requirements.request, resource: amount * 1000}
+        return Change(varied(case.gang, request=request), list(case.cluster.nodes))
 
-    is_most = (units + 1) * 1000 >= case.gang.request[resource] or not asking(units + 1).fits(case, is_now=is_now)
+    is_most = (units + 1) * 1000 >= case.gang.requirements.request[resource] or not asking(units + 1).fits(
+        case, is_now=is_now
+    )
     return asking(units), is_most
 
 
 READINGS = {
     r"spec.(?:replicas|elastic.minReplicas): (\d+) ": _fewer,
-    r"spec.placement.required: (\w+) ": _other_gang(lambda gang, level: replace(gang, required=level)),
-    r"without (spec.placement.required)": _other_gang(lambda gang, _: replace(gang, required=None)),
-    r"without (its slices)": _other_gang(lambda gang, _: replace(gang, slices=())),
+    r"spec.placement.required: (\w+) ": _other_gang(lambda gang, level: varied(gang, required=level)),
+    r"without (spec.placement.required)": _other_gang(lambda gang, _: varied(gang, required=None)),
+    r"without (its slices)": _other_gang(lambda gang, _: varied(gang, slices=())),
     r"with (?:all )?(\d+) cordoned nodes? opened": _opened,
     r"with a toleration of (maintenance):NoSchedule": _other_gang(
-        lambda gang, key: replace(gang, tolerations=(TRAINS, Toleration(key, "Exists", "", "")))
+        lambda gang, key: varied(gang, tolerations=(TRAINS, Toleration(key, "Exists", "", "")))
     ),
     r"with (\w+) \(\d+ nodes?\) in spec.placement.acceleratorProducts": _other_gang(
-        lambda gang, name: replace(gang, products=gang.products | {name})
+        lambda gang, name: varied(gang, products=gang.requirements.products | {name})
     ),
     r"with (\d+) (\S+) per worker": _smaller,
 }
@@ -378,7 +379,9 @@ def test_no_advice_means_no_smaller_gang_fits(case: Case) -> None:
     gang, verdict = case.gang, case.verdict()
     if verdict.advice or verdict.cause in {Cause.ROOM_NOW, Cause.PODS_ENDING}:
         return
-    unit = gang.slices[0].size if gang.slices else min(gang.sizes, default=2) // 2 if gang.sizes else 1
+    unit = (
+        gang.topology.slices[0].size if gang.topology.slices else min(gang.sizes, default=2) // 2 if gang.sizes else 1
+    )
     assert case.now.most(replace(gang, sizes=()), usable(case.cluster, gang)) < max(unit, 1)
 
 

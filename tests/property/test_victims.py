@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from support.build import GPU, a_gang, a_node, a_pool
 from support.victims_oracle import Question
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import PODS
-from trainpush.model.workload import Gang, Key, Slices
-from trainpush.planner.placing.capacity import hindrances
+from trainpush.model.workload import Key
+from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 
@@ -75,7 +76,7 @@ def questions(draw: st.DrawFn) -> Question:
         {name: int(table.allocatable[r, row] - free[row][r]) for r, name in enumerate(table.resources)}
         for row in range(len(nodes))
     ]
-    closed = frozenset(np.flatnonzero(hindrances(table, gang)).tolist())
+    closed = frozenset(np.flatnonzero(~NodeFilters(table, gang.requirements).usable).tolist())
     return Question(table, used, closed, gang, tuple(candidates))
 
 
@@ -102,7 +103,7 @@ def choice(question: Question, protected: Collection[str] = ()) -> Choice | None
     used = np.array([[held[name] for held in question.used] for name in table.resources], dtype=np.int64)
     victims = Victims(table, question.candidates)
     may = victims.among(lambda one: one.key.name not in protected)
-    return victims.choose(question.gang, used, hindrances(table, question.gang), may)
+    return victims.choose(question.gang, used, NodeFilters(table, question.gang.requirements), may)
 
 
 @given(questions())

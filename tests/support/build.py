@@ -1,12 +1,15 @@
 """Builders: a test states what it is about, the rest has defaults."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from trainpush.model.gang import Gang, Requirements
 from trainpush.model.nodes import HOST, PODS, Level, Node, node_table
 from trainpush.model.snapshot import Pool, Quota, Share, Snapshot
-from trainpush.model.workload import Gang, Job, Key, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.model.workload import Job, Key, Phase, Placement, Recorded, Refusal, Worker
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 GPU = "nvidia.com/gpu"
@@ -31,13 +34,21 @@ def a_pool(
 
 def a_gang(workers: int = 4, gpus: int = 8, **fields: Any) -> Gang:
     """A gang of 4 workers of 8 GPUs."""
-    defaults: dict[str, Any] = {
-        "pool": "pool",
-        "accelerator": GPU,
-        "accelerators_per_worker": gpus,
-        "request": {GPU: gpus * 1000, PODS: 1000},
+    requirements = Requirements({GPU: gpus * 1000, PODS: 1000}, GPU, gpus)
+    return varied(Gang("pool", workers, requirements), **fields)
+
+
+def varied(gang: Gang, **fields: Any) -> Gang:
+    """The same gang with other `fields`, of its requirements and its topology too."""
+
+    def taken(of: Any) -> dict[str, Any]:
+        return {it.name: fields.pop(it.name) for it in dataclasses.fields(of) if it.name in fields}
+
+    parts: dict[str, Any] = {
+        "requirements": replace(gang.requirements, **taken(gang.requirements)),
+        "topology": replace(gang.topology, **taken(gang.topology)),
     }
-    return Gang(workers=workers, **defaults | fields)
+    return replace(gang, **parts, **fields)
 
 
 def a_job(
@@ -60,7 +71,7 @@ def running_job(name: str, *nodes: str, gpus: int = 8, age: float = 100, **field
     gang = a_gang(workers=len(nodes), gpus=gpus, sizes=fields.pop("sizes", ()))
     recorded = Recorded(attempt=1, placement=a_placement(*nodes, age=age), has_run=True)
     workers = tuple(
-        Worker(f"{name}-{rank}", f"uid-{name}-{rank}", 1, rank, Phase.RUNNING, node, request=gang.request)
+        Worker(f"{name}-{rank}", f"uid-{name}-{rank}", 1, rank, Phase.RUNNING, node, request=gang.requirements.request)
         for rank, node in enumerate(nodes)
     )
     return a_job(name, gang, age, recorded=recorded, workers=workers, **fields)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW, a_gang
+from trainpush.model.gang import Gang
 from trainpush.model.plan import (
     AskReplica,
     EndPod,
@@ -19,7 +20,7 @@ from trainpush.model.plan import (
 )
 from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Gang, Key, Phase
+from trainpush.model.workload import Key, Phase
 from trainpush.planner.plan import plan
 
 REPLICA = a_gang(workers=1, gpus=4)
@@ -92,7 +93,14 @@ class World:
                 self.service = replace(service, has_endpoint=True, budget=service.min_available)
             case MakeReplica(place):
                 name = f"{place.revision}-{place.serial}"
-                pod = Replica(name, f"uid-{name}", place.serial, place.revision, place.node, request=self.gang.request)
+                pod = Replica(
+                    name,
+                    f"uid-{name}",
+                    place.serial,
+                    place.revision,
+                    place.node,
+                    request=self.gang.requirements.request,
+                )
                 self.service = replace(service, pods=(*service.pods, pod))
             case RemoveReplica(name, _uid):
                 self._ends[name] = self.lingers

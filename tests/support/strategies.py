@@ -182,7 +182,7 @@ def replicas(draw: st.DrawFn, place: Place, revision: Revision) -> Replica:
         ready=steps > 1,
         deleting=draw(st.integers(0, 9)) == 0,
         message=draw(st.sampled_from(["", "the model directory has another digest"])),
-        request=revision.gang.request,
+        request=revision.gang.requirements.request,
     )
 
 

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from support.build import GPU, LEVELS, NOW, RACK, a_gang, a_node
+from trainpush.model.gang import Gang
 from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching, Warmer
 from trainpush.model.nodes import HOST, Node, Toleration, node_table
 from trainpush.model.plan import Claim, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
-from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Recorded
+from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
 from trainpush.planner import ledger
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.switching.deciding import Switched, decide
@@ -66,7 +67,7 @@ def a_switch(mode: Mode, to: Mode | None = None, **fields: Any) -> Switch:
 
 
 def _of_gang(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: fields.pop(name) for name in ("sizes", "required", "products") if name in fields}
+    return {name: fields.pop(name) for name in ("sizes", "required", "products", "slices") if name in fields}
 
 
 @dataclass
@@ -223,10 +224,14 @@ class World:
         recorded = replace(job.recorded, placement=stage.placement)
         self.jobs[key] = replace(job, recorded=recorded, request=job.request.of_size(size))
 
+    def bear(self, name: str, switch: Switch | None) -> None:
+        """Give a node a mark, and the labels and taints that follow from it."""
+        self.nodes[name] = _bearing(self.nodes[name], switch)
+
     def _mark(self, decision: NodeDecision) -> None:
         if self.is_written(decision.name) and decision.act.after:
             self.diary.append((self.now, decision.name, decision.act.after))
-            self.nodes[decision.name] = _bearing(self.nodes[decision.name], decision.act.after)
+            self.bear(decision.name, decision.act.after)
 
     def _leave(self) -> None:
         """Gangs are told to leave, and go when they were told; replicas go."""

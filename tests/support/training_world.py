@@ -4,9 +4,10 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
+from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, EndPod, JobAct, MakeExport, MakeService, MakeWorker, Plan, RemoveWorker
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Gang, Job, Key, Phase, Recorded, Worker
+from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
 
 _WRITTEN = {entry.name for entry in fields(Recorded)} & {entry.name for entry in fields(Decision)}
@@ -86,7 +87,7 @@ class World:
         match act:
             case MakeWorker(attempt, rank, node, _):
                 gang = job.request
-                request = gang.request if isinstance(gang, Gang) else {}
+                request = gang.requirements.request if isinstance(gang, Gang) else {}
                 name = f"{key.name}-{rank}-a{attempt}"
                 made = Worker(name, f"uid-{name}", attempt, rank, node=node, request=request)
                 workers = sorted((*job.workers, made), key=lambda worker: (worker.attempt, worker.rank))

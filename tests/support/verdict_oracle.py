@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from trainpush.model.gang import Gang
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import Level, Node
-from trainpush.model.workload import Gang
 
 Amounts = Mapping[str, Mapping[str, int]]
 """By node and resource, thousandths."""
@@ -45,7 +45,9 @@ class Cluster:
     def takes(self, node: Node, gang: Gang) -> int:
         """How many workers fit beside what is used, one after the other."""
         workers = 0
-        while all(self.free(node, name) >= (workers + 1) * asked for name, asked in gang.request.items() if asked):
+        while all(
+            self.free(node, name) >= (workers + 1) * asked for name, asked in gang.requirements.request.items() if asked
+        ):
             workers += 1
         return workers
 
@@ -61,8 +63,8 @@ class Cluster:
     def most(self, gang: Gang, nodes: Collection[Node]) -> int:
         """The largest number of workers for which some way to spread them over `nodes` keeps every rule."""
         most = 0
-        for domain in {self.domain(node, gang.required) for node in nodes}:
-            inside = [node for node in nodes if self.domain(node, gang.required) == domain]
+        for domain in {self.domain(node, gang.topology.required) for node in nodes}:
+            inside = [node for node in nodes if self.domain(node, gang.topology.required) == domain]
             for counts in product(*(range(self.takes(node, gang) + 1) for node in inside)):
                 if sum(counts) > most and self._is_whole(gang, list(zip(inside, counts, strict=True))):
                     most = sum(counts)
@@ -74,7 +76,7 @@ class Cluster:
 
     def _is_whole(self, gang: Gang, spread: list[tuple[Node, int]]) -> bool:
         """Whether every slice lies in one domain of its level: each of these holds a multiple of its size."""
-        for layer in gang.slices:
+        for layer in gang.topology.slices:
             held: Counter[tuple[str, ...]] = Counter()
             for node, workers in spread:
                 held[self.domain(node, layer.level)] += workers
@@ -86,19 +88,19 @@ class Cluster:
 def is_tolerated(node: Node, gang: Gang) -> bool:
     """Whether no taint keeps the gang away; those of modes aside."""
     taints = [taint for taint in node.taints if taint.key not in {MODE_KEY, SWITCHING_KEY}]
-    return all(any(one.covers(taint) for one in gang.tolerations) for taint in taints)
+    return all(any(one.covers(taint) for one in gang.requirements.tolerations) for taint in taints)
 
 
 def is_in_mode(node: Node, gang: Gang) -> bool:
     """Whether the node has a mode for the gang, and keeps it."""
     modes = [taint for taint in node.taints if taint.key == MODE_KEY]
     is_switching = any(taint.key == SWITCHING_KEY for taint in node.taints)
-    return not is_switching and all(any(one.covers(taint) for one in gang.tolerations) for taint in modes)
+    return not is_switching and all(any(one.covers(taint) for one in gang.requirements.tolerations) for taint in modes)
 
 
 def is_allowed(node: Node, gang: Gang) -> bool:
     """Whether the product will do."""
-    return not gang.products or node.product in gang.products
+    return not gang.requirements.products or node.product in gang.requirements.products
 
 
 def willing(cluster: Cluster, gang: Gang) -> list[Node]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import highspy
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.model.workload import Gang
 from trainpush.planner.yielding.victims import Candidate
 
 
@@ -37,7 +37,7 @@ class Question:
 
     def domains(self) -> list[list[int]]:
         """The nodes of each domain that may hold the whole gang."""
-        return self._split(self.gang.required, range(len(self.table.names)))
+        return self._split(self.gang.topology.required, range(len(self.table.names)))
 
     def _split(self, alias: str | None, rows: Sequence[int]) -> list[list[int]]:
         if alias is None:
@@ -50,7 +50,9 @@ class Question:
     def _slots(self, row: int, taken: Sequence[Candidate]) -> int:
         if row in self.closed:
             return 0
-        return max(0, min(self._free(row, name, taken) // amount for name, amount in self.gang.request.items()))
+        return max(
+            0, min(self._free(row, name, taken) // amount for name, amount in self.gang.requirements.request.items())
+        )
 
     def _free(self, row: int, name: str, taken: Sequence[Candidate]) -> int:
         whole = int(self.table.allocatable[self.table.resources.index(name), row])
@@ -59,9 +61,9 @@ class Question:
 
     def _room(self, rows: list[int], slots: Sequence[int], depth: int = 0) -> int:
         """Workers that fit on `rows` in whole slices of the levels from `depth` inwards."""
-        if depth == len(self.gang.slices):
+        if depth == len(self.gang.topology.slices):
             return sum(slots[row] for row in rows)
-        part = self.gang.slices[depth]
+        part = self.gang.topology.slices[depth]
         inside = (self._room(domain, slots, depth + 1) for domain in self._split(part.level, rows))
         return sum(room // part.size * part.size for room in inside)
 
@@ -100,7 +102,7 @@ class Question:
 
     def _bind(self, solver: highspy.Highs, row: int, workers: Any, taken: Mapping[int, Any]) -> None:
         """No more workers on a node than what is free there, and what the taken ones held, suffices for."""
-        for name, amount in self.gang.request.items():
+        for name, amount in self.gang.requirements.request.items():
             held = {i: self.candidates[i].nodes[row] * self.candidates[i].request.get(name, 0) for i in taken}
             back = [held[i] / amount * taken[i] for i in taken if held[i]]
             free = self._free(row, name, ()) / amount + 1e-7

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from trainpush.cli.document import Identity
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     Decision,
@@ -20,7 +21,7 @@ from trainpush.model.plan import (
 )
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Eviction, Gang, Job, Key
+from trainpush.model.workload import Eviction, Job, Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from trainpush.intake.modes import tolerance
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.intake.scheduling import Priorities
 from trainpush.intake.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
+from trainpush.model.gang import Gang, Requirements, Slices, Topology
 from trainpush.model.modes import Mode
 from trainpush.model.nodes import HOST, PODS
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Refusal, Slices
+from trainpush.model.workload import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,17 @@ def _gang(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[i
     return Gang(
         pool=resolved.pool,
         workers=workers,
-        request={**requests_of(job.spec.resources), PODS: 1000},
-        accelerator=resolved.accelerator_resource,
-        accelerators_per_worker=resolved.processes_per_worker,
-        required=resolved.required,
-        preferred=resolved.preferred,
-        products=frozenset(job.spec.placement.accelerator_products),
-        tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.TRAINING)),
-        slices=tuple(Slices(entry.level, entry.size) for entry in resolved.slices),
+        requirements=Requirements(
+            request={**requests_of(job.spec.resources), PODS: 1000},
+            accelerator=resolved.accelerator_resource,
+            accelerators=resolved.processes_per_worker,
+            products=frozenset(job.spec.placement.accelerator_products),
+            tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.TRAINING)),
+        ),
+        topology=Topology(
+            required=resolved.required,
+            preferred=resolved.preferred,
+            slices=tuple(Slices(entry.level, entry.size) for entry in resolved.slices),
+        ),
         sizes=tuple(sizes) if len(sizes) > 1 else (),
     )

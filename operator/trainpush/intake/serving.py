@@ -11,10 +11,11 @@ from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.intake.convert import toleration
 from trainpush.intake.modes import tolerance
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
+from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode
 from trainpush.model.nodes import PODS
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Refusal
+from trainpush.model.workload import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,13 @@ def replica_gang(data: RevisionData) -> Gang:
     return Gang(
         pool=resolved.pool,
         workers=1,
-        request={**request, PODS: 1000},
-        accelerator=resolved.accelerator_resource,
-        accelerators_per_worker=resolved.accelerators_per_replica,
-        products=frozenset(template.placement.accelerator_products),
-        tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.INFERENCE)),
+        requirements=Requirements(
+            request={**request, PODS: 1000},
+            accelerator=resolved.accelerator_resource,
+            accelerators=resolved.accelerators_per_replica,
+            products=frozenset(template.placement.accelerator_products),
+            tolerations=(*map(toleration, resolved.tolerations), tolerance(Mode.INFERENCE)),
+        ),
     )
 
 

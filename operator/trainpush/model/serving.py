@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from trainpush.model.workload import Gang, Key, Phase, Refusal
+from trainpush.model.gang import Gang
+from trainpush.model.workload import Key, Phase, Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What is known of a training job: what it asks for, what was decided before, and the pods that are there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from trainpush.model.nodes import Toleration
+from trainpush.model.gang import Gang
 
 
 class Key(NamedTuple):
@@ -18,53 +18,6 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         """As kubectl writes it."""
         return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Slices:
-    """Workers that must stay together: each slice of so many lies in one domain of a level."""
-
-    level: str
-    """Alias of the level."""
-    size: int
-    """Workers of one slice; divides the size of the gang, and of the slices of every level further out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gang:
-    """Workers that start together or not at all; all alike."""
-
-    pool: str
-    workers: int
-    request: Mapping[str, int]
-    """Per worker, in thousandths; holds one of the resource `pods`."""
-    accelerator: str
-    accelerators_per_worker: int
-    required: str | None = None
-    """Alias of the level that one domain of must hold the whole gang."""
-    preferred: str | None = None
-    """Alias of the level at which the search begins; None means the host."""
-    products: frozenset[str] = frozenset()
-    """Accelerator products that will do; empty means any."""
-    tolerations: tuple[Toleration, ...] = ()
-    slices: tuple[Slices, ...] = ()
-    """Outermost level first."""
-    sizes: tuple[int, ...] = ()
-    """Every legal number of workers, largest first, where there is more than one; `workers` is one of them."""
-
-    @property
-    def accelerators(self) -> int:
-        """Accelerators of the whole gang."""
-        return self.workers * self.accelerators_per_worker
-
-    @property
-    def least(self) -> int:
-        """Workers of its smallest legal size."""
-        return min(self.sizes, default=self.workers)
-
-    def of_size(self, workers: int) -> "Gang":
-        """The same gang with another number of workers."""
-        return self if workers == self.workers else replace(self, workers=workers)
 
 
 @dataclass(frozen=True, slots=True)

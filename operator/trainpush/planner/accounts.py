@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.plan import TeamUse
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool, Quota, Share
-from trainpush.model.workload import Gang, Job
+from trainpush.model.workload import Job
 
 OTHERS: Final = ""
 """The team of all namespaces that no quota names."""
@@ -48,7 +49,7 @@ class Accounts:
         self.changed.add(team)
         used = self._used[team]
         for resource in self._resources:
-            used[resource] += gang.request.get(resource, 0) * workers
+            used[resource] += gang.requirements.request.get(resource, 0) * workers
 
     def used(self, team: str) -> Mapping[str, int]:
         """What a team holds by resource."""
@@ -59,7 +60,10 @@ class Accounts:
         team = self.team_of(namespace)
         for resource in self._asked(gang):
             limit = self.share(team, resource).limit
-            if limit is not None and self._used[team][resource] + gang.request[resource] * gang.workers > limit:
+            if (
+                limit is not None
+                and self._used[team][resource] + gang.requirements.request[resource] * gang.workers > limit
+            ):
                 return resource
         return None
 
@@ -67,14 +71,19 @@ class Accounts:
         """How many workers more the team may have; None where nothing limits it."""
         team = self.team_of(namespace)
         limits = [(name, self.share(team, name).limit) for name in self._asked(gang)]
-        left = [(limit - self._used[team][name]) // gang.request[name] for name, limit in limits if limit is not None]
+        left = [
+            (limit - self._used[team][name]) // gang.requirements.request[name]
+            for name, limit in limits
+            if limit is not None
+        ]
         return max(0, min(left)) if left else None
 
     def is_owed(self, namespace: str, gang: Gang) -> bool:
         """Whether `gang` stays within what its team is guaranteed."""
         team = self.team_of(namespace)
         return all(
-            self._used[team][resource] + gang.request[resource] * gang.workers <= self.share(team, resource).guarantee
+            self._used[team][resource] + gang.requirements.request[resource] * gang.workers
+            <= self.share(team, resource).guarantee
             for resource in self._asked(gang)
         )
 
@@ -110,7 +119,7 @@ class Accounts:
         )
 
     def _asked(self, gang: Gang) -> list[str]:
-        return [name for name in self._resources if gang.request.get(name)]
+        return [name for name in self._resources if gang.requirements.request.get(name)]
 
 
 def _totals(pool: Pool) -> dict[str, int]:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Place, Service
-from trainpush.model.workload import Gang, Job, Outcome, Phase, Placement, Refusal
+from trainpush.model.workload import Job, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
 
@@ -52,7 +53,9 @@ def _place(job: Job, gang: Gang, attempt: int, table: NodeTable, now: datetime) 
     if any(worker.phase is Phase.FAILED for worker in mine):
         return None  # what it held may be another's by now
     # Whoever makes a pod by hand must not get more by it than the pod itself holds.
-    if not all(worker.request.get(name, 0) >= amount for worker in mine for name, amount in gang.request.items()):
+    if not all(
+        worker.request.get(name, 0) >= amount for worker in mine for name, amount in gang.requirements.request.items()
+    ):
         return None
     nodes = tuple(found[rank] for rank in range(len(found)))
     level, domain = domain_of(gang, table, nodes)

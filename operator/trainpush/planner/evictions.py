@@ -18,15 +18,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
+from trainpush.model.wording import count
+from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.fitting import room
-from trainpush.planner.explaining.wording import count
-from trainpush.planner.placing.capacity import OPEN, slots
+from trainpush.planner.feasibility.domains import Layout
+from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
@@ -53,7 +54,7 @@ class Running:
         is_own = saved is not None and saved.attempt == self.job.recorded.attempt
         since = max(self.place.since, saved.at) if saved and is_own else self.place.since
         seconds = max(0, int((now - since).total_seconds()))
-        return seconds * self.gang.accelerators_per_worker * len(self.place.nodes)
+        return seconds * self.gang.requirements.accelerators * len(self.place.nodes)
 
     def cost(self, now: datetime) -> int:
         """What is lost if something is taken from it: nothing from one that was asked, so that it is taken at last."""
@@ -104,7 +105,7 @@ class Evictions:
             return {}
         used = self._ground.used + self._ground.reserved - self._ending
         for may in filter(np.any, self._may(claim)):
-            choice = self._victims.choose(claim.gang, used, self._ground.hindrances(claim.gang), may)
+            choice = self._victims.choose(claim.gang, used, self._ground.filters(claim.gang), may)
             if choice:
                 choice = self._trimmed(choice, claim.gang, used)
                 self._searches += len(choice.victims) > 1
@@ -131,8 +132,8 @@ class Evictions:
         table, gone = self._ground.pool.table, self._victims.leaving.copy()
         for victim in victims:
             ledger.take(table, gone, victim.nodes, victim.request)
-        may_take = self._ground.hindrances(gang) == OPEN
-        return room(gang, table, np.where(may_take, slots(table, gang, used - gone), 0)) >= gang.workers
+        free = slots(table, gang.requirements, used - gone) * self._ground.filters(gang).usable
+        return Layout.of(table, gang.topology).largest(free) >= gang.workers
 
     def _rows(self, nodes: Iterable[str]) -> Mapping[int, int]:
         return ledger.counts(nodes, self._ground.pool.table.rows)
@@ -198,7 +199,7 @@ class Evictions:
         for is_whole in (True, False):
             for it in order:
                 left = excess.setdefault(it.team, Counter(self._accounts.borrowed(it.team)))
-                held = {name: it.gang.request.get(name, 0) * len(it.place.nodes) for name in left}
+                held = {name: it.gang.requirements.request.get(name, 0) * len(it.place.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
                 if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
                     found.add(it.job.key)
@@ -216,7 +217,9 @@ class Evictions:
         return Victims(
             self._ground.pool.table,
             [
-                Candidate(it.job.key, it.cost(self._now), self._rows(nodes), it.gang.request, it.job.priority)
+                Candidate(
+                    it.job.key, it.cost(self._now), self._rows(nodes), it.gang.requirements.request, it.job.priority
+                )
                 for it, nodes in parts
             ],
         )

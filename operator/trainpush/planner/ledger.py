@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.serving import Service
-from trainpush.model.workload import Gang, Job, Placement
+from trainpush.model.workload import Job, Placement
 
 Both = tuple[Amounts, Amounts]
 """What is used, and what of it will soon be free."""
@@ -32,9 +33,9 @@ def tallied(table: NodeTable, jobs: Iterable[Job], services: Iterable[Service]) 
         placement = _held_place(job)
         if placement and isinstance(job.request, Gang):
             there = counts(placement.nodes, index)
-            take(table, used, there, job.request.request)
+            take(table, used, there, job.request.requirements.request)
             if job.deleting or job.suspend:
-                take(table, leaving, there, job.request.request)
+                take(table, leaving, there, job.request.requirements.request)
         _take_leftovers(table, (used, leaving), job, placement, index)
     return used, leaving
 
@@ -50,21 +51,26 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
 
 def give_back(table: NodeTable, used: Amounts, gang: Gang, nodes: Sequence[str]) -> None:
     """Take one worker on each of `nodes` out of `used`, in place: it looks for another place."""
-    take(table, used, counts(nodes, table.rows), {name: -amount for name, amount in gang.request.items()})
+    take(table, used, counts(nodes, table.rows), {name: -amount for name, amount in gang.requirements.request.items()})
 
 
 def _take_service(table: NodeTable, amounts: Both, service: Service, index: Mapping[str, int]) -> None:
     gangs = {revision.name: revision.gang for revision in service.revisions}
     held = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     for place in held.values():
-        take(table, amounts[0], counts([place.node], index), gangs[place.revision].request)
+        take(table, amounts[0], counts([place.node], index), gangs[place.revision].requirements.request)
     kept = {(place.serial, place.revision, place.node) for place in service.places}
     for pod in service.pods:
         if not pod.is_live or pod.node is None or pod.node not in index:
             continue
         planned = held.get((pod.serial, pod.revision))
         if planned and planned.node == pod.node:
-            take(table, amounts[0], {index[pod.node]: 1}, _beyond(pod.request, gangs[planned.revision].request))
+            take(
+                table,
+                amounts[0],
+                {index[pod.node]: 1},
+                _beyond(pod.request, gangs[planned.revision].requirements.request),
+            )
         else:
             is_kept = (pod.serial, pod.revision, pod.node) in kept
             _take_pod(table, amounts, index[pod.node], pod.request, is_kept)
@@ -87,7 +93,7 @@ def _take_leftovers(
             continue
         is_in_place = placement is not None and _covers(placement, worker.rank, worker.node)
         if is_in_place and isinstance(job.request, Gang):
-            take(table, amounts[0], {index[worker.node]: 1}, _beyond(worker.request, job.request.request))
+            take(table, amounts[0], {index[worker.node]: 1}, _beyond(worker.request, job.request.requirements.request))
         else:
             _take_pod(table, amounts, index[worker.node], worker.request, is_in_place)
 

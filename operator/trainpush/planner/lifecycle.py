@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.model.workload import Eviction, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
 from trainpush.planner import reports
 from trainpush.planner.explaining import verdicts
 

@@ -9,10 +9,11 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, NodeDecision, Plan, PoolSummary, ServiceDecision, Stage
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Eviction, Gang, Job, Key, Refusal
+from trainpush.model.workload import Eviction, Job, Key, Refusal
 from trainpush.planner import asking, lifecycle, pools, pushing, reports, serving
 from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.explaining import verdicts

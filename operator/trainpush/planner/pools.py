@@ -5,7 +5,7 @@ import numpy as np
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import PoolSummary
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.placing.capacity import sums
+from trainpush.planner.feasibility.domains import sums
 from trainpush.planner.placing.ground import Ground
 
 

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.serving import Service
-from trainpush.model.workload import Gang, Job
+from trainpush.model.workload import Job
 from trainpush.planner.accounts import Accounts
 
 AGEING: Final = timedelta(hours=6)

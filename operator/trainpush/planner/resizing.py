@@ -7,10 +7,11 @@ from collections.abc import Container
 from datetime import timedelta
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang, Job, Placement
+from trainpush.model.wording import count, listed
+from trainpush.model.workload import Eviction, Job, Placement
 from trainpush.planner import asking
-from trainpush.planner.explaining.wording import count, listed
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
@@ -49,7 +50,7 @@ def left_of(gang: Gang, there: int) -> int:
 
     What is left of slices may be no slices any more.
     """
-    return 0 if gang.slices else _largest(gang, there)
+    return 0 if gang.topology.slices else _largest(gang, there)
 
 
 def growing(place: Placement, name: str, size: int, lost: int) -> Eviction:

@@ -8,13 +8,14 @@ from typing import Final
 
 import numpy as np
 
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Step
 from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Eviction, Gang, Job, Key, Placement, Preemption
+from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, resizing
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.evictions import Claim, Evictions, Running
@@ -22,7 +23,7 @@ from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import Holding, Holdings, holdings
 from trainpush.planner.explaining.situation import Circumstances
-from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site, domain_of
 from trainpush.planner.queue import REWARD, is_aged
@@ -155,7 +156,7 @@ class Round:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
         if job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers):
             return True
-        return all(self.ground.hindrance_of(gang, node) == Hindrance.NONE for node in set(placement.nodes))
+        return all(self.ground.filter_reason(gang, node) == OPEN for node in set(placement.nodes))
 
     def seek(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none, or whose place will not do any more; None if `explained` has to say why."""
@@ -177,7 +178,7 @@ class Round:
         """Replace the nodes that will not do, or give the whole place back."""
         self._dead_ends.clear()
         self.accounts.charge(job.key.namespace, gang, -len(former.nodes))
-        is_lost = {node: self.ground.hindrance_of(gang, node) != Hindrance.NONE for node in former.nodes}
+        is_lost = {node: self.ground.filter_reason(gang, node) != OPEN for node in former.nodes}
         self.ground.leave(gang, [node for node in former.nodes if is_lost[node]])
         if nodes := self.ground.mend(gang, former.nodes):
             return self._placed(job, gang, nodes)
@@ -189,7 +190,7 @@ class Round:
         site = None if self.accounts.over_limit(service.namespace, gang) else self.ground.seat(gang)
         if site:
             self.accounts.charge(service.namespace, gang, gang.workers)
-            self._new.append(Holding(str(service), gang.request, site.by_row, is_service=True))
+            self._new.append(Holding(str(service), gang.requirements.request, site.by_row, is_service=True))
         return site
 
     def refusal(self, namespace: str, gang: Gang) -> Verdict:
@@ -201,7 +202,7 @@ class Round:
     def _placed(self, job: Job, gang: Gang, nodes: tuple[str, ...]) -> Decision:
         self.accounts.charge(job.key.namespace, gang, gang.workers)
         table = self.ground.pool.table
-        self._new.append(Holding(str(job.key), gang.request, ledger.counts(nodes, table.rows)))
+        self._new.append(Holding(str(job.key), gang.requirements.request, ledger.counts(nodes, table.rows)))
         level, domain = domain_of(gang, table, nodes)
         former = job.recorded.placement
         protected_until = self._now + REWARD if is_aged(job, self._now) and not former else None
@@ -222,14 +223,13 @@ class Round:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
         if not self._blocked:
             return {}
-        found, known = {}, dict[tuple[object, ...], Verdict]()
+        found, known = {}, dict[Gang, Verdict]()
         held = holdings(self.ground.pool.table, [*self._holdings, *self._new])
         for blocked in self._blocked:
             gang, wake_at = blocked.claim.gang, blocked.wake_at
-            kind = _kind(gang)
-            if kind not in known:
-                known[kind] = self._explain(gang, held)
-            verdict = known[kind]
+            if gang not in known:
+                known[gang] = self._explain(gang, held)
+            verdict = known[gang]
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 spared, until = self.evictions.spared(blocked.claim)
                 verdict = verdicts.not_preempted(verdict, spared, until)
@@ -242,7 +242,7 @@ class Round:
         """It gets no place now; what will be room for it is kept for it."""
         is_owed = self.accounts.is_owed(job.key.namespace, gang)
         claim = Claim(job, gang, self.accounts.team_of(job.key.namespace), is_owed)
-        kind = (_kind(gang), claim.kind)
+        kind = gang, claim.kind
         if kind not in self._dead_ends:
             if site := self.ground.soon(gang):
                 self._keep(job, gang, site)
@@ -292,7 +292,7 @@ class Round:
         """Why a gang finds no room."""
         ground = self.ground
         around = Circumstances(ground.reserved, self._kept_for, ground.leaving, held)
-        return verdicts.waiting(gang, ground.pool.table, ground.used, ground.hindrances(gang), around)
+        return verdicts.waiting(gang, ground.filters(gang), ground.used, around)
 
     def _ending(self, job: Job, gang: Gang) -> Verdict:
         """There will be room when pods have ended; said is whose, where they end for its sake."""
@@ -325,12 +325,20 @@ class Round:
     def _holdings(self) -> list[Holding]:
         """What our own jobs and services held before."""
         rows = self.ground.pool.table.rows
-        found = [Holding(str(it.job.key), it.gang.request, ledger.counts(it.place.nodes, rows)) for it in self._running]
+        found = [
+            Holding(str(it.job.key), it.gang.requirements.request, ledger.counts(it.place.nodes, rows))
+            for it in self._running
+        ]
         for service in self._services:
             gangs = {revision.name: revision.gang for revision in service.revisions}
             places = [place for place in service.places if place.revision in gangs]
             found += [
-                Holding(str(service.key), gangs[it.revision].request, ledger.counts([it.node], rows), is_service=True)
+                Holding(
+                    str(service.key),
+                    gangs[it.revision].requirements.request,
+                    ledger.counts([it.node], rows),
+                    is_service=True,
+                )
                 for it in places
             ]
         return found
@@ -365,10 +373,3 @@ class Round:
 def _was_unbound(job: Job) -> bool:
     """Whether the pods of its last place could not be bound: for such a gang nobody need give up anything again."""
     return job.recorded.last is not None and job.recorded.last.reason == Reason.BIND_TIMEOUT
-
-
-def _kind(gang: Gang) -> tuple[object, ...]:
-    """What gangs that are alike to the nodes have in common."""
-    request = tuple(sorted(gang.request.items()))
-    where = (gang.required, gang.preferred, gang.slices, gang.products, gang.tolerations)
-    return (request, where, gang.workers, gang.sizes)

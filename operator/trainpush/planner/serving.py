@@ -26,7 +26,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
 from trainpush.planner import claims
-from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.feasibility.filters import PASSING, FilterReason
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.round import Round
 from trainpush.planner.stand import Stand
@@ -41,7 +41,6 @@ SURGE: Final = 1
 """Replicas beyond those asked for, while one takes the place of another."""
 HISTORY: Final = 10
 """Revisions that are kept although nothing serves them any more."""
-_BAD: Final = {Hindrance.NOT_READY, Hindrance.CORDONED, Hindrance.SWITCHING, Hindrance.OTHER_MODE}
 
 
 def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> ServiceDecision:
@@ -113,8 +112,8 @@ def _is_bad(place: Place, revision: Revision, rounds: Mapping[str, Round]) -> bo
     round_ = rounds.get(revision.gang.pool)
     if round_ is None:
         return True
-    hindrance = round_.ground.hindrance_of(revision.gang, place.node)
-    return hindrance in _BAD and not (hindrance is Hindrance.SWITCHING and _may_stay(place.node, round_))
+    reason = round_.ground.filter_reason(revision.gang, place.node)
+    return reason in PASSING and not (reason is FilterReason.SWITCHING and _may_stay(place.node, round_))
 
 
 def _may_stay(node: str, round_: Round) -> bool:
@@ -204,7 +203,7 @@ def _is_going(stand: Stand, pod: Replica, ground: Ground, wanted: Revision) -> b
     """Whether a pod will soon free its place; one on a node that is lost may stay for ever."""
     if any(stand.pod(place) == pod for place in stand.places):
         return False
-    return pod.node is None or ground.hindrance_of(wanted.gang, pod.node) not in _BAD
+    return pod.node is None or ground.filter_reason(wanted.gang, pod.node) not in PASSING
 
 
 def _is_settled(stand: Stand) -> bool:

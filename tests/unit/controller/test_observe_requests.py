@@ -9,9 +9,10 @@ from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.table import Row
+from trainpush.model.gang import Gang
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share, Snapshot
-from trainpush.model.workload import Gang, Phase, Preemption, Refusal, Worker
+from trainpush.model.workload import Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
 PLACED = {

@@ -9,9 +9,10 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.intake.admission import Admission, admit
 from trainpush.intake.scheduling import Priorities
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import HOST, Toleration
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Gang, Refusal, Slices
+from trainpush.model.workload import Refusal
 
 CLASSES = Priorities({"high": 100, "low": -5}, default=7)
 BOUNDS = {"minReplicas": 2, "maxReplicas": 8, "multipleOf": 2}
@@ -115,19 +116,19 @@ class TestSharding:
 class TestTensorParallel:
     def test_inside_a_worker_it_asks_for_nothing(self) -> None:
         sharing = a_job(3, strategy={"tensorParallel": 4})
-        assert gang_of(sharing).slices == ()
+        assert gang_of(sharing).topology.slices == ()
         assert resolved_of(sharing).tensor_parallel == 4
 
     def test_over_several_workers_they_share_a_host(self) -> None:
-        assert gang_of(a_job(4, gpus=2, strategy={"tensorParallel": 4})).slices == (Slices(HOST, 2),)
+        assert gang_of(a_job(4, gpus=2, strategy={"tensorParallel": 4})).topology.slices == (Slices(HOST, 2),)
 
     def test_it_is_the_innermost_layer(self) -> None:
         sharing = a_job(8, 2, strategy={"tensorParallel": 4}, placement={"slices": [{"level": "rack", "size": 4}]})
-        assert gang_of(sharing).slices == (Slices("rack", 4), Slices(HOST, 2))
+        assert gang_of(sharing).topology.slices == (Slices("rack", 4), Slices(HOST, 2))
 
     def test_slices_on_one_host_hold_it_already(self) -> None:
         sharing = a_job(8, 2, strategy={"tensorParallel": 4}, placement={"slices": [{"level": "host", "size": 4}]})
-        assert gang_of(sharing).slices == (Slices(HOST, 4),)
+        assert gang_of(sharing).topology.slices == (Slices(HOST, 4),)
 
     @pytest.mark.parametrize(
         ("replicas", "gpus", "degree", "legal"),
@@ -158,10 +159,12 @@ class TestSlices:
     def test_become_those_of_the_gang(self) -> None:
         slices = [{"level": "block", "size": 8}, {"level": "rack", "size": 4}, {"level": "host", "size": 1}]
         gang = gang_of(a_job(8, placement={"slices": slices}))
-        assert gang.slices == (Slices("block", 8), Slices("rack", 4), Slices(HOST, 1))
+        assert gang.topology.slices == (Slices("block", 8), Slices("rack", 4), Slices(HOST, 1))
 
     def test_may_begin_at_the_required_level(self) -> None:
-        assert gang_of(a_job(4, placement={"required": "rack", "slices": [{"level": "rack", "size": 2}]})).slices
+        assert gang_of(
+            a_job(4, placement={"required": "rack", "slices": [{"level": "rack", "size": 2}]})
+        ).topology.slices
 
     @pytest.mark.parametrize(
         ("placement", "says"),
@@ -190,7 +193,7 @@ class TestSlices:
 
     def test_stay_as_they_were_resolved_while_the_gang_is_placed(self) -> None:
         gang = gang_of(placed(a_job(4), 4, slices=[{"level": "rack", "size": 2}]))
-        assert gang.slices == (Slices("rack", 2),)
+        assert gang.topology.slices == (Slices("rack", 2),)
 
 
 class TestPriorityClass:
@@ -209,4 +212,4 @@ def test_a_gang_goes_where_its_pods_may_run(is_placed: bool) -> None:
     """To nodes that train, also one that was placed before there were modes."""
     manifest = placed(a_job(), 4) if is_placed else a_job()
     trains = Toleration("training.ai/mode", "Equal", "Training", "NoSchedule")
-    assert gang_of(manifest).tolerations[-1] == trains
+    assert gang_of(manifest).requirements.tolerations[-1] == trains

@@ -76,11 +76,11 @@ def test_a_replica_takes_room_for_its_proxy_too() -> None:
     """What kube-scheduler will count, the planner counts."""
     asks = a_service(resources={"requests": {"cpu": "1"}, "limits": {"nvidia.com/gpu": 1}})
     gang = replica_gang(revision(asks).data)
-    assert gang.request["cpu"] == 1050
+    assert gang.requirements.request["cpu"] == 1050
     assert (gang.workers, gang.accelerators) == (1, 1)
 
 
 def test_a_replica_goes_where_its_pod_may_run() -> None:
     """To nodes that serve, also for what was recorded before there were modes."""
     gang = replica_gang(revision(a_service()).data)
-    assert gang.tolerations[-1] == Toleration("training.ai/mode", "Equal", "Inference", "NoSchedule")
+    assert gang.requirements.tolerations[-1] == Toleration("training.ai/mode", "Equal", "Inference", "NoSchedule")

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from support.build import GPU, a_gang, a_node, a_pool, three_racks
+from trainpush.model.gang import Slices
 from trainpush.model.nodes import Node
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Slices
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.slots import column
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site
 
@@ -40,7 +40,7 @@ def test_what_is_reserved_is_not_free_and_not_used() -> None:
     assert place
     ground.hold(gang, place)
     assert (ground.used == before).all()
-    assert capacity.column(ground.pool.table, ground.reserved, GPU).sum() == 16_000
+    assert column(ground.pool.table, ground.reserved, GPU).sum() == 16_000
     assert nodes_of(ground.seat(gang), ground) == ("r2-n0", "r2-n1")
     assert ground.seat(gang) is None
 
@@ -94,7 +94,7 @@ def test_a_lost_node_is_replaced_in_the_same_rack() -> None:
     pool = a_pool(*lost("r1-n1", three_racks(4, 4)))
     ground = a_ground(pool, ours={"r1-n0": 8, "r1-n2": 8})
     assert ground.mend(a_gang(3), ("r1-n0", "r1-n1", "r1-n2")) == ("r1-n0", "r1-n3", "r1-n2")
-    assert (capacity.column(pool.table, ground.used, GPU) == [8000, 0, 8000, 8000, 0, 0, 0, 0]).all()
+    assert (column(pool.table, ground.used, GPU) == [8000, 0, 8000, 8000, 0, 0, 0, 0]).all()
 
 
 def test_a_lost_node_is_replaced_further_out_if_it_must_be() -> None:

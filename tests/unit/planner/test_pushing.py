@@ -109,7 +109,7 @@ def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
     """A job that had ended is not trained again; one that lost pods gets a higher attempt."""
     lost = replace(DONE, recorded=Recorded())
     nodes = {0: "r1-n0", 1: "r1-n1"}
-    request = a_gang().request
+    request = a_gang().requirements.request
     pods = tuple(a_worker(rank, Phase.SUCCEEDED, attempt=3, node=node, request=request) for rank, node in nodes.items())
     decision = decide(replace(lost, workers=pods))
     assert (decision.attempt, decision.outcome) == (3, Outcome.COMPLETE)

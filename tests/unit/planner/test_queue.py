@@ -184,7 +184,11 @@ def test_a_service_that_serves_with_too_few_goes_first() -> None:
         stable="svc-1",
         revisions=(Revision("svc-1", "uid-svc-1", 1, REPLICA),),
         places=(Place(1, "svc-1", "r1-n0", NOW),),
-        pods=(Replica("svc-1-1", "uid", 1, "svc-1", "r1-n0", Phase.RUNNING, ready=True, request=REPLICA.request),),
+        pods=(
+            Replica(
+                "svc-1-1", "uid", 1, "svc-1", "r1-n0", Phase.RUNNING, ready=True, request=REPLICA.requirements.request
+            ),
+        ),
     )
     pool = a_pool(*three_racks(1))
     snapshot = replace(a_cluster(a_job("old", a_gang(1, 4), age=3600, priority=9), pool=pool), services=(service,))

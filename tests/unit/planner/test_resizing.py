@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, running_job, three_racks
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Checkpoint, Eviction, Gang, Heard, Job, Phase
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Job, Phase
 from trainpush.planner.plan import plan
 
 NODES = three_racks(2)

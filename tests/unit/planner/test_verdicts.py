@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from support.build import GPU, LEVELS, RACK, a_gang
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Holder, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang, Slices
+from trainpush.model.workload import Eviction
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import Holding, holdings
 from trainpush.planner.explaining.situation import Circumstances
-from trainpush.planner.placing import capacity
+from trainpush.planner.feasibility.filters import NodeFilters
 
 GIB = 1000 * 2**30
 TAINT = Taint("gpu", "present", "NoSchedule")
@@ -76,7 +77,7 @@ class Case:
             leaving=columns(table, self.leaving) if self.leaving else None,
             held=holdings(table, held),
         )
-        return verdicts.waiting(self.gang, table, table.used, capacity.hindrances(table, self.gang), around)
+        return verdicts.waiting(self.gang, NodeFilters(table, self.gang.requirements), table.used, around)
 
 
 def columns(table: NodeTable, amounts: Used) -> Amounts:

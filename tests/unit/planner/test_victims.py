@@ -1,15 +1,17 @@
 """Whom to evict: least lost work, nobody too many, all domains considered."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from support.build import GPU, a_gang, a_pool, three_racks
+from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import PODS, Amounts, NodeTable
-from trainpush.model.workload import Gang, Key, Slices
+from trainpush.model.workload import Key
 from trainpush.planner import ledger
-from trainpush.planner.placing.capacity import hindrances
+from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.yielding.victims import Candidate, Choice, Victims
 
 
@@ -37,7 +39,7 @@ def chosen(gang: Gang, *candidates: Candidate, racks: Sequence[int] = (4, 4), ot
     table = a_pool(*three_racks(*racks), used=dict.fromkeys(others.split(), 8)).table
     victims = Victims(table, candidates)
     everybody = victims.among(lambda _: True)
-    return names(victims.choose(gang, held(table, candidates), hindrances(table, gang), everybody))
+    return names(victims.choose(gang, held(table, candidates), NodeFilters(table, gang.requirements), everybody))
 
 
 def test_nobody_goes_where_there_is_room() -> None:
@@ -115,12 +117,11 @@ def test_if_all_of_them_are_too_few_nobody_goes() -> None:
 def test_a_node_that_is_closed_to_the_gang_frees_nothing() -> None:
     """The cheaper victim sits on a cordoned node."""
     nodes = three_racks(2)
-    table = a_pool(nodes[0], nodes[1]).table
+    table = a_pool(replace(nodes[0], cordoned=True), nodes[1]).table
     candidates = [a_candidate("a", 1, 0), a_candidate("b", 9, 1)]
     victims = Victims(table, candidates)
-    blocked = hindrances(table, a_gang(1))
-    blocked[0] = 2
-    found = victims.choose(a_gang(1), held(table, candidates), blocked, victims.among(lambda _: True))
+    filters = NodeFilters(table, a_gang(1).requirements)
+    found = victims.choose(a_gang(1), held(table, candidates), filters, victims.among(lambda _: True))
     assert names(found) == ["b"]
 
 
@@ -144,13 +145,13 @@ def test_who_was_taken_is_not_taken_again_and_its_room_counts() -> None:
     gang, used, everybody = a_gang(1), held(table, candidates), victims.among(lambda _: True)
     seen = []
     for row in (0, 1, 2):
-        choice = victims.choose(gang, used, hindrances(table, gang), everybody)
+        choice = victims.choose(gang, used, NodeFilters(table, gang.requirements), everybody)
         assert choice is not None
         seen.append(names(choice))
         victims.take(choice)
-        ledger.take(table, used, {row: 1}, gang.request)
+        ledger.take(table, used, {row: 1}, gang.requirements.request)
     assert seen == [["a"], [], ["b"]]
-    assert victims.choose(gang, used, hindrances(table, gang), everybody) is None
+    assert victims.choose(gang, used, NodeFilters(table, gang.requirements), everybody) is None
     assert np.array_equal(victims.leaving, held(table, candidates))
 
 
@@ -160,13 +161,15 @@ def test_a_key_is_taken_once() -> None:
     extras, whole = a_candidate("elastic", 1, 1), a_candidate("elastic", 9, 0, 1)
     victims = Victims(table, [whole, extras])
     gang, used = a_gang(1), held(table, [whole])
-    choice = victims.choose(gang, used, hindrances(table, gang), victims.among(lambda one: len(one.nodes) == 1))
+    choice = victims.choose(
+        gang, used, NodeFilters(table, gang.requirements), victims.among(lambda one: len(one.nodes) == 1)
+    )
     assert choice is not None
     assert choice.victims == (extras,)
     assert (choice.lost, choice.rows) == (1, (1,))
     victims.take(choice)
-    ledger.take(table, used, {1: 1}, gang.request)
-    assert victims.choose(gang, used, hindrances(table, gang), victims.among(lambda _: True)) is None
+    ledger.take(table, used, {1: 1}, gang.requirements.request)
+    assert victims.choose(gang, used, NodeFilters(table, gang.requirements), victims.among(lambda _: True)) is None
 
 
 @pytest.mark.parametrize("required", [None, "rack"])
@@ -175,4 +178,6 @@ def test_a_pool_without_nodes_has_no_victims(required: str | None) -> None:
     table = a_pool().table
     victims = Victims(table, [])
     gang = a_gang(1, required=required)
-    assert victims.choose(gang, table.used, hindrances(table, gang), victims.among(lambda _: True)) is None
+    assert (
+        victims.choose(gang, table.used, NodeFilters(table, gang.requirements), victims.among(lambda _: True)) is None
+    )

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 
 from trainpush.model.nodes import POOL
+from trainpush.model.wording import amount, count, field_of_size
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.diagnosis import HOPELESS, Finding, asked, common_taint
-from trainpush.planner.explaining.fitting import field_of_size, step
-from trainpush.planner.explaining.situation import Mask, Situation
-from trainpush.planner.explaining.wording import amount, count
-from trainpush.planner.placing import capacity
-from trainpush.planner.placing.capacity import Slots, sums
+from trainpush.planner.explaining.situation import Situation
+from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.feasibility.filters import Mask
+from trainpush.planner.feasibility.slots import Slots, column, slots
 
 _SPEC: Final = "the operator does not change a spec"
 _NODES: Final = "the operator opens no node that somebody closed"
@@ -43,9 +43,9 @@ def advice(here: Situation, found: Finding) -> str:
     if found.cause in _SOON:
         return ""
     table = here.table
-    grounds = [_Ground(here, here.usable, here.slots, "would fit now")]
+    grounds = [_Ground(here, here.filters.usable, here.slots, "would fit now")]
     if found.reason in HOPELESS:
-        grounds.append(_Ground(here, here.willing, here.whole, "would fit the empty pool"))
+        grounds.append(_Ground(here, here.filters.willing, here.filters.whole, "would fit the empty pool"))
     kinds = (_fewer, _wider, _opened, _other_kinds, _smaller)
     changes = (change for kind in kinds for ground in grounds for change in kind(ground))
     return next(changes, "") if table.names else ""
@@ -55,7 +55,7 @@ def _fewer(ground: _Ground) -> Iterator[str]:
     """The largest size that fits."""
     gang = ground.here.gang
     size = min(ground.here.room(ground.slots * ground.open), gang.least - 1)
-    size -= size % step(gang)
+    size -= size % gang.step
     if size > 0:
         yield f"{field_of_size(gang)}: {size} {ground.when}; {_SPEC}"
 
@@ -63,20 +63,22 @@ def _fewer(ground: _Ground) -> Iterator[str]:
 def _wider(ground: _Ground) -> Iterator[str]:
     """The next wider level of which one domain holds the gang; or no slices."""
     here, slots = ground.here, ground.slots * ground.open
-    for level in reversed(here.table.levels[: here.table.depth(here.gang.required)]):
-        if here.of(replace(here.gang, required=level.alias)).fits(slots):
+    for level in reversed(here.table.levels[: here.table.depth(here.gang.topology.required)]):
+        if here.of(replace(here.gang, topology=replace(here.gang.topology, required=level.alias))).fits(slots):
             without = f"without spec.placement.required it {ground.when}"
             wider = f"spec.placement.required: {level.alias} {ground.when}"
             yield f"{without if level.alias == POOL else wider}; {_SPEC}"
             return
-    if here.gang.slices and here.of(replace(here.gang, slices=())).fits(slots):
+    if here.gang.topology.slices and here.of(replace(here.gang, topology=replace(here.gang.topology, slices=()))).fits(
+        slots
+    ):
         yield f"without its slices it {ground.when}; {_SPEC}"
 
 
 def _opened(ground: _Ground) -> Iterator[str]:
     """Cordoned nodes, as few as will do."""
     here = ground.here
-    closed = here.willing & here.in_mode & here.table.ready & here.table.cordoned & ~ground.open
+    closed = here.filters.willing & here.filters.in_mode & here.table.ready & here.table.cordoned & ~ground.open
     if ground.fits(ground.open | closed):
         yield f"with {_fewest(ground, closed)} opened it {ground.when}; {_NODES}"
 
@@ -84,10 +86,10 @@ def _opened(ground: _Ground) -> Iterator[str]:
 def _fewest(ground: _Ground, closed: Mask) -> str:
     """How many of the closed nodes must be opened: in each domain the roomiest first, in the best domain."""
     here, slots = ground.here, ground.slots
-    if here.gang.slices:
+    if here.gang.topology.slices:
         nodes = int((closed & (slots > 0)).sum())
         return f"{'all ' if nodes > 1 else ''}{count(nodes, 'cordoned node')}"
-    starts = here.table.levels[here.table.depth(here.gang.required)].starts
+    starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
     domain = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(slots)))
     order = np.lexsort((-slots * closed, domain))
     gained = np.cumsum((slots * closed)[order])
@@ -100,17 +102,23 @@ def _fewest(ground: _Ground, closed: Mask) -> str:
 def _other_kinds(ground: _Ground) -> Iterator[str]:
     """One more toleration, or one more product."""
     here, table = ground.here, ground.here.table
-    passing = here.passing
-    tainted = here.allowed & ~here.tolerated & passing
+    passing = here.filters.passing
+    tainted = here.filters.allowed & ~here.filters.tolerated & passing
     if tainted.any():
         _, taint = common_taint(here, tainted)
-        only = here.allowed & here.of_kinds([set(here.untolerated(k)) == {taint} for k in range(len(table.kinds))])
+        only = here.filters.allowed & here.filters.of_kinds(
+            [set(here.filters.untolerated(k)) == {taint} for k in range(len(table.kinds))]
+        )
         if ground.fits(ground.open | (only & passing)):
             nodes = count(int((only & passing).sum()), "node")
             yield f"with a toleration of {taint} ({nodes}) it {ground.when}; {_SPEC}"
             return
-    for product in sorted({kind.product for kind in table.kinds} - here.gang.products - {""}):
-        others = here.tolerated & ~here.allowed & here.of_kinds([kind.product == product for kind in table.kinds])
+    for product in sorted({kind.product for kind in table.kinds} - here.gang.requirements.products - {""}):
+        others = (
+            here.filters.tolerated
+            & ~here.filters.allowed
+            & here.filters.of_kinds([kind.product == product for kind in table.kinds])
+        )
         if ground.fits(ground.open | (others & passing)):
             nodes = count(int((others & passing).sum()), "node")
             yield f"with {product} ({nodes}) in spec.placement.acceleratorProducts it {ground.when}; {_SPEC}"
@@ -131,15 +139,15 @@ def _most(ground: _Ground, resource: str, unit: int) -> int:
     """The most units of `resource` per worker with which the gang fits, by bisection; 0 when none."""
     here, gang = ground.here, ground.here.gang
     used = here.taken if ground.slots is here.slots else np.zeros_like(here.used)
-    available = capacity.column(here.table, here.table.allocatable, resource).max(initial=0)
+    available = column(here.table, here.table.allocatable, resource).max(initial=0)
 
     def fits(units: int) -> bool:
-        request = {**gang.request, resource: units * unit}
+        less = replace(gang.requirements, request={**gang.requirements.request, resource: units * unit})
         # A node that was too small is not any more: only its kind, and whether it is open, counts.
-        nodes = here.willing & here.passing if used is here.taken else here.willing
-        return here.fits(capacity.slots(here.table, replace(gang, request=request), used) * nodes)
+        nodes = here.filters.willing & here.filters.passing if used is here.taken else here.filters.willing
+        return here.fits(slots(here.table, less, used) * nodes)
 
-    low, high = 1, min(gang.request[resource] - 1, int(available)) // unit
+    low, high = 1, min(gang.requirements.request[resource] - 1, int(available)) // unit
     if high < low or not fits(low):
         return 0
     while low < high:

@@ -12,12 +12,12 @@ import numpy as np
 
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import amount, count, field_of_size
 from trainpush.planner.explaining.causes import TAKEN, TOO_LITTLE, Cause
-from trainpush.planner.explaining.fitting import field_of_size
-from trainpush.planner.explaining.situation import Mask, Situation
-from trainpush.planner.explaining.wording import amount, count
-from trainpush.planner.placing import capacity
-from trainpush.planner.placing.capacity import Slots, sums
+from trainpush.planner.explaining.situation import Situation
+from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.feasibility.filters import Mask
+from trainpush.planner.feasibility.slots import Slots, column, slots
 
 _ORDER: Final = ("cpu", "memory", "pods", "ephemeral-storage")
 HOPELESS: Final = frozenset({Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE})
@@ -46,20 +46,20 @@ def _nowhere(here: Situation) -> Finding | None:
         words = f"the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
         return Finding(Cause.POOL_EMPTY, Reason.NO_MATCHING_NODES, words)
     for resource in asked(here):
-        if not capacity.column(table, table.allocatable, resource).any():
-            cause = Cause.NO_ACCELERATORS if resource == gang.accelerator else Cause.NO_SUCH_RESOURCE
+        if not column(table, table.allocatable, resource).any():
+            cause = Cause.NO_ACCELERATORS if resource == gang.requirements.accelerator else Cause.NO_SUCH_RESOURCE
             return Finding(cause, Reason.NO_MATCHING_NODES, f"no node has any {resource}")
-    if not (here.whole * here.willing).any():
+    if not (here.filters.whole * here.filters.willing).any():
         return _unwilling(here) or _too_small(here)
     return None
 
 
 def _unwilling(here: Situation) -> Finding | None:
     """Every node is of a kind that will not do."""
-    if here.willing.any():
+    if here.filters.willing.any():
         return None
-    if here.allowed.any():
-        nodes, taint = common_taint(here, here.allowed)
+    if here.filters.allowed.any():
+        nodes, taint = common_taint(here, here.filters.allowed)
         words = f"{count(nodes, 'node')} with the taint {taint}: tolerate it"
         return Finding(Cause.ALL_TAINTED, Reason.NO_MATCHING_NODES, words)
     if any(kind.product for kind in here.table.kinds):
@@ -74,7 +74,7 @@ def common_taint(here: Situation, among: Mask) -> tuple[int, str]:
     alone: Counter[str] = Counter()
     beside: Counter[str] = Counter()
     for kind, nodes in enumerate(kinds):
-        taints = here.untolerated(kind) if nodes else []
+        taints = here.filters.untolerated(kind) if nodes else []
         for taint in dict.fromkeys(taints):
             (alone if len(taints) == 1 else beside)[taint] += nodes
     found = alone or beside
@@ -85,19 +85,19 @@ def common_taint(here: Situation, among: Mask) -> tuple[int, str]:
 def _too_small(here: Situation) -> Finding:
     """Every node of a kind that will do is too small for a worker."""
     gang, table = here.gang, here.table
-    most = {name: int(capacity.column(table, table.allocatable, name)[here.willing].max()) for name in asked(here)}
+    most = {name: int(column(table, table.allocatable, name)[here.filters.willing].max()) for name in asked(here)}
     for resource, largest in most.items():
-        if largest >= gang.request[resource]:
+        if largest >= gang.requirements.request[resource]:
             continue
-        if resource == gang.accelerator:
+        if resource == gang.requirements.accelerator:
             return Finding(Cause.TOO_FEW_ACCELERATORS_PER_NODE, Reason.NO_MATCHING_NODES, _OTHER_NODES)
-        needed = amount(resource, gang.request[resource])
+        needed = amount(resource, gang.requirements.request[resource])
         words = f"a worker needs {needed}, the largest node has {amount(resource, largest)}"
         return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
     short = [
         name
         for name in most
-        if (capacity.column(table, table.allocatable, name)[here.willing] < gang.request[name]).any()
+        if (column(table, table.allocatable, name)[here.filters.willing] < gang.requirements.request[name]).any()
     ]
     words = f"no node has enough of {' and '.join(short)} at once"
     return Finding(Cause.TOO_LITTLE_TOGETHER, Reason.NO_MATCHING_NODES, words)
@@ -105,24 +105,24 @@ def _too_small(here: Situation) -> Finding:
 
 def asked(here: Situation) -> list[str]:
     """What a worker asks for: accelerators first, then the usual resources, then by name."""
-    first = (here.gang.accelerator, *_ORDER)
-    names = [name for name, amount in here.gang.request.items() if amount > 0]
+    first = (here.gang.requirements.accelerator, *_ORDER)
+    names = [name for name, amount in here.gang.requirements.request.items() if amount > 0]
     return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
 
 
 def _never(here: Situation) -> Finding | None:
     """The gang would not fit even if all nodes that will do were open and empty."""
-    empty = here.whole * here.willing
+    empty = here.filters.whole * here.filters.willing
     if here.fits(empty):
         return None
     gang, total, most = here.gang, int(empty.sum()), here.room(empty)
     reason = Reason.EXCEEDS_POOL if total < gang.least else Reason.TOPOLOGY_UNSATISFIABLE
-    if here.fits(here.whole * here.allowed):
-        nodes, taint = common_taint(here, here.allowed & ~here.tolerated)
+    if here.fits(here.filters.whole * here.filters.allowed):
+        nodes, taint = common_taint(here, here.filters.allowed & ~here.filters.tolerated)
         words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} the taint {taint}: tolerate it"
         return Finding(Cause.EXCEEDS_WITHOUT_TAINTED, reason, words)
-    if here.fits(here.whole * here.tolerated):
-        nodes = int((here.tolerated & ~here.allowed).sum())
+    if here.fits(here.filters.whole * here.filters.tolerated):
+        nodes = int((here.filters.tolerated & ~here.filters.allowed).sum())
         words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} another product: allow more"
         return Finding(Cause.EXCEEDS_WITHOUT_PRODUCTS, reason, words)
     if reason is Reason.EXCEEDS_POOL:
@@ -130,9 +130,8 @@ def _never(here: Situation) -> Finding | None:
         return Finding(Cause.EXCEEDS_POOL, reason, words)
     without_slices = plain_room(here, empty)
     if without_slices < gang.least:
-        words = (
-            f"the largest empty {gang.required} takes {count(without_slices, 'worker')}: relax spec.placement.required"
-        )
+        required, most_workers = gang.topology.required, count(without_slices, "worker")
+        words = f"the largest empty {required} takes {most_workers}: relax spec.placement.required"
         return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
     return _slices_never(here, empty, most)
 
@@ -143,50 +142,50 @@ def _have(things: int) -> str:
 
 def plain_room(here: Situation, slots: Slots) -> int:
     """As `Situation.room`, as if the gang had no slices."""
-    starts = here.table.levels[here.table.depth(here.gang.required)].starts
+    starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
     return int(sums(slots, starts).max(initial=0))
 
 
 def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
-    for layer in reversed(here.gang.slices):
+    for layer in reversed(here.gang.topology.slices):
         starts = here.table.levels[here.table.depth(layer.level)].starts
         largest = int(sums(empty, starts).max(initial=0))
         if largest < layer.size:
             words = f"a slice has {count(layer.size, 'worker')}, the largest empty {layer.level} takes {largest}"
             return Finding(Cause.SLICE_TOO_LARGE, Reason.TOPOLOGY_UNSATISFIABLE, words)
-    where = f"the largest empty {here.gang.required or POOL}"
+    where = f"the largest empty {here.gang.topology.required or POOL}"
     words = f"in whole slices {where} takes {count(most, 'worker')}: use smaller slices"
     return Finding(Cause.SLICES_TOO_MANY, Reason.TOPOLOGY_UNSATISFIABLE, words)
 
 
 def _closed(here: Situation) -> Finding | None:
     """The gang would fit into the empty pool, but for nodes in another mode, not ready or cordoned."""
-    if here.fits(here.whole * here.usable):
+    if here.fits(here.filters.whole * here.filters.usable):
         return None
     if found := _in_other_mode(here):
         return found
-    table, fit = here.table, here.willing & here.in_mode & (here.whole > 0)
+    table, fit = here.table, here.filters.willing & here.filters.in_mode & (here.filters.whole > 0)
     lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
     back, opened = (
         f"{count(lost, 'node')} came back",
         f"{count(cordoned, 'cordoned node')} {'was' if cordoned == 1 else 'were'} opened",
     )
-    if not (fit & here.usable).any():
+    if not (fit & here.filters.usable).any():
         cause = Cause.NO_NODE_USABLE if lost and cordoned else Cause.NO_NODE_READY if lost else Cause.NO_NODE_OPEN
         return Finding(cause, Reason.WAITING_FOR_CAPACITY, "no node that would do is ready and uncordoned")
-    if here.fits(here.whole * (fit & ~table.cordoned)):
+    if here.fits(here.filters.whole * (fit & ~table.cordoned)):
         return Finding(Cause.NODES_NOT_READY, Reason.WAITING_FOR_CAPACITY, f"it could fit if {back}")
-    if here.fits(here.whole * (fit & table.ready)):
+    if here.fits(here.filters.whole * (fit & table.ready)):
         return Finding(Cause.NODES_CORDONED, Reason.WAITING_FOR_CAPACITY, f"it could fit if {opened}")
     return Finding(Cause.NODES_CLOSED, Reason.WAITING_FOR_CAPACITY, f"it could fit only if {back} and {opened}")
 
 
 def _in_other_mode(here: Situation) -> Finding | None:
     """It would fit if nodes changed their mode; or not without that, whatever else is done."""
-    fit = here.willing & (here.whole > 0)
-    away = fit & ~here.in_mode
-    is_enough = here.fits(here.whole * (fit & here.table.ready & ~here.table.cordoned))
-    if not is_enough and here.fits(here.whole * (fit & here.in_mode)):
+    fit = here.filters.willing & (here.filters.whole > 0)
+    away = fit & ~here.filters.in_mode
+    is_enough = here.fits(here.filters.whole * (fit & here.table.ready & ~here.table.cordoned))
+    if not is_enough and here.fits(here.filters.whole * (fit & here.filters.in_mode)):
         return None
     nodes = int(away.sum())
     words = f"{count(nodes, 'node')} in another mode {'was' if nodes == 1 else 'were'} in one for it"
@@ -208,12 +207,12 @@ def _behind(here: Situation) -> Finding | None:
 
 
 def _left(here: Situation, used: Amounts) -> Slots:
-    return capacity.slots(here.table, here.gang, used) * here.usable
+    return slots(here.table, here.gang.requirements, used) * here.filters.usable
 
 
 def _taken(here: Situation) -> Finding:
     """Others hold too much, or hold it in the wrong places."""
-    gang, per_worker = here.gang, here.gang.accelerators_per_worker
+    gang, per_worker = here.gang, here.gang.requirements.accelerators
     if int(here.free.sum()) < gang.least * per_worker:
         return Finding(_main_holder(here), Reason.WAITING_FOR_CAPACITY)
     if int(here.now.sum()) >= gang.least:
@@ -240,11 +239,11 @@ def _main_holder(here: Situation) -> Cause:
 def _torn(here: Situation) -> Finding:
     """Room for enough workers, but scattered."""
     if plain_room(here, here.now) < here.gang.least:
-        starts = here.table.levels[here.table.depth(here.gang.required)].starts
+        starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
         places = int((sums(here.now, starts) > 0).sum())
-        words = f"the room is scattered over {places} domains of the level {here.gang.required}"
+        words = f"the room is scattered over {places} domains of the level {here.gang.topology.required}"
         return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)
-    layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.slices)
+    layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.topology.slices)
     words = f"in whole slices ({layers}) only {count(here.room(here.now), 'worker')} would fit"
     return Finding(Cause.SLICES_BROKEN, Reason.WAITING_FOR_CAPACITY, words)
 
@@ -252,11 +251,12 @@ def _torn(here: Situation) -> Finding:
 def binding_resource(here: Situation) -> str:
     """The resource, but the accelerators, that leaves least room beside them; the usual ones first."""
     gang, table = here.gang, here.table
-    accelerators = {gang.accelerator: gang.request.get(gang.accelerator, 0)}
-    others = [name for name in asked(here) if name != gang.accelerator]
+    accelerators = {gang.requirements.accelerator: gang.requirements.request.get(gang.requirements.accelerator, 0)}
+    others = [name for name in asked(here) if name != gang.requirements.accelerator]
 
     def room_for(resource: str) -> int:
-        pair = accelerators | {resource: gang.request[resource]}
-        return int((capacity.slots(table, replace(gang, request=pair), here.taken) * here.usable).sum())
+        pair = accelerators | {resource: gang.requirements.request[resource]}
+        room = slots(table, replace(gang.requirements, request=pair), here.taken)
+        return int((room * here.filters.usable).sum())
 
     return min(others, key=room_for)

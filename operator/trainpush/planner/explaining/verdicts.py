@@ -9,31 +9,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trainpush.model.nodes import POOL, Amounts, NodeTable
+from trainpush.model.gang import Gang
+from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Gang
+from trainpush.model.wording import amount, count, field_of_size, listed, tally
+from trainpush.model.workload import Eviction
 from trainpush.planner.explaining.advice import advice
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.diagnosis import finding
-from trainpush.planner.explaining.fitting import field_of_size, step
 from trainpush.planner.explaining.situation import Circumstances, Situation
-from trainpush.planner.explaining.wording import amount, count, listed
-from trainpush.planner.placing import capacity
-from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.feasibility.filters import WORDS, NodeFilters
 
-_WORDS: Final = {
-    Hindrance.NOT_READY: "not ready",
-    Hindrance.CORDONED: "cordoned",
-    Hindrance.SWITCHING: "changing their mode",
-    Hindrance.OTHER_MODE: "in another mode",
-    Hindrance.TAINTED: "with a taint that is not tolerated",
-    Hindrance.OTHER_PRODUCT: "with another accelerator product",
-    Hindrance.TOO_SMALL: "too small for a worker even when empty",
-}
 _SPARED: Final = {
     Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
     Cause.PROTECTED_BY_MIN_RUNTIME: "within their minRuntime",
@@ -50,23 +37,21 @@ _HOUR: Final = 3600
 _NOTHING: Final = Circumstances()
 
 
-def waiting(
-    gang: Gang, table: NodeTable, used: Amounts, blocked: NDArray[np.int8], around: Circumstances = _NOTHING
-) -> Verdict:
+def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstances = _NOTHING) -> Verdict:
     """The verdict on a gang that found no place; reasons that no waiting can cure come first.
 
-    `used` has shape (resources, nodes), thousandths; `blocked` is what `capacity.hindrances` says of each node.
+    `filters` are those for its workers; `used` has shape (resources, nodes), thousandths.
     """
-    here = Situation(gang, table, used, blocked, around)
+    here = Situation(gang, filters, used, around)
     found = finding(here)
     free = int(here.free.sum())
-    largest = here.room(here.now) * gang.accelerators_per_worker
-    tally = _tally(here)
+    largest = here.room(here.now) * gang.requirements.accelerators
+    nodes = _tally(here)
     return Verdict(
         reason=found.reason,
         message=(
-            f"{int((here.now > 0).sum())}/{len(table.names)} nodes fit{': ' if tally else ''}{tally}; "
-            f"{_needs(gang)}, {free} free, room for {largest} in the largest {gang.required or POOL}"
+            f"{int((here.now > 0).sum())}/{len(here.table.names)} nodes fit{': ' if nodes else ''}{nodes}; "
+            f"{_needs(gang)}, {free} free, room for {largest} in the largest {gang.topology.required or POOL}"
             f"{'; ' if found.words else ''}{found.words}"
         ),
         needed=gang.accelerators,
@@ -80,10 +65,10 @@ def waiting(
 
 def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdict:
     """The team's limit of `resource` is in the way; `used` and `limit` in thousandths."""
-    each = gang.request.get(resource, 0)
+    each = gang.requirements.request.get(resource, 0)
     whole = gang.least * each
     size = min(max(limit - used, 0) // max(each, 1), gang.least - 1)
-    size -= size % step(gang)
+    size -= size % gang.step
     is_alone = whole > limit
     return Verdict(
         reason=Reason.EXCEEDS_QUOTA_LIMIT if is_alone else Reason.WAITING_FOR_QUOTA,
@@ -173,12 +158,17 @@ def _needs(gang: Gang) -> str:
     """`4 workers need 32 nvidia.com/gpu`; of an elastic gang also the fewest that will do."""
     fewest = f", at least {gang.least}," if gang.least < gang.workers else ""
     verb = "needs" if gang.workers == 1 else "need"
-    return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.accelerator}"
+    return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.requirements.accelerator}"
 
 
 def _tally(here: Situation) -> str:
-    gang, blocked = here.gang, here.blocked
-    parts = [(int((blocked == hindrance).sum()), words) for hindrance, words in _WORDS.items()]
-    busy = int((here.usable & (here.now == 0)).sum())
-    parts.append((busy, f"without room for {gang.accelerators_per_worker} {gang.accelerator} and the rest of a worker"))
-    return capacity.tally(parts)
+    filters, requirements = here.filters, here.gang.requirements
+    parts = [(int((filters.reasons == reason).sum()), words) for reason, words in WORDS.items()]
+    busy = int((filters.usable & (here.now == 0)).sum())
+    parts.append(
+        (
+            busy,
+            f"without room for {requirements.accelerators} {requirements.accelerator} and the rest of a worker",
+        )
+    )
+    return tally(parts)

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.nodes import Amounts
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang
 from trainpush.planner import ledger
-from trainpush.planner.placing import capacity
-from trainpush.planner.placing.capacity import Hindrance
+from trainpush.planner.feasibility.filters import OPEN, FilterReason, Mask, NodeFilters
+from trainpush.planner.feasibility.slots import Asked, asked_of, fits, fits_one, slots
+from trainpush.planner.placing.linked import whole_groups
 from trainpush.planner.placing.mending import replacements
 from trainpush.planner.placing.placement import Site, depths, site_in, site_of
 from trainpush.planner.placing.reserving import waiting_place
@@ -26,20 +27,25 @@ FEW: Final = 24
 SHAPES: Final = 64
 """The counts of so many shapes are kept: each takes some 50 bytes a node."""
 
-Shape = tuple[object, ...]
-"""What decides how many workers of a gang each node has room for, in what portions, and what counts as free."""
+
+class Shape(NamedTuple):
+    """What decides how many workers each node and domain has room for: gangs of one shape are counted once."""
+
+    requirements: Requirements
+    topology: Topology
+    tier: int
+    """How much of the capacity preference is used."""
+    is_soon: bool
+    """Whether what is leaving counts as gone."""
 
 
 @dataclass(slots=True)
 class _Counted:
     """The room for workers of one shape."""
 
-    asked: Mapping[int, int]
-    """Per worker, by the position of the resource."""
-    may_take: NDArray[np.bool_]
-    """Nodes without hindrance, of capacity that will do."""
-    is_soon: bool
-    """Whether what is leaving counts as gone."""
+    asked: Asked
+    may_take: Mask
+    """Nodes that the filters let pass, of capacity that will do."""
     rooms: Rooms
     seen: int
     """How many of the changes to the ground are accounted for."""
@@ -67,22 +73,22 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.reserved = np.zeros_like(self.used)
-        self._blocked: dict[Shape, NDArray[np.int8]] = {}
+        self._filters: dict[Requirements, NodeFilters] = {}
         self._counted: dict[Shape, _Counted] = {}
         self._changed: list[int] = []
         self._free: dict[int, list[int]] = {}
 
-    def hindrances(self, gang: Gang) -> NDArray[np.int8]:
-        """As `capacity.hindrances`, worked out once per kind of worker."""
-        kind = (gang.products, gang.tolerations, tuple(sorted(gang.request.items())))
-        if kind not in self._blocked:
-            self._blocked[kind] = capacity.hindrances(self.pool.table, gang)
-        return self._blocked[kind]
+    def filters(self, gang: Gang) -> NodeFilters:
+        """What the filters say of each node to a worker of `gang`."""
+        found = self._filters.get(gang.requirements)
+        if found is None:
+            found = self._filters[gang.requirements] = NodeFilters(self.pool.table, gang.requirements)
+        return found
 
-    def hindrance_of(self, gang: Gang, node: str) -> Hindrance:
+    def filter_reason(self, gang: Gang, node: str) -> FilterReason:
         """Why `node` takes no worker of `gang`; a node that is not there is not ready."""
         row = self.pool.table.rows.get(node)
-        return Hindrance.NOT_READY if row is None else Hindrance(int(self.hindrances(gang)[row]))
+        return FilterReason.NOT_READY if row is None else FilterReason(self.filters(gang).reasons.item(row))
 
     def seat(self, gang: Gang) -> Site | None:
         """The best place for `gang`, which is taken from now on; None if there is none."""
@@ -99,6 +105,10 @@ class Ground:
         """Free what one worker on each of `nodes` held."""
         ledger.give_back(self.pool.table, self.used, gang, nodes)
         self._note(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
+
+    def come_back(self, gang: Gang, nodes: Sequence[str]) -> None:
+        """Take one worker's room on each of `nodes`, whether there is room or not."""
+        self._take(self.used, ledger.counts(nodes, self.pool.table.rows), gang)
 
     def depart(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
         """Note that so many workers more are about to end."""
@@ -142,12 +152,12 @@ class Ground:
         return None if by_row is None else site_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
 
     def mend(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
-        """The places of `gang` by rank where those on a node with a hindrance, or without a node, are replaced.
+        """The places of `gang` by rank where those on a node that a filter turns away, or without a node, are replaced.
 
         `nodes` are its places by rank. Before, the caller gives back what it held on such nodes (`leave` with one
         name per lost worker), and nothing else. What replaces them is taken; None, and nothing taken, if nothing can.
         """
-        lost = [rank for rank, node in enumerate(nodes) if self.hindrance_of(gang, node) != Hindrance.NONE]
+        lost = [rank for rank, node in enumerate(nodes) if self.filter_reason(gang, node) != OPEN]
         table = self.pool.table
         found = replacements(gang, table, self._rooms(gang, len(self._tiers) - 1), nodes, lost)
         if found is None:
@@ -185,7 +195,7 @@ class Ground:
         return None
 
     def _take(self, amounts: Amounts, by_row: Mapping[int, int], gang: Gang) -> None:
-        ledger.take(self.pool.table, amounts, by_row, gang.request)
+        ledger.take(self.pool.table, amounts, by_row, gang.requirements.request)
         self._note(by_row)
 
     def _note(self, rows: Iterable[int]) -> None:
@@ -196,38 +206,38 @@ class Ground:
 
     def _rooms(self, gang: Gang, tier: int, is_soon: bool = False) -> Rooms:
         """The room for workers of `gang` as it is now, or will be when what is leaving is gone."""
-        # The order of the request is part of the shape: sorting takes longer than counting a shape twice now and then.
-        shape = (
-            *(gang.products, gang.tolerations, gang.slices, gang.accelerator, gang.accelerators_per_worker),
-            *(tier, is_soon, *gang.request.items()),
-        )
+        shape = Shape(gang.requirements, gang.topology, tier, is_soon)
         counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
                 del self._counted[next(iter(self._counted))]
             counted = self._counted[shape] = self._count(gang, tier, is_soon)
         elif counted.seen < len(self._changed):
-            self._recount(gang, counted, self._changed[counted.seen :])
+            self._recount(shape, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
         return counted.rooms
 
     def _count(self, gang: Gang, tier: int, is_soon: bool) -> _Counted:
         taken = self._taken - self.leaving if is_soon else self._taken
         rooms = self._room_beside(gang, tier, taken)
-        asked = capacity.asked_of(self.pool.table, gang)
-        return _Counted(asked, self._may_take(gang, tier), is_soon, rooms, len(self._changed))
+        asked = asked_of(self.pool.table, gang.requirements)
+        return _Counted(asked, self._may_take(gang, tier), rooms, len(self._changed))
 
-    def _may_take(self, gang: Gang, tier: int) -> NDArray[np.bool_]:
-        may_take: NDArray[np.bool_] = (self.hindrances(gang) == capacity.OPEN) & self._tiers[tier]
+    def _may_take(self, gang: Gang, tier: int) -> Mask:
+        may_take: Mask = self._admits(gang) & self._tiers[tier]
         return may_take
+
+    def _admits(self, gang: Gang) -> Mask:
+        """Nodes that take workers of `gang`, as far as they have room."""
+        return self.filters(gang).usable
 
     def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> Rooms:
         """The room for workers of `gang` beside what is `taken`."""
         table = self.pool.table
-        slots = np.where(self._may_take(gang, tier), capacity.slots(table, gang, taken), 0)
-        return Rooms(self._tree, slots, slice_sizes(gang, table), self._groups(gang, taken))
+        room = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
+        return Rooms(self._tree, room, slice_sizes(gang, table), self._groups(gang.requirements, taken))
 
-    def _recount(self, gang: Gang, counted: _Counted, changed: list[int]) -> None:
+    def _recount(self, shape: Shape, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
         may_take = counted.may_take
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]
@@ -235,36 +245,32 @@ class Ground:
             return
         table, rooms = self.pool.table, counted.rooms
         if len(rows) <= FEW:
-            rooms.put({row: self._fits(row, counted) for row in rows})
+            rooms.put({row: self._fits(row, counted.asked, shape.is_soon) for row in rows})
         else:
-            taken = self._taken_at(rows, counted.is_soon)
-            rooms.put_all(np.array(rows), capacity.fits(table.allocatable[:, rows] - taken, counted.asked))
+            free = table.allocatable[:, rows] - self._taken_at(rows, shape.is_soon)
+            rooms.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
         if rooms.groups is not None:
-            taken = self._taken_at(rows, counted.is_soon)
-            rooms.groups[rows] = capacity.whole_groups(self.pool, gang, taken, np.array(rows))
+            taken = self._taken_at(rows, shape.is_soon)
+            rooms.groups[rows] = whole_groups(self.pool, shape.requirements, taken, np.array(rows))
 
     def _taken_at(self, rows: list[int], is_soon: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
         return taken - self.leaving[:, rows] if is_soon else taken
 
-    def _fits(self, row: int, counted: _Counted) -> int:
-        """Workers that fit one node: as `capacity.fits`, which takes longer to begin."""
+    def _fits(self, row: int, asked: Asked, is_soon: bool) -> int:
+        """Workers that fit one node."""
         free = self._free.get(row)
         if free is None:
             allocatable, used, reserved = self.pool.table.allocatable, self.used, self.reserved
             free = self._free[row] = [
                 allocatable.item(i, row) - used.item(i, row) - reserved.item(i, row) for i in range(len(used))
             ]
-        if counted.is_soon:
+        if is_soon:
             free = [amount + self.leaving.item(i, row) for i, amount in enumerate(free)]
-        fits = min([free[resource] // amount for resource, amount in counted.asked.items()])
-        return min(max(fits, 0), capacity.SLOTS_MAX)
+        return fits_one([free[resource] for resource in asked.rows], asked.amounts)
 
-    def _groups(self, gang: Gang, taken: Amounts) -> NDArray[np.int64] | None:
-        """As `capacity.whole_groups`, or None if no number of workers can break a group."""
-        groups = capacity.whole_groups(self.pool, gang, np.zeros_like(taken), np.arange(len(self.pool.table.names)))
-        return (
-            capacity.whole_groups(self.pool, gang, taken, np.arange(len(self.pool.table.names)))
-            if (groups > 1).any()
-            else None
-        )
+    def _groups(self, requirements: Requirements, taken: Amounts) -> NDArray[np.int64] | None:
+        """As `whole_groups`, or None if no number of workers can break a group."""
+        every = np.arange(len(self.pool.table.names))
+        can_break = (whole_groups(self.pool, requirements, np.zeros_like(taken), every) > 1).any()
+        return whole_groups(self.pool, requirements, taken, every) if can_break else None

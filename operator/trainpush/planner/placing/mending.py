@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.model.workload import Gang
 from trainpush.planner.placing.placement import site_in
 from trainpush.planner.placing.rooms import Rooms, slice_sizes
 
@@ -35,7 +35,8 @@ def replacements(
     slots = rooms.slots.copy()
     found: dict[int, int] = {}
     for hole in _holes(gang, lost, kept):
-        part = replace(gang, workers=len(hole.ranks), sizes=(), slices=gang.slices[hole.layer + 1 :])
+        topology = replace(gang.topology, slices=gang.topology.slices[hole.layer + 1 :])
+        part = replace(gang, workers=len(hole.ranks), sizes=(), topology=topology)
         for within in _around(gang, table, rooms, hole, kept):
             room = Rooms(rooms.tree, np.where(within, slots, 0), slice_sizes(part, table), rooms.groups)
             site = site_in(part, table, room)
@@ -51,7 +52,7 @@ def replacements(
 
 def _is_sound(gang: Gang, table: NodeTable, rooms: Rooms, kept: dict[int, int]) -> bool:
     """Whether those that stay keep to the required level: labels may have changed since they were placed."""
-    domain = rooms.tree.domain[table.depth(gang.required)]
+    domain = rooms.tree.domain[table.depth(gang.topology.required)]
     return len(set(domain[list(kept.values())].tolist())) <= 1
 
 
@@ -67,8 +68,8 @@ def _holes(gang: Gang, lost: Sequence[int], kept: dict[int, int]) -> list[_Hole]
 
 def _pin(gang: Gang, rank: int, kept: dict[int, int]) -> tuple[int, int]:
     """Layer and number of the smallest slice that a lost rank shares with a worker that stays."""
-    for layer in range(len(gang.slices) - 1, -1, -1):
-        size = gang.slices[layer].size
+    for layer in range(len(gang.topology.slices) - 1, -1, -1):
+        size = gang.topology.slices[layer].size
         if any(other in kept for other in range(rank // size * size, rank // size * size + size)):
             return layer, rank // size
     return -1, 0
@@ -79,9 +80,9 @@ def _around(
 ) -> Iterator[NDArray[np.bool_]]:
     """Which nodes may take the ranks of a hole: ever wider around those that are kept, up to what holds them."""
     tree = rooms.tree
-    bound, anchors = table.depth(gang.required), list(kept.values())
+    bound, anchors = table.depth(gang.topology.required), list(kept.values())
     if hole.layer >= 0:
-        layer = gang.slices[hole.layer]
+        layer = gang.topology.slices[hole.layer]
         first = hole.ranks[0] // layer.size * layer.size
         depth = table.depth(layer.level)
         if depth > bound:  # else the required level, inside that of the slice, says more

@@ -24,9 +24,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, NodeTable
-from trainpush.model.workload import Gang
-from trainpush.planner.placing.capacity import Slots
+from trainpush.planner.feasibility.slots import Slots
 from trainpush.planner.placing.hosts import hosts_of
 from trainpush.planner.placing.rooms import Indices, Rooms, Tree, slice_sizes
 from trainpush.planner.placing.search import spread
@@ -97,8 +97,8 @@ def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, 
 
 def depths(gang: Gang, table: NodeTable) -> range:
     """Levels that a place of `gang` is described by, innermost first; the names were checked when it was taken."""
-    outermost = table.depth(gang.required)
-    innermost = table.depth(gang.preferred) if gang.preferred else len(table.levels) - 1
+    outermost = table.depth(gang.topology.required)
+    innermost = table.depth(gang.topology.preferred) if gang.topology.preferred else len(table.levels) - 1
     return range(max(innermost, outermost), outermost - 1, -1)
 
 

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.model.workload import Gang
-from trainpush.planner.placing.capacity import Slots, sums
+from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.feasibility.slots import Slots
 
 Indices = NDArray[np.intp]
 
@@ -49,7 +50,7 @@ class Tree:
 
 def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
     """Of how many workers each domain takes a multiple, per level."""
-    sizes = {layer.level: layer.size for layer in gang.slices}
+    sizes = {layer.level: layer.size for layer in gang.topology.slices}
     return tuple(sizes.get(level.alias, 1) for level in table.levels)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainpush.model.modes import Bounds, Mode
-from trainpush.planner.explaining.wording import count
+from trainpush.model.wording import count
 from trainpush.planner.switching.calendar import BOUNDED
 
 

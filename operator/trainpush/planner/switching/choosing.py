@@ -5,21 +5,19 @@ what nobody chooses any more is given up.
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.modes import Mode, Step, Switching
-from trainpush.model.workload import Gang, Key
-from trainpush.planner.explaining.wording import count
+from trainpush.model.wording import count
+from trainpush.model.workload import Key
 from trainpush.planner.switching.bounds import Reach
 from trainpush.planner.switching.calendar import BOUNDED
 from trainpush.planner.switching.candidates import Candidates, Unit
 from trainpush.planner.switching.demand import Want
-from trainpush.planner.switching.outlook import Outlook, kind_of
+from trainpush.planner.switching.projected import ProjectedCapacity
 from trainpush.planner.switching.ranking import Block, Cost
 from trainpush.planner.switching.survey import Post, Survey
 from trainpush.planner.switching.tally import Tally
@@ -42,23 +40,32 @@ class Pick:
     is_wish: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What would change its mode, and the room that it would make."""
+
+    unit: Unit
+    to: Mode
+    slots: Mapping[int, int]
+    """Workers for whom there would be room then, by row."""
+
+
 @dataclass(slots=True)
 class Draft:
-    """Nodes that might be chosen together."""
+    """Nodes that might be chosen together for one domain."""
 
-    offers: list[tuple[Unit, Mode]] = field(default_factory=list)
-    """What would change, and what it would be."""
+    offers: list[Offer] = field(default_factory=list)
     gone: Counter[Mode] = field(default_factory=Counter)
     """Nodes that each mode would lose by it."""
     come: Counter[Mode] = field(default_factory=Counter)
     """Nodes that each mode would get by it."""
 
-    def add(self, unit: Unit, to: Mode) -> None:
+    def add(self, offer: Offer) -> None:
         """One unit more."""
-        resting = [post.mode for post in unit if post.is_resting]
-        self.offers.append((unit, to))
+        resting = [post.mode for post in offer.unit if post.is_resting]
+        self.offers.append(offer)
         self.gone.update(resting)
-        self.come[to] += len(resting)
+        self.come[offer.to] += len(resting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Answer:
 class Choice:
     """What is chosen so far, and how many nodes each mode has then."""
 
-    def __init__(self, survey: Survey, reach: Reach, switching: Switching, outlook: Outlook) -> None:
+    def __init__(self, survey: Survey, reach: Reach, switching: Switching, projected: ProjectedCapacity) -> None:
         """Nothing is chosen yet."""
         self.picks: dict[str, Pick] = {}
         """By node, the most urgent first."""
@@ -95,11 +102,11 @@ class Choice:
         self.default = switching.default
         self._new = 0
         """Nodes among the picks that rest."""
-        self._outlook = outlook
-        self._refused: dict[Hashable, int] = {}
-        """By kind of gang: the fewest workers for which no node changes, and so none for more."""
-        self._blocks: dict[Hashable, Blocks] = {}
-        """By kind of gang: why nodes do not change for it, as long as nothing more is chosen."""
+        self._projected = projected
+        self._refused: dict[tuple[Requirements, Topology], int] = {}
+        """The fewest workers for which no node changes, and so none for more."""
+        self._blocks: dict[Requirements, Blocks] = {}
+        """Why nodes do not change for such workers, as long as nothing more is chosen."""
 
     @property
     def is_full(self) -> bool:
@@ -129,7 +136,7 @@ class Choice:
         if post.is_resting:
             self._new += 1
             self.tally.send(post.mode, to)
-        self._outlook.switch(post, to)
+        self._projected.switch(post, to)
         self._blocks.clear()
 
     def may(self, unit: Sequence[Post], to: Mode, beside: Draft | None = None) -> bool:
@@ -186,54 +193,84 @@ class Choice:
         """Find room for somebody: as things will be, else with more nodes."""
         if not self.answers.get(want.key, Answer()).is_met:
             return  # the others of the same kind find nothing either
-        if any(self._seat(want, gang) for gang in want.gangs) or not want.may_switch:
-            return
+        if self._projected.is_cleared(want.instead_of):
+            return  # it gets another size first
+        self._projected.leave(want.gangs[-1], want.instead_of)
+        if not self._is_met(want):
+            self._projected.come_back(want.gangs[-1], want.instead_of)
+
+    def _is_met(self, want: Want) -> bool:
+        """Whether there is room, or nodes change for it."""
+        if any(self._seat(want, gang) for gang in want.gangs):
+            return True
+        if not want.may_switch:
+            return False
         self.pressed.add(want.mode)
         if self.is_full:
-            return
+            return False
         for gang in want.gangs:
-            if found := self._switches(want, gang):
-                for post, to in found:
-                    self.pick(post, to, want.who)
-                self._seat(want, gang)
-                return
+            if offers := self._switches(want, gang):
+                for offer in offers:
+                    for post in offer.unit:
+                        self.pick(post, offer.to, want.who)
+                return self._seat(want, gang)
         self._refuse(want)
+        return False
 
     def _seat(self, want: Want, gang: Gang) -> bool:
-        """Take room that there is, or will be, for all of a gang in one domain; whether there is."""
-        room, domain = self._outlook.room(gang, want.mode), self._outlook.domains(gang)
-        enough = np.flatnonzero(_sums(domain, room) >= gang.workers)
-        if not len(enough):
+        """Take room that there is, or will be, for all of a gang; whether there is."""
+        site = self._projected.seat(gang)
+        if site is None:
             return False
-        rows = [int(row) for row in np.flatnonzero((domain == enough[0]) & (room > 0))]
-        used = self._outlook.seat(gang, room, rows)
-        posts = [self.survey.posts[row] for row in used]
+        posts = [self.survey.posts[row] for row in site.by_row]
         self._note(want, Answer(tuple(it.name for it in posts if it.name in self.picks or not it.is_resting)))
         return True
 
-    def _switches(self, want: Want, gang: Gang) -> list[tuple[Post, Mode]]:
-        """Nodes that make enough room in one domain: of all domains that where the best nodes do."""
-        kind = (want.mode, gang.required, kind_of(gang))
+    def _switches(self, want: Want, gang: Gang) -> list[Offer]:
+        """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
+        kind = gang.requirements, gang.topology
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
             return []
-        room, domain = self._outlook.room(gang, want.mode), self._outlook.domains(gang)
-        have: list[int] = _sums(domain, room).tolist()
-        # What is free on a node that is shared by now is there already.
-        more, domain_of = (self._outlook.fits(gang) - room).tolist(), domain.tolist()
+        now, domain_of = self._projected.slots(gang).tolist(), self._projected.domains(gang).tolist()
+        most = [0] * (1 + max(domain_of, default=0))
+        """Of each domain: room at most, since slices may be torn."""
+        for row, domain in enumerate(domain_of):
+            most[domain] += now[row]
         drafts: dict[int, Draft] = {}
-        for unit in self.candidates.to(want.mode):
-            to = next((post.to for post in unit if not post.is_resting), self._target(want.mode))
-            posts = tuple(post for post in unit if not post.is_resting or post.mode is not to)
-            gains = [(domain_of[it.row], more[it.row]) for it in posts if it.is_empty or not it.suits(to)]
-            for place in sorted({place for place, gain in gains if gain}):
-                draft = drafts.setdefault(place, Draft())
-                if self.may(posts, to, draft):
-                    draft.add(posts, to)
-                    have[place] += sum(gain for its, gain in gains if its == place)
-                    if have[place] >= gang.workers:
-                        return [(post, to) for unit, to in draft.offers for post in unit]
+        for unit, to, slots in self._offers(want.mode, gang):
+            for domain in sorted({domain_of[row] for row, room in slots.items() if room > now[row]}):
+                draft = drafts.setdefault(domain, Draft())
+                if self.may(unit, to, draft):
+                    inside = {row: room for row, room in slots.items() if domain_of[row] == domain}
+                    draft.add(Offer(unit, to, inside))
+                    most[domain] += sum(room - now[row] for row, room in inside.items())
+                    if most[domain] >= gang.workers and self._holds(gang, domain, draft.offers):
+                        return self._needed(gang, domain, draft.offers)
         self._refused[kind] = gang.workers
         return []
+
+    def _offers(self, mode: Mode, gang: Gang) -> Iterator[tuple[Unit, Mode, Mapping[int, int]]]:
+        """What may change for the sake of `mode`, the best first: what it would be, and its room for workers then."""
+        kept, emptied = (slots.tolist() for slots in self._projected.slots_in_mode(gang))
+        for unit in self.candidates.to(mode):
+            to = next((post.to for post in unit if not post.is_resting), self._target(mode))
+            posts = tuple(post for post in unit if not post.is_resting or post.mode is not to)
+            yield posts, to, {it.row: kept[it.row] if it.suits(to) else emptied[it.row] for it in posts}
+
+    def _needed(self, gang: Gang, domain: int, offers: list[Offer]) -> list[Offer]:
+        """Of what makes enough room together what must stay; the last of the others are dropped first."""
+        for offer in offers[-2::-1]:
+            fewer = [other for other in offers if other is not offer]
+            if self._holds(gang, domain, fewer):
+                offers = fewer
+        return offers
+
+    def _holds(self, gang: Gang, domain: int, offers: Iterable[Offer]) -> bool:
+        """Whether a domain has room for a gang once this has changed."""
+        slots = self._projected.slots(gang).copy()
+        for offer in offers:
+            slots[list(offer.slots)] = list(offer.slots.values())
+        return self._projected.layout(gang.topology).capacity(slots).item(domain) >= gang.workers
 
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
@@ -242,13 +279,14 @@ class Choice:
 
     def _refuse(self, want: Want) -> None:
         gang, to = want.gangs[-1], self._target(want.mode)
-        kind = (want.mode, kind_of(gang))
-        if kind not in self._blocks:
-            fits = self._outlook.fits(gang).tolist()
-            self._blocks[kind] = _counted(reason for row, reason in self.candidates.blocks(want.mode) if fits[row])
+        if gang.requirements not in self._blocks:
+            _, emptied = self._projected.slots_in_mode(gang)
+            found = self.candidates.blocks(want.mode)
+            self._blocks[gang.requirements] = _counted(reason for row, reason in found if emptied[row])
         is_full = to in self.tally.reach.limited and not self.tally.may_have(to)
         at_most = self.tally.reach.most[to] if is_full else None
-        self._note(want, Answer((), is_met=False, blocks=self._blocks[kind], at_most=at_most))
+        blocks = self._blocks[gang.requirements]
+        self._note(want, Answer((), is_met=False, blocks=blocks, at_most=at_most))
 
     def _note(self, want: Want, answer: Answer) -> None:
         """Keep what was found for the one who wants it: the nodes of all its wants, and the first refusal."""
@@ -262,11 +300,6 @@ def told(blocks: Iterable[tuple[Block, int]]) -> str:
     """`; 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
     parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in blocks)
     return f"; of the others: {parts}" if parts else ""
-
-
-def _sums(domain: NDArray[np.intp], room: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many workers each domain takes, given what each of its nodes takes."""
-    return np.bincount(domain, weights=room).astype(np.int64)
 
 
 def _counted(reasons: Iterable[Block]) -> Blocks:

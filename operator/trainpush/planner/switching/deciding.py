@@ -14,7 +14,7 @@ from trainpush.planner.switching import calendar, limits, steps, telling, warmer
 from trainpush.planner.switching.bounds import within
 from trainpush.planner.switching.choosing import Choice, Pick
 from trainpush.planner.switching.demand import wants
-from trainpush.planner.switching.outlook import Outlook
+from trainpush.planner.switching.projected import ProjectedCapacity
 from trainpush.planner.switching.ranking import young_until
 from trainpush.planner.switching.survey import BEFORE_FLIP, Post, Survey, survey
 from trainpush.planner.switching.telling import Help
@@ -81,8 +81,8 @@ def _choice(ground: Ground, switching: Switching, seen: Survey) -> Choice:
     usable = sum(post.is_usable and post.wish not in elsewhere for post in seen.posts)
     reach = within(calendar.bounds_at(switching, seen.now), usable)
     # Nobody waits for a node that may never get ready.
-    outlook = Outlook(ground, (post for post in seen.posts if not post.lacking.is_late))
-    return Choice(seen, reach, switching, outlook)
+    projected = ProjectedCapacity(ground, (post for post in seen.posts if not post.lacking.is_late))
+    return Choice(seen, reach, switching, projected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Decision, ServiceDecision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang, Job, Key
+from trainpush.model.workload import Job, Key
 from trainpush.planner import resizing, serving
 from trainpush.planner.accounts import Accounts
 
@@ -29,6 +30,8 @@ class Want:
     """What would do, the best first."""
     may_switch: bool = True
     """Whether nodes may switch for it; else it only takes the room that others cannot have then."""
+    instead_of: tuple[str, ...] = ()
+    """What it would give up for it: one node per worker."""
 
     @property
     def who(self) -> str:
@@ -84,13 +87,14 @@ def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
 
 
 def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]:
-    """What an elastic gang has less than it could, as far as its team may have more."""
+    """A larger place for an elastic gang, as far as its team may have more."""
     gang, place = job.request, stage.placement
     if place is None or stage.outcome or stage.eviction or job.suspend or not isinstance(gang, Gang):
         return
-    workers = len(place.nodes)
     if not resizing.is_growth_wanted(job):
         return
-    larger = (gang.of_size(size - workers) for size in gang.sizes if size > workers)
-    if more := tuple(extras for extras in larger if not accounts.over_limit(job.key.namespace, extras)):
-        yield Want(Mode.TRAINING, job.key, more)
+    workers = len(place.nodes)
+    more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}
+    may = [size for size, extras in more.items() if not accounts.over_limit(job.key.namespace, extras)]
+    if may:
+        yield Want(Mode.TRAINING, job.key, tuple(map(gang.of_size, may)), instead_of=place.nodes)

@@ -9,7 +9,7 @@ from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.nodes import HOST
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
-from trainpush.planner.explaining.wording import count
+from trainpush.model.wording import count
 from trainpush.planner.switching.choosing import Pick
 from trainpush.planner.switching.survey import BEFORE_FLIP, Post
 

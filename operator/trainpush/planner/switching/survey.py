@@ -7,13 +7,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Step, Switch
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Gang, Job, Key, Placement, Preemption
+from trainpush.model.workload import Job, Key, Placement, Preemption
 from trainpush.planner.evictions import Running
 from trainpush.planner.switching.warming import Lacking, lacking
 

@@ -9,8 +9,8 @@ from typing import Final
 from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count, listed
 from trainpush.model.workload import Key
-from trainpush.planner.explaining.wording import count, listed
 from trainpush.planner.switching import steps
 from trainpush.planner.switching.choosing import Answer, Choice, Pick, told
 from trainpush.planner.switching.limits import Limits

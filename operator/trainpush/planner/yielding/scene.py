@@ -7,10 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
-from trainpush.model.workload import Gang
-from trainpush.planner.placing.capacity import OPEN
-from trainpush.planner.yielding.trials import Field, Floor, Ints, Mask, floored, floors_of, slots
+from trainpush.model.gang import Gang
+from trainpush.model.nodes import Amounts
+from trainpush.planner.feasibility.domains import Layout
+from trainpush.planner.feasibility.filters import NodeFilters
+from trainpush.planner.feasibility.slots import asked_of, fits
+from trainpush.planner.yielding.trials import Field, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -39,31 +41,6 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The domains of which one must hold the whole gang, and those inside that must hold whole slices."""
-
-    starts: NDArray[np.intp]
-    """First nodes of the domains of the required level."""
-    levels: tuple[Floor, ...]
-    """First nodes of the domains of each slice level, and the size of a slice; innermost level first."""
-    floors: tuple[Floor, ...]
-    """The same, counted in domains of the level below."""
-    inner: NDArray[np.intp]
-    """As `starts`, counted in domains of the outermost slice level, where there is one."""
-
-    @classmethod
-    def of(cls, table: NodeTable, gang: Gang) -> "Layout":
-        """Slices of levels outside the required one are whole wherever the gang is."""
-        depth = table.depth(gang.required)
-        slices = [(table.depth(part.level), part.size) for part in reversed(gang.slices)]
-        levels = tuple((table.levels[level].starts, size) for level, size in slices if level > depth)
-        starts = table.levels[depth].starts
-        nodes = np.arange(len(table.names))
-        inner = np.searchsorted(levels[-1][0] if levels else nodes, starts)
-        return cls(starts, levels, floors_of(levels, len(nodes)), inner)
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
     """A pool in the eyes of one gang that does not fit."""
 
@@ -80,12 +57,11 @@ class Scene:
 
     def slots(self, free: Ints) -> Ints:
         """Workers that fit, per node, whether it is open or not."""
-        return slots(free, self.request)
+        return fits(free, self.request)
 
     def rooms(self, slots: Ints) -> Ints:
         """Workers for whom each domain has room."""
-        room: Ints = np.add.reduceat(floored(np.where(self.is_open, slots, 0), self.layout.floors), self.layout.inner)
-        return room
+        return self.layout.capacity(np.where(self.is_open, slots, 0))
 
     def search(self, entries: Entries, costs: Ints, now: Ints, allowed: Mask) -> "Search":
         """The search among the candidates that are `allowed`, where nodes have `now` slots."""
@@ -140,7 +116,7 @@ class Search:
             workers=self.scene.workers,
             free=np.where(self.scene.is_open, self.scene.free, -1),
             nodes=np.append(starts, len(self.now)),
-            levels=self.scene.layout.levels,
+            levels=self.scene.layout.slice_starts,
             pairs=np.searchsorted(of_domain, ends),
             candidate=candidate,
             cost=self.costs[candidate],
@@ -200,11 +176,11 @@ class Search:
         return result
 
 
-def scene_for(table: NodeTable, layout: Layout, gang: Gang, used: Amounts, blocked: NDArray[np.int8]) -> Scene | None:
+def scene_for(layout: Layout, gang: Gang, filters: NodeFilters, used: Amounts) -> Scene | None:
     """The pool in the eyes of `gang`; None if it asks for what no node has."""
-    request = [min(gang.request.get(name, 0), AMOUNT_MAX) for name in table.resources]
-    asked = np.array([row for row, amount in enumerate(request) if amount > 0], dtype=np.intp)
-    if not gang.request.keys() <= set(table.resources) or not len(table.names) or not len(asked):
+    table = filters.table
+    rows, amounts = asked_of(table, gang.requirements)
+    if not rows or not len(table.names):
         return None
-    free = table.allocatable[asked] - used[asked]
-    return Scene(layout, gang.workers, asked, tuple(filter(None, request)), free, blocked == OPEN)
+    free = table.allocatable[rows] - used[rows]
+    return Scene(layout, gang.workers, np.array(rows, dtype=np.intp), tuple(amounts), free, filters.usable)

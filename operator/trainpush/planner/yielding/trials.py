@@ -14,36 +14,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from trainpush.planner.feasibility.domains import SliceLevel, in_slices, nested
+from trainpush.planner.feasibility.slots import fits
+
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Places = NDArray[np.intp]
-Floor = tuple[Places, int]
-"""First positions of the domains of a slice level, among those of the level below, and the size of a slice."""
-
-
-def slots(free: Ints, request: Sequence[int]) -> Ints:
-    """Workers that fit into `free`; first axis: the resources of `request`."""
-    fits = free[0] // request[0]
-    for r in range(1, len(request)):
-        np.minimum(fits, free[r] // request[r], out=fits)
-    result: Ints = np.maximum(fits, 0, out=fits)
-    return result
-
-
-def floored(counts: Ints, floors: Sequence[Floor]) -> Ints:
-    """Workers per domain of the outermost slice level that fit in whole slices; `counts` are per node."""
-    for starts, size in floors:
-        counts = np.add.reduceat(counts, starts) // size * size
-    return counts
-
-
-def floors_of(levels: Sequence[Floor], nodes: int) -> tuple[Floor, ...]:
-    """`levels`, innermost first, whose domains start at given nodes, each counted in domains of the one below."""
-    floors, below = [], np.arange(nodes)
-    for starts, size in levels:
-        floors.append((np.searchsorted(below, starts), size))
-        below = starts
-    return tuple(floors)
 
 
 def spans(firsts: Places, ends: Places) -> tuple[Places, Places]:
@@ -64,7 +40,7 @@ class Field:
     """Shape (resources, nodes), before anything is taken; below zero where a node is overfull or closed."""
     nodes: Places
     """First node of each domain, and the number of all nodes."""
-    levels: tuple[Floor, ...]
+    levels: tuple[SliceLevel, ...]
     """First nodes of the domains of each slice level, innermost level first."""
     pairs: Places
     """First pair of each domain, and the number of all pairs."""
@@ -99,7 +75,7 @@ class Field:
             request=self.request,
             workers=self.workers,
             free=self.free[:, nodes],
-            floors=floors_of(levels, len(nodes)),
+            floors=nested(levels, len(nodes)),
             begins=np.searchsorted(outermost, node_begins),
             pair_begins=pair_begins,
             trial=np.repeat(np.arange(len(which)), self.pairs[which + 1] - self.pairs[which]),
@@ -117,7 +93,7 @@ class Trials:
     request: tuple[int, ...]
     workers: int
     free: Ints
-    floors: tuple[Floor, ...]
+    floors: tuple[SliceLevel, ...]
     begins: Places
     """First of each attempt among the domains of the outermost slice level, or among the nodes."""
     pair_begins: Places
@@ -136,7 +112,7 @@ class Trials:
     @property
     def slots_now(self) -> Ints:
         """Per node: workers that fit before anything is taken."""
-        return slots(self.free, self.request)
+        return fits(self.free, self.request)
 
     def free_after(self, taken: Mask) -> Ints:
         """What is free on each node once `taken` are gone."""
@@ -147,7 +123,7 @@ class Trials:
 
     def rooms(self, free: Ints) -> Ints:
         """Per attempt: workers for whom there is room."""
-        room: Ints = np.add.reduceat(floored(slots(free, self.request), self.floors), self.begins)
+        room: Ints = np.add.reduceat(in_slices(fits(free, self.request), self.floors), self.begins)
         return room
 
     def spare(self, taken: Mask) -> Ints:
@@ -166,9 +142,9 @@ class Trials:
     def changes(self, taken: Mask) -> tuple[Ints, Ints]:
         """Per attempt: the spare room. Per pair: how much room is lost if it is let go, or won if it is taken too."""
         free = self.free_after(taken)
-        now = slots(free, self.request)
+        now = fits(free, self.request)
         gone = taken[self.pair]
-        other = slots(free[:, self.node] + np.where(gone, -self.held, self.held), self.request)
+        other = fits(free[:, self.node] + np.where(gone, -self.held, self.held), self.request)
         change = self._carried(now, self.pair, self.node, other - now[self.node], len(self.cost))
         return self._sums(now) - self.workers, np.abs(change)
 
@@ -187,13 +163,13 @@ class Trials:
         held = np.add.reduceat(self.held[:, entries[order]], firsts, axis=1)
         owner, node = np.divmod(place[order][firsts], self.free.shape[1])
         free = self.free_after(taken)
-        now = slots(free, self.request)
-        return self._carried(now, owner, node, slots(free[:, node] + held, self.request) - now[node], len(groups))
+        now = fits(free, self.request)
+        return self._carried(now, owner, node, fits(free[:, node] + held, self.request) - now[node], len(groups))
 
     def bundles(self, taken: Mask) -> list[tuple[int, ...]]:
         """For each node the pairs, those that hold most for their cost first, that make room for another worker."""
         free = self.free_after(taken)
-        now = slots(free, self.request)
+        now = fits(free, self.request)
         share = np.maximum.reduce([self.held[r] / asked for r, asked in enumerate(self.request)])
         rest = np.flatnonzero(~taken[self.pair])
         rest = rest[np.lexsort((self.cost[self.pair[rest]] / share[rest], self.node[rest]))]
@@ -201,8 +177,8 @@ class Trials:
         first = np.searchsorted(node, node)
         summed = np.cumsum(held, axis=1)
         before = free[:, node] - (summed - held)[:, first]
-        is_last = slots(before + summed, self.request) > now[node]
-        is_last &= slots(before + summed - held, self.request) <= now[node]
+        is_last = fits(before + summed, self.request) > now[node]
+        is_last &= fits(before + summed - held, self.request) <= now[node]
         ends = np.flatnonzero(is_last)
         stretches, pairs = zip(first[ends].tolist(), ends.tolist(), strict=True), owner.tolist()
         return sorted({tuple(sorted(pairs[begin : end + 1])) for begin, end in stretches})
@@ -252,7 +228,7 @@ class Trials:
         return np.searchsorted(self.pair[self._by_pair], np.arange(len(self.cost) + 1))
 
     def _sums(self, counts: Ints) -> Ints:
-        total: Ints = np.add.reduceat(floored(counts, self.floors), self.begins)
+        total: Ints = np.add.reduceat(in_slices(counts, self.floors), self.begins)
         return total
 
     def _carried(self, sums: Ints, owner: Places, place: Places, change: Ints, owners: int) -> Ints:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trainpush.model.gang import Gang, Topology
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
-from trainpush.model.workload import Gang, Key, Slices
+from trainpush.model.workload import Key
 from trainpush.planner import ledger
+from trainpush.planner.feasibility.domains import Layout
+from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.yielding.cover import cheapest
-from trainpush.planner.yielding.scene import Entries, Layout, Scene, scene_for
+from trainpush.planner.yielding.scene import Entries, Scene, scene_for
 from trainpush.planner.yielding.trials import Ints, Mask
 
 HELD_MAX = AMOUNT_MAX >> 6
@@ -77,20 +79,20 @@ class Victims:
         self._places = _places(self.candidates)
         self._costs = _costs(self.candidates)
         self._entries = _entries(table, self.candidates)
-        self._layouts: dict[tuple[str | None, tuple[Slices, ...]], Layout] = {}
+        self._layouts: dict[Topology, Layout] = {}
 
     def among(self, may: Callable[[Candidate], bool]) -> Mask:
         """Who may be taken, as `choose` wants to be told: one entry per candidate, in the order of `candidates`."""
         return np.fromiter(map(may, self.candidates), dtype=np.bool_, count=len(self.candidates))
 
-    def choose(self, gang: Gang, used: Amounts, blocked: NDArray[np.int8], may: Mask) -> Choice | None:
+    def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> Choice | None:
         """Whom of those that `may` be taken to evict so that `gang` fits; None if even all of them make no room.
 
-        `used` is all that is held, also by those that were taken before; nodes with a hindrance in `blocked` count
+        `used` is all that is held, also by those that were taken before; nodes that `filters` turn away count
         for nothing. Least lost work, then fewest victims, then their order: exactly so where no victims share nodes
         or few candidates are near, else nearly so. No victim is superfluous: without any one of them nothing fits.
         """
-        scene = scene_for(self._table, self._layout(gang), gang, used - self.leaving, blocked)
+        scene = scene_for(self._layout(gang.topology), gang, filters, used - self.leaving)
         if scene is None:
             return None
         now = scene.slots(scene.free)
@@ -109,11 +111,10 @@ class Victims:
             self._taken[self._places[victim.key]] = True
             ledger.take(self._table, self.leaving, victim.nodes, victim.request)
 
-    def _layout(self, gang: Gang) -> Layout:
-        kind = (gang.required, gang.slices)
-        if kind not in self._layouts:
-            self._layouts[kind] = Layout.of(self._table, gang)
-        return self._layouts[kind]
+    def _layout(self, topology: Topology) -> Layout:
+        if topology not in self._layouts:
+            self._layouts[topology] = Layout.of(self._table, topology)
+        return self._layouts[topology]
 
     def _cheapest_alone(self, scene: Scene, now: Ints, allowed: Mask) -> int | None:
         """The cheapest candidate that could be of any use, if it makes room alone: then nothing is cheaper."""

@@ -7,6 +7,7 @@ import pytest
 
 from support.build import NOW, a_quota
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from trainpush.model.gang import Slices
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.planner.switching.deciding import Switched
@@ -234,3 +235,30 @@ def test_nodes_that_are_cordoned_or_not_ready_are_left_alone() -> None:
     assert after["n1"].step is Step.ABORTED
     assert decided.summary
     assert decided.summary.counts == {Mode.MAINTENANCE: 1, Mode.TRAINING: 1}
+
+
+def test_a_node_completes_a_slice() -> None:
+    """Of racks of three the second one trains on one node only: three workers and one have no room for two pairs."""
+    job = a_trainer(workers=4, slices=(Slices("rack", 2),))
+    marks = {**all_of(TRAINING, 4), "n5": INFERENCE, "n6": INFERENCE}
+    world = World.of(POLICY, job, nodes=6, **marks).in_racks(3)
+    assert chosen(world.decide()) == {"n5": Mode.TRAINING}
+
+
+def test_nodes_that_complete_no_slice_stay_as_they_are() -> None:
+    """The first node that could be had is alone in its rack."""
+    job = a_trainer(workers=2, slices=(Slices("rack", 2),))
+    world = World.of(POLICY, job, nodes=5, **all_of(INFERENCE, 5)).in_racks(4)
+    cordoned = replace(world.nodes["n4"], labels=world.nodes["n5"].labels, cordoned=True)
+    world.nodes["n4"] = cordoned
+    assert set(chosen(world.decide())) == {"n1", "n2"}
+
+
+def test_a_gang_in_one_rack_grows_only_there() -> None:
+    """A node of another rack would be of no use to it, though it is empty."""
+    job = a_trainer("job", "n1", sizes=(2, 1), required="rack")
+    marks = {**all_of(INFERENCE, 3), "n1": TRAINING}
+    world = World.of(POLICY, job, a_server("svc", "n2"), nodes=3, **marks).in_racks(2)
+    assert chosen(world.decide()) == {}
+    world.services.clear()
+    assert chosen(world.decide()) == {"n2": Mode.TRAINING}

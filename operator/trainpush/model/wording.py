@@ -1,7 +1,9 @@
-"""How amounts and counts read in a sentence."""
+"""How amounts, counts and lists read in a sentence."""
 
 from collections.abc import Sequence
 from typing import Final
+
+from trainpush.model.gang import Gang
 
 _BINARY: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 _IN_BYTES: Final = ("memory", "ephemeral-storage", "hugepages-")
@@ -16,6 +18,17 @@ def listed(names: Sequence[str], most: int) -> str:
     """`a, b, c and 2 more`: at most so many names, one by one."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def tally(parts: Sequence[tuple[int, str]]) -> str:
+    """Counts and what they count, largest first: `9 cordoned, 2 not ready`; what counts nothing is left out."""
+    shown = sorted((part for part in parts if part[0]), key=lambda part: (-part[0], part[1]))
+    return ", ".join(f"{count} {what}" for count, what in shown)
+
+
+def field_of_size(gang: Gang) -> str:
+    """The field of a job that says how few workers will do."""
+    return "spec.elastic.minReplicas" if gang.sizes else "spec.replicas"
 
 
 def amount(resource: str, thousandths: int) -> str:

@@ -1,0 +1,87 @@
+"""What a gang asks for: what each worker needs of its node, and how the workers are to lie to each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import gcd
+
+from trainpush.model.nodes import Toleration
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What one worker needs of a node. Hashable: workers with equal requirements are alike to every node."""
+
+    request: Mapping[str, int]
+    """In thousandths; holds one of the resource `pods`."""
+    accelerator: str
+    """The extended resource that counts as its accelerator."""
+    accelerators: int
+    """Of one worker."""
+    products: frozenset[str] = frozenset()
+    """Accelerator products that will do; empty means any."""
+    tolerations: tuple[Toleration, ...] = ()
+
+    def __hash__(self) -> int:
+        """Of the part in which gangs differ most."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Kept, since it is asked for with every look at what was counted before.
+        return hash((frozenset(self.request.items()), self.products, self.tolerations))
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Workers that must stay together: each slice of so many lies in one domain of a level."""
+
+    level: str
+    """Alias of the level."""
+    size: int
+    """Workers of one slice; divides the size of the gang, and of the slices of every level further out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """How the workers of a gang are to lie to each other."""
+
+    required: str | None = None
+    """Alias of the level that one domain of must hold the whole gang."""
+    preferred: str | None = None
+    """Alias of the level at which the search begins; None means the host."""
+    slices: tuple[Slices, ...] = ()
+    """Outermost level first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """Workers that start together or not at all; all alike."""
+
+    pool: str
+    workers: int
+    requirements: Requirements
+    topology: Topology = Topology()
+    sizes: tuple[int, ...] = ()
+    """Every legal number of workers, largest first, where there is more than one; `workers` is one of them."""
+
+    @property
+    def accelerators(self) -> int:
+        """Accelerators of the whole gang."""
+        return self.workers * self.requirements.accelerators
+
+    @property
+    def least(self) -> int:
+        """Workers of its smallest legal size."""
+        return min(self.sizes, default=self.workers)
+
+    @property
+    def step(self) -> int:
+        """Sizes that could be legal differ by this many workers."""
+        if self.sizes:
+            return gcd(*self.sizes)
+        return self.topology.slices[0].size if self.topology.slices else 1
+
+    def of_size(self, workers: int) -> "Gang":
+        """The same gang with another number of workers."""
+        return self if workers == self.workers else replace(self, workers=workers)
