@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 TESTBED := PYTHONPATH=hack $(RUN) -m testbed
 
-.PHONY: help demo demo-down test test-fast test-long lint format generate story bench clean
+.PHONY: help demo demo-down test test-fast test-long lint format generate story bench reading clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test-long: $(STAMP) ## property tests with 10,000 examples each
 lint: $(STAMP) ## ruff, mypy, import contracts, generated files unchanged
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy operator/trainpush hack/testbed hack/demo hack/bench hack/generate hack/verify_generated.py tests
+	$(VENV)/bin/mypy operator/trainpush hack/testbed hack/demo hack/bench hack/generate hack/reading.py hack/verify_generated.py tests
 	$(VENV)/bin/lint-imports --no-logo
 	$(RUN) hack/verify_generated.py
 
@@ -63,6 +63,9 @@ endif
 
 bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; RECORD=1 keeps it; without NAME: all, kept for docs/results.md
 	@PYTHONPATH=hack:operator:tests $(RUN) -m bench $(NAME) $(if $(RECORD),--record)
+
+reading: $(STAMP) ## how easily the planner is read, in figures
+	@PYTHONPATH=hack:operator:tests $(RUN) -m reading
 
 clean: ## remove the venv and what tools left here
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
