@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from bench.result import Result
-from support.switching_world import World, a_server, a_switch, a_trainer
+from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import Decision, ServiceDecision
 from trainpush.model.workload import Job, Key
-from trainpush.planner import ledger
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.switching.deciding import decide
 
@@ -39,13 +38,14 @@ async def measure(seed: int, folder: Path) -> Result:
     del folder
     world = _world(random.Random(seed))
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
-    ground = Ground.at_rest(pool, ledger.used_amounts(pool.table, jobs, services))
+    accounts, allocations = books(pool, jobs, services)
+    ground = Ground.at_rest(pool, allocations.amounts(pool.table)[0])
     served: list[ServiceDecision] = [world.served(ground, service) for service in services]
     stages: dict[Key, Decision] = {job.key: world.staged(ground, job) for job in jobs}
     took = []
     for _ in range(CYCLES):
         begun = time.process_time()
-        found = decide(ground, jobs, services, stages, served, world.now)
+        found = decide(ground, accounts, allocations, stages, served, world.now)
         took.append(1000 * (time.process_time() - begun))
     refused = sum(not answer.is_coming for answer in found.help.values())
     if refused != WAITING or found.nodes:

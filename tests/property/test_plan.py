@@ -16,7 +16,7 @@ from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, MakeWorker, Plan
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Placement, Recorded
-from trainpush.planner import ledger
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.plan import plan
@@ -100,7 +100,7 @@ def test_no_node_is_filled_beyond_its_capacity(snapshot: Snapshot) -> None:
     decided = plan(snapshot, NOW)
     table = snapshot.pools[0].table
     row = table.resources.index(GPU) if GPU in table.resources else None
-    after = ledger.used_amounts(table, applied(snapshot, decided).jobs)
+    after = Allocations.of(applied(snapshot, decided).jobs, ()).amounts(table)[0]
     kept = {(rank, node) for job in snapshot.jobs for rank, node in enumerate(former_nodes(job))}
     for _, placement in new_places(snapshot, decided):
         for node in (node for rank, node in enumerate(placement.nodes) if (rank, node) not in kept):
@@ -152,7 +152,7 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
     table = snapshot.pools[0].table
     sought = [it for it in new_places(snapshot, plan(snapshot, NOW)) if not was_mended(snapshot, it[1])]
     for gang, placement in sought:
-        used = ledger.used_amounts(table, [replace(job, recorded=Recorded()) for job in snapshot.jobs])
+        used = Allocations.of([replace(job, recorded=Recorded()) for job in snapshot.jobs], ()).amounts(table)[0]
         room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
         inside = _domain_of(snapshot, placement)
         fewest = next(

@@ -16,7 +16,7 @@ from trainpush.model.nodes import PODS
 from trainpush.model.plan import Decision, Plan
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Key, Preemption
-from trainpush.planner import ledger
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.plan import plan
@@ -102,7 +102,7 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
     """Whether the smallest size of the winner has room in one domain when these are gone, and pods that are ending."""
     table, gang = snapshot.pools[0].table, winner.request
     assert isinstance(gang, Gang)
-    used, leaving = ledger.tallied(table, snapshot.jobs, ())
+    used, leaving = Allocations.of(snapshot.jobs, ()).amounts(table)
     used -= leaving
     for victim, decision in victims:
         assert victim.recorded.placement

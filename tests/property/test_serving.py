@@ -11,7 +11,7 @@ from support.strategies import mixed_snapshots
 from trainpush.model.plan import MakeReplica, Plan, RemoveReplica, ServiceDecision
 from trainpush.model.serving import Place, Service
 from trainpush.model.snapshot import Snapshot
-from trainpush.planner import ledger
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.plan import plan
 
 
@@ -68,7 +68,7 @@ def test_no_node_is_filled_beyond_its_capacity(snapshot: Snapshot) -> None:
     decided = plan(snapshot, NOW)
     table = snapshot.pools[0].table
     after = applied(snapshot, decided)
-    used = ledger.used_amounts(table, after.jobs, after.services)
+    used = Allocations.of(after.jobs, after.services).amounts(table)[0]
     nodes = {place.node for service, decision in decisions(snapshot) for place in new_places(service, decision)}
     for node in nodes:
         row, column = table.resources.index(GPU), table.names.index(node)

@@ -12,7 +12,7 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.workload import Job
-from trainpush.planner import ledger
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.switching.calendar import BOUNDED
 
@@ -89,7 +89,7 @@ def after(world: World, switched: dict[str, Mode]) -> World:
 def finds_no_place(world: World, asked: World, helped: set[str]) -> Iterator[str]:
     """Of those whom switches shall help, those for whom there is no room; all that have room take it, in order."""
     jobs, services = list(world.jobs.values()), list(world.services.values())
-    ground = Ground.at_rest(world.pool, ledger.used_amounts(world.pool.table, jobs, services))
+    ground = Ground.at_rest(world.pool, Allocations.of(jobs, services).amounts(world.pool.table)[0])
     for key, service in sorted(world.services.items()):
         missing = range(len(service.places), service.replicas)
         found = [ground.seat(service.revisions[0].gang) for _ in missing]

@@ -3,7 +3,7 @@
 Everybody is as simple as can be: a gang that is told goes two steps later, a replica that has to move goes at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,11 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
-from trainpush.planner import ledger
+from trainpush.planner.accounts import Accounts
+from trainpush.planner.allocations import Allocations, Owner
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.switching.deciding import Switched, decide
+from trainpush.planner.switching.telling import Help
 from trainpush.render.modes import picture
 
 MINUTE = timedelta(minutes=1)
@@ -68,6 +70,17 @@ def a_switch(mode: Mode, to: Mode | None = None, **fields: Any) -> Switch:
 
 def _of_gang(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: fields.pop(name) for name in ("sizes", "required", "products", "slices") if name in fields}
+
+
+def books(pool: Pool, jobs: Sequence[Job] = (), services: Sequence[Service] = ()) -> tuple[Accounts, Allocations]:
+    """What teams hold of the pool, and what each job and service does."""
+    allocations = Allocations.of(jobs, services)
+    return Accounts(pool, allocations.held), allocations
+
+
+def help_for(decided: Switched, work: Job | Service) -> Help:
+    """What switches do for a job or service that waits."""
+    return decided.help[Owner(work.key, is_service=isinstance(work, Service))]
 
 
 @dataclass
@@ -173,10 +186,11 @@ class World:
 
     def _cycle(self) -> tuple[Switched, Mapping[Key, Decision], list[ServiceDecision]]:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
-        ground = Ground.at_rest(pool, ledger.used_amounts(pool.table, jobs, services))
+        accounts, allocations = books(pool, jobs, services)
+        ground = Ground.at_rest(pool, allocations.amounts(pool.table)[0])
         served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
         stages = {it.key: self.staged(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
-        return decide(ground, jobs, services, stages, served, self.now), stages, served
+        return decide(ground, accounts, allocations, stages, served, self.now), stages, served
 
     def staged(self, ground: Ground, job: Job) -> Decision:
         """What becomes of a job: its place, if it has one or there is room."""

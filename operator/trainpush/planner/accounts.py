@@ -6,9 +6,8 @@ from typing import Final
 
 from trainpush.model.gang import Gang
 from trainpush.model.plan import TeamUse
-from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool, Quota, Share
-from trainpush.model.workload import Job
+from trainpush.planner.allocations import Allocation
 
 OTHERS: Final = ""
 """The team of all namespaces that no quota names."""
@@ -18,7 +17,7 @@ _FREE: Final = Share()
 class Accounts:
     """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
 
-    def __init__(self, pool: Pool, jobs: Iterable[Job], services: Iterable[Service]) -> None:
+    def __init__(self, pool: Pool, held: Iterable[Allocation]) -> None:
         """Charge every team with the places that its jobs and services hold."""
         self.quotas: Sequence[Quota] = pool.quotas
         self._resources = pool.accelerators
@@ -28,15 +27,9 @@ class Accounts:
         self._totals = _totals(pool)
         self.changed: set[str] = set()
         """Teams that were charged since somebody cleared this."""
-        for job in jobs:
-            gang, place = job.request, job.recorded.placement
-            if place and not job.recorded.outcome and isinstance(gang, Gang) and gang.pool == pool.name:
-                self.charge(job.key.namespace, gang, len(place.nodes))
-        for service in services:
-            gangs = {revision.name: revision.gang for revision in service.revisions}
-            for seat in service.places:
-                if seat.revision in gangs and gangs[seat.revision].pool == pool.name:
-                    self.charge(service.key.namespace, gangs[seat.revision], 1)
+        for it in held:
+            if it.gang.pool == pool.name:
+                self.charge(it.key.namespace, it.gang, len(it.nodes))
         self._before = {team: dict(used) for team, used in self._used.items()}
 
     def team_of(self, namespace: str) -> str:

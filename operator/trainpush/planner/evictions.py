@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,10 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count
-from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
+from trainpush.model.workload import Eviction, Job, Key, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.accounts import Accounts
+from trainpush.planner.allocations import GangAllocation
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
@@ -37,34 +38,6 @@ SEARCHES: Final = 16
 The others have their turn when room was made for these; what is announced begins the next cycle at once.
 """
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A gang that has a place."""
-
-    job: Job
-    gang: Gang
-    place: Placement
-    team: str
-
-    def lost(self, now: datetime) -> int:
-        """Accelerator-seconds since this attempt last saved, or since it began."""
-        saved = self.job.recorded.checkpoint
-        is_own = saved is not None and saved.attempt == self.job.recorded.attempt
-        since = max(self.place.since, saved.at) if saved and is_own else self.place.since
-        seconds = max(0, int((now - since).total_seconds()))
-        return seconds * self.gang.requirements.accelerators * len(self.place.nodes)
-
-    def cost(self, now: datetime) -> int:
-        """What is lost if something is taken from it: nothing from one that was asked, so that it is taken at last."""
-        told = self.job.recorded.eviction
-        return 0 if told and told.asked_at and not told.is_done else self.lost(now)
-
-    def protected_until(self, now: datetime) -> datetime | None:
-        """When its least running time ends; None when it is over."""
-        until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
-        return until if now < until else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +56,24 @@ class Claim:
         return (self.team, self.is_owed, self.job.priority)
 
 
+class Eligibility(NamedTuple):
+    """How much may be taken from a running gang."""
+
+    most: Preemption
+    cause: Cause | None
+    """Why it makes no room, or not enough; None where its rank says it all."""
+
+
 class Evictions:
     """What is taken from the running gangs of a pool in this cycle, and for whom."""
 
-    def __init__(self, ground: Ground, accounts: Accounts, running: Iterable[Running], now: datetime) -> None:
+    def __init__(self, ground: Ground, accounts: Accounts, running: Iterable[GangAllocation], now: datetime) -> None:
         """Nobody has to make room yet."""
         self.wanted: dict[Key, Eviction] = {}
         self._ground = ground
         self._accounts = accounts
         # A gang that has lost a node, and so will be started anew, is left alone: how much it holds is not certain.
-        self._running = {it.job.key: it for it in running if set(it.place.nodes) <= ground.pool.table.rows.keys()}
+        self._running = {it.key: it for it in running if set(it.nodes) <= ground.pool.table.rows.keys()}
         self._now = now
         self._ending = ground.leaving.copy()
         self._searches = 0
@@ -118,10 +99,10 @@ class Evictions:
         victims = list(choice.victims)
         for i, victim in enumerate(victims):
             it = self._running[victim.key]
-            left = len(it.place.nodes) - sum(victim.nodes.values())
+            left = len(it.nodes) - sum(victim.nodes.values())
             for size in it.gang.sizes:
-                if left < size < len(it.place.nodes):
-                    part = replace(victim, nodes=self._rows(it.place.nodes[size:]))
+                if left < size < len(it.nodes):
+                    part = replace(victim, nodes=self._rows(it.nodes[size:]))
                     if self._fits(gang, used, [*victims[:i], part, *victims[i + 1 :]]):
                         victims[i] = part
                         break
@@ -141,30 +122,16 @@ class Evictions:
     def spared(self, claim: Claim) -> tuple[Mapping[Cause, int], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
         if claim.kind not in self._spared:
-            shields = [(self._shield(it, claim), it) for it in self._running.values()]
-            young = [it for cause, it in shields if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
+            causes = [(self._eligibility(it, claim).cause, it) for it in self._running.values()]
+            young = [it for cause, it in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
             times = [until for it in young if (until := it.protected_until(self._now))]
-            self._spared[claim.kind] = Counter(cause for cause, _ in shields if cause), min(times, default=None)
+            self._spared[claim.kind] = Counter(cause for cause, _ in causes if cause), min(times, default=None)
         return self._spared[claim.kind]
-
-    def _shield(self, it: Running, claim: Claim) -> Cause | None:
-        """Why a gang makes no room; None where its rank says it all."""
-        if not self._ranks_below(it, claim):
-            return Cause.WITHIN_GUARANTEES if claim.is_owed and it.team != claim.team else None
-        if it.team != claim.team:
-            return Cause.VICTIMS_NOT_ENOUGH
-        if it.job.preemption is Preemption.NEVER:
-            return Cause.PREEMPTION_NEVER
-        if it.protected_until(self._now):
-            return Cause.PROTECTED_BY_MIN_RUNTIME
-        if it.job.preemption is Preemption.BEYOND_MIN and len(it.place.nodes) <= it.gang.least:
-            return Cause.PROTECTED_DOWN_TO_MINIMUM
-        return Cause.VICTIMS_NOT_ENOUGH
 
     def _may(self, claim: Claim) -> tuple[Mask, Mask]:
         """Whom the gang may ask, extras first, then whole gangs: worked out once for all that are alike in this."""
         if claim.kind not in self._reach:
-            allowed = {key: self._most(it, claim) for key, it in self._running.items()}
+            allowed = {key: self._eligibility(it, claim).most for key, it in self._running.items()}
             extras = self._victims.among(lambda one: self._is_part(one) and allowed[one.key] is not Preemption.NEVER)
             wholes = self._victims.among(
                 lambda one: allowed[one.key] is (Preemption.BEYOND_MIN if self._is_part(one) else Preemption.ALWAYS)
@@ -172,18 +139,24 @@ class Evictions:
             self._reach[claim.kind] = extras, wholes
         return self._reach[claim.kind]
 
-    def _most(self, it: Running, claim: Claim) -> Preemption:
-        """How much of a gang may be taken for the sake of another."""
+    def _eligibility(self, it: GangAllocation, claim: Claim) -> Eligibility:
+        """How much of a gang may be taken for the sake of another; and what is said of it if that was not enough."""
         if not self._ranks_below(it, claim):
-            return Preemption.NEVER
-        if it.team != claim.team:
-            return Preemption.ALWAYS
-        return Preemption.NEVER if it.protected_until(self._now) else it.job.preemption
+            is_guaranteed = claim.is_owed and self._team(it) != claim.team
+            return Eligibility(Preemption.NEVER, Cause.WITHIN_GUARANTEES if is_guaranteed else None)
+        if self._team(it) != claim.team:
+            return Eligibility(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
+        if cause := it.protection(len(it.nodes) - 1, self._now):
+            return Eligibility(Preemption.NEVER, cause)
+        return Eligibility(it.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
 
-    def _ranks_below(self, it: Running, claim: Claim) -> bool:
-        if it.team == claim.team:
+    def _team(self, it: GangAllocation) -> str:
+        return self._accounts.team_of(it.key.namespace)
+
+    def _ranks_below(self, it: GangAllocation, claim: Claim) -> bool:
+        if self._team(it) == claim.team:
             return it.job.priority < claim.job.priority
-        return claim.is_owed and it.job.key in self._borrowers
+        return claim.is_owed and it.key in self._borrowers
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
@@ -193,36 +166,34 @@ class Evictions:
         """
         found: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
-        order = sorted(
-            self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key)
-        )
+        order = sorted(self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.key))
         for is_whole in (True, False):
             for it in order:
-                left = excess.setdefault(it.team, Counter(self._accounts.borrowed(it.team)))
-                held = {name: it.gang.requirements.request.get(name, 0) * len(it.place.nodes) for name in left}
+                left = excess.setdefault(self._team(it), Counter(self._accounts.borrowed(self._team(it))))
+                held = {name: it.gang.requirements.request.get(name, 0) * len(it.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
-                if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
-                    found.add(it.job.key)
+                if it.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
+                    found.add(it.key)
                     left.subtract(held)
         return frozenset(found)
 
     @cached_property
     def _victims(self) -> Victims:
         parts = (
-            (it, nodes)
-            for it in self._running.values()
-            for nodes in (it.place.nodes[it.gang.least :], it.place.nodes)
-            if nodes
+            (it, nodes) for it in self._running.values() for nodes in (it.nodes[it.gang.least :], it.nodes) if nodes
         )
         return Victims(
             self._ground.pool.table,
             [
-                Candidate(
-                    it.job.key, it.cost(self._now), self._rows(nodes), it.gang.requirements.request, it.job.priority
-                )
+                Candidate(it.key, self._cost(it), self._rows(nodes), it.gang.requirements.request, it.job.priority)
                 for it, nodes in parts
             ],
         )
+
+    def _cost(self, it: GangAllocation) -> int:
+        """What is lost if something is taken from it: nothing from one that was asked, so that it is taken at last."""
+        told = it.job.recorded.eviction
+        return 0 if told and told.asked_at and not told.is_done else it.lost(self._now)
 
     def _is_part(self, one: Candidate) -> bool:
         """Whether it stands for the extras of a gang."""
@@ -231,9 +202,9 @@ class Evictions:
     def _take(self, victim: Candidate, claim: Claim) -> Eviction:
         it = self._running[victim.key]
         lost = it.lost(self._now)
-        left = len(it.place.nodes) - sum(victim.nodes.values())
+        left = len(it.nodes) - sum(victim.nodes.values())
         self._ground.depart(victim.nodes, victim.request)
-        if it.team == claim.team:
+        if self._team(it) == claim.team:
             reason, right = Reason.PREEMPTED, f"priority {claim.job.priority} is above {it.job.priority}"
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"

@@ -16,6 +16,7 @@ from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Job, Key, Refusal
 from trainpush.planner import asking, lifecycle, pools, pushing, reports, serving
 from trainpush.planner.adoption import adopted, adopted_service
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.queue import Precedence, Turn, turns
 from trainpush.planner.round import Round
@@ -34,7 +35,8 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     jobs = {job.key: adopted(job, tables, released, now) for job in sorted(snapshot.jobs, key=lambda job: job.key)}
     found = (adopted_service(service, now) for service in snapshot.services)
     services = {service.key: service for service in sorted(found, key=lambda service: service.key)}
-    rounds = {pool.name: Round(pool, jobs.values(), services.values(), now) for pool in snapshot.pools}
+    allocations = Allocations.of(jobs.values(), services.values())
+    rounds = {pool.name: Round(pool, jobs.values(), allocations, now) for pool in snapshot.pools}
     living = [job for job in jobs.values() if not job.deleting]
     stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
     seeking = [job for job in living if job.key not in stages]
@@ -44,7 +46,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
         stages |= _yielding(jobs, stages, round_, now)
     stages |= _promised(jobs, stages)
     switched = {
-        name: switching.decide(round_.ground, jobs.values(), services.values(), stages, served, now)
+        name: switching.decide(round_.ground, round_.accounts, allocations, stages, served, now)
         for name, round_ in rounds.items()
     }
     decisions = [_complete(job, stages[job.key], services, now) for job in living]

@@ -1,6 +1,6 @@
 """One pool while a cycle gives out its places: who gets one, for whom room is made, and what is kept free for whom."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,12 +13,12 @@ from trainpush.model.modes import Step
 from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, resizing
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.evictions import Claim, Evictions, Running
+from trainpush.planner.allocations import Allocation, Allocations, GangAllocation, ReplicaAllocation
+from trainpush.planner.evictions import Claim, Evictions
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
 from trainpush.planner.explaining.holders import Holding, Holdings, holdings
@@ -53,11 +53,11 @@ class _Blocked:
 class Round:
     """Everything that the gangs and replicas of one pool compete for in this cycle."""
 
-    def __init__(self, pool: Pool, jobs: Iterable[Job], services: Iterable[Service], now: datetime) -> None:
+    def __init__(self, pool: Pool, jobs: Collection[Job], allocations: Allocations, now: datetime) -> None:
         """As it is before anybody gets a place."""
-        self._jobs, self._services, self._now = list(jobs), list(services), now
-        self.ground = Ground(pool, *ledger.tallied(pool.table, self._jobs, self._services))
-        self.accounts = Accounts(pool, self._jobs, self._services)
+        self._jobs, self._allocations, self._now = jobs, allocations, now
+        self.ground = Ground(pool, *allocations.amounts(pool.table))
+        self.accounts = Accounts(pool, allocations.held)
         self.wake_at: datetime | None = None
         """When a gang may grow for which there is room already."""
         self._waiters = 0
@@ -77,7 +77,7 @@ class Round:
     @cached_property
     def evictions(self) -> Evictions:
         """Who makes room."""
-        others = [it for it in self._running if it.job.key not in self.leaving]
+        others = [it for it in self._running if it.key not in self.leaving]
         return Evictions(self.ground, self.accounts, others, self._now)
 
     @cached_property
@@ -87,7 +87,7 @@ class Round:
         for it in self._running:
             eviction = resizing.leaving(it.gang, it.place, self._left_nodes, it.lost(self._now))
             if eviction:
-                found[it.job.key] = eviction
+                found[it.key] = eviction
         return found
 
     def wanted(self) -> dict[Key, Eviction]:
@@ -100,23 +100,23 @@ class Round:
         if self._has_line:
             return found
         for it in self._running:
-            is_taken = it.job.key in self.evictions.wanted or it.job.key in self.leaving
+            is_taken = it.key in self.evictions.wanted or it.key in self.leaving
             if is_taken or not resizing.may_grow(it.job, it.gang, it.place):
                 continue
             size, due = self._size_instead(it), self._grows_at(it.place)
-            if size > len(it.place.nodes) and self._now >= due:
-                found[it.job.key] = resizing.growing(it.place, str(it.job.key), size, it.lost(self._now))
-            elif size > len(it.place.nodes):
+            if size > len(it.nodes) and self._now >= due:
+                found[it.key] = resizing.growing(it.place, str(it.key), size, it.lost(self._now))
+            elif size > len(it.nodes):
                 self.wake_at = min(filter(None, (self.wake_at, due)))
         return found
 
-    def _size_instead(self, it: Running) -> int:
+    def _size_instead(self, it: GangAllocation) -> int:
         """The largest size that a running gang could have."""
-        namespace, workers = it.job.key.namespace, len(it.place.nodes)
+        namespace, workers = it.key.namespace, len(it.nodes)
         self.accounts.charge(namespace, it.gang, -workers)
         gang = self._within_limit(namespace, it.gang.of_size(max(it.gang.sizes)))
         self.accounts.charge(namespace, it.gang, workers)
-        return self.ground.largest_instead(gang, it.place.nodes)
+        return self.ground.largest_instead(gang, it.nodes)
 
     def _grows_at(self, place: Placement) -> datetime:
         """From when on a gang may be given more workers."""
@@ -311,7 +311,7 @@ class Round:
     def _lasting(self) -> Amounts:
         """What nobody may expect to end: what services hold, and gangs that make no room for anybody."""
         table, lasting = self.ground.pool.table, np.zeros_like(self.ground.used)
-        never = {str(it.job.key) for it in self._running if it.job.preemption is Preemption.NEVER}
+        never = {str(it.key) for it in self._running if it.job.preemption is Preemption.NEVER}
         for holding in self._holdings:
             if holding.is_service or holding.name in never:
                 ledger.take(table, lasting, holding.by_row, holding.request)
@@ -324,37 +324,24 @@ class Round:
     @cached_property
     def _holdings(self) -> list[Holding]:
         """What our own jobs and services held before."""
-        rows = self.ground.pool.table.rows
-        found = [
-            Holding(str(it.job.key), it.gang.requirements.request, ledger.counts(it.place.nodes, rows))
-            for it in self._running
-        ]
-        for service in self._services:
-            gangs = {revision.name: revision.gang for revision in service.revisions}
-            places = [place for place in service.places if place.revision in gangs]
-            found += [
-                Holding(
-                    str(service.key),
-                    gangs[it.revision].requirements.request,
-                    ledger.counts([it.node], rows),
-                    is_service=True,
-                )
-                for it in places
-            ]
-        return found
+        replicas = [held for held in self._allocations.held if isinstance(held, ReplicaAllocation)]
+        held: list[Allocation] = [*self._running, *replicas]
+        return [self._holding(it) for it in held]
+
+    def _holding(self, held: Allocation) -> Holding:
+        by_row = ledger.counts(held.nodes, self.ground.pool.table.rows)
+        return Holding(str(held.key), held.gang.requirements.request, by_row, isinstance(held, ReplicaAllocation))
 
     @cached_property
-    def _running(self) -> list[Running]:
+    def _running(self) -> list[GangAllocation]:
         """The gangs that have a place here, and keep it unless others need it more."""
-        found = []
-        for job in self._jobs:
-            gang, place = job.request, job.recorded.placement
-            is_over = job.recorded.outcome or job.suspend or job.deleting or lifecycle.has_succeeded(job)
-            if is_over or place is None or not isinstance(gang, Gang) or gang.pool != self.ground.pool.name:
-                continue
-            if self.stands(job, gang, place):
-                found.append(Running(job, gang, place, self.accounts.team_of(job.key.namespace)))
-        return found
+        return [
+            it
+            for it in self._allocations.gangs
+            if it.gang.pool == self.ground.pool.name
+            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
+            and self.stands(it.job, it.gang, it.place)
+        ]
 
     def _within_limit(self, namespace: str, gang: Gang) -> Gang:
         """The gang without the sizes that its team may not have."""

@@ -12,7 +12,7 @@ from typing import Final
 from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.wording import count
-from trainpush.model.workload import Key
+from trainpush.planner.allocations import Owner
 from trainpush.planner.switching.bounds import Reach
 from trainpush.planner.switching.calendar import BOUNDED
 from trainpush.planner.switching.candidates import Candidates, Unit
@@ -90,7 +90,7 @@ class Choice:
         """By node, the most urgent first."""
         self.kept: set[str] = set()
         """Nodes under way that go on although nobody chose them."""
-        self.answers: dict[Key, Answer] = {}
+        self.answers: dict[Owner, Answer] = {}
         """For each that wants room: what all its wants led to."""
         self.unmet: list[str] = list(reach.unmet)
         """What was asked for and is not so, in words."""
@@ -191,7 +191,7 @@ class Choice:
 
     def answer(self, want: Want) -> None:
         """Find room for somebody: as things will be, else with more nodes."""
-        if not self.answers.get(want.key, Answer()).is_met:
+        if not self.answers.get(want.owner, Answer()).is_met:
             return  # the others of the same kind find nothing either
         if self._projected.is_cleared(want.instead_of):
             return  # it gets another size first
@@ -212,7 +212,7 @@ class Choice:
             if offers := self._switches(want, gang):
                 for offer in offers:
                     for post in offer.unit:
-                        self.pick(post, offer.to, want.who)
+                        self.pick(post, offer.to, str(want.owner))
                 return self._seat(want, gang)
         self._refuse(want)
         return False
@@ -290,10 +290,10 @@ class Choice:
 
     def _note(self, want: Want, answer: Answer) -> None:
         """Keep what was found for the one who wants it: the nodes of all its wants, and the first refusal."""
-        before = self.answers.get(want.key, Answer())
+        before = self.answers.get(want.owner, Answer())
         nodes = tuple(sorted({*before.nodes, *answer.nodes}))
         last = answer if before.is_met else before
-        self.answers[want.key] = Answer(nodes, last.is_met, last.blocks, last.at_most)
+        self.answers[want.owner] = Answer(nodes, last.is_met, last.blocks, last.at_most)
 
 
 def told(blocks: Iterable[tuple[Block, int]]) -> str:

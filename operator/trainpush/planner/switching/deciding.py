@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Decision, EndPod, MarkNode, ModesSummary, NodeDecision, PoolAct, ServiceDecision
-from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Job, Key
+from trainpush.model.workload import Key
+from trainpush.planner.accounts import Accounts
+from trainpush.planner.allocations import Allocations, Owner
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.switching import calendar, limits, steps, telling, warmers
 from trainpush.planner.switching.bounds import within
@@ -28,9 +29,9 @@ class Switched:
     nodes: tuple[NodeDecision, ...] = ()
     """Those of which something changes, by name."""
     summary: ModesSummary | None = None
-    help: Mapping[Key, Help] = field(default_factory=dict)
+    help: Mapping[Owner, Help] = field(default_factory=dict)
     """What switches do for jobs and services that wait, or why they do nothing."""
-    removals: Mapping[Key, tuple[EndPod, ...]] = field(default_factory=dict)
+    removals: Mapping[Owner, tuple[EndPod, ...]] = field(default_factory=dict)
     """Pods that are ended at once: they are on nodes whose time is over, in a pool that says Force."""
     acts: tuple[PoolAct, ...] = ()
     """For images that nodes pull."""
@@ -40,8 +41,8 @@ class Switched:
 
 def decide(
     ground: Ground,
-    jobs: Iterable[Job],
-    services: Iterable[Service],
+    accounts: Accounts,
+    allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Iterable[ServiceDecision],
     now: datetime,
@@ -51,10 +52,9 @@ def decide(
     if pool.switching is None:
         return Switched(acts=warmers.acts(pool, now))
     given = {decision.key: decision for decision in served}
-    jobs, services = list(jobs), list(services)
-    seen = survey(pool, jobs, services, stages, given, now)
+    seen = survey(pool, allocations, stages, given, now)
     choice = _choice(ground, pool.switching, seen)
-    choose(choice, wants(pool, jobs, services, stages, given))
+    choose(choice, wants(pool, accounts, allocations, stages, given))
     here = _Cycle(pool, pool.switching, choice, limits.limits(pool, pool.switching, seen.posts, now), now)
     begun, refused = here.begun()
     after = here.marks(begun)
@@ -141,14 +141,14 @@ class _Cycle:
         """Whether a node lacks a mark that keeps the wrong work away."""
         return self.switching.is_enforced and (post.mode is not Mode.SHARED or post.name in self.pool.labelled)
 
-    def removals(self) -> dict[Key, tuple[EndPod, ...]]:
+    def removals(self) -> dict[Owner, tuple[EndPod, ...]]:
         """Pods on nodes that are stuck, where what is left is ended."""
-        found: dict[Key, list[EndPod]] = {}
+        found: dict[Owner, list[EndPod]] = {}
         for post in self.choice.survey.posts:
             if post.step is Step.STUCK and self.switching.is_forced and self._order(post).is_needed:
-                for key, act in post.removals:
-                    found.setdefault(key, []).append(act)
-        return {key: tuple(acts) for key, acts in found.items()}
+                for owner, act in post.removals:
+                    found.setdefault(owner, []).append(act)
+        return {owner: tuple(acts) for owner, acts in found.items()}
 
     def wake_at(self) -> datetime | None:
         """When a deadline or a pause is over, or other bounds hold."""
@@ -158,7 +158,7 @@ class _Cycle:
         due.append(warmers.wake_at(self.pool, self.now))
         if self.choice.pressed or self.choice.unmet:
             due += [young_until(post, self.now, self.switching) for post in seen.posts]
-            due += [seen.protected_until(key) for key in seen.gangs]
+            due += [gang.protected_until(self.now) for gang in seen.gangs.values()]
         if self.choice.picks:
             due.append(self.limits.wake_at)
         # Not at once: what is due now was decided just now.

@@ -1,6 +1,6 @@
 """Who would have room, or more of it, if nodes had another mode."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
 from trainpush.planner import resizing, serving
 from trainpush.planner.accounts import Accounts
+from trainpush.planner.allocations import Allocations, Owner
 
 CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
 """Why somebody waits whom a node of another mode may help; the rest is a matter of quotas, or of pods that end."""
@@ -24,8 +25,8 @@ class Want:
 
     mode: Mode
     """Of the nodes that would do, beside shared ones."""
-    key: Key
-    """The job or service."""
+    owner: Owner
+    """Who wants it."""
     gangs: tuple[Gang, ...]
     """What would do, the best first."""
     may_switch: bool = True
@@ -33,24 +34,18 @@ class Want:
     instead_of: tuple[str, ...] = ()
     """What it would give up for it: one node per worker."""
 
-    @property
-    def who(self) -> str:
-        """For whose sake."""
-        return f"{'service' if self.mode is Mode.INFERENCE else 'job'} {self.key}"
-
 
 def wants(
     pool: Pool,
-    jobs: Sequence[Job],
-    services: Sequence[Service],
+    accounts: Accounts,
+    allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
 ) -> list[Want]:
     """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
-    accounts = Accounts(pool, jobs, services)
-    waiting = [(stages[job.key], job) for job in jobs if job.key in stages and _is_here(job, pool)]
+    waiting = [(stages[job.key], job) for job in allocations.jobs if job.key in stages and _is_here(job, pool)]
     line = sorted(waiting, key=lambda it: (it[0].verdict.position, it[1].created_at, it[1].key))
-    known = [service for service in services if service.key in served]
+    known = [service for service in allocations.services if service.key in served]
     order = sorted(known, key=lambda service: (-service.priority, service.created_at, service.key))
     return [
         *(want for service in order for want in _of_service(pool, service, served[service.key])),
@@ -74,7 +69,7 @@ def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iter
     staying = sum(place.node not in leaving for place in decision.places)
     surge = 1 if service.min_available >= service.replicas else 0
     for _ in range(max(service.replicas - staying, surge)):
-        yield Want(Mode.INFERENCE, service.key, (revision.gang,))
+        yield Want(Mode.INFERENCE, Owner(service.key, is_service=True), (revision.gang,))
 
 
 def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
@@ -83,7 +78,9 @@ def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
         return
     is_promised = stage.verdict.reason == Reason.WAITING_FOR_PREEMPTION
     if is_promised or stage.verdict.reason in CURABLE:
-        yield Want(Mode.TRAINING, job.key, (gang.of_size(gang.least),), may_switch=not is_promised)
+        yield Want(
+            Mode.TRAINING, Owner(job.key, is_service=False), (gang.of_size(gang.least),), may_switch=not is_promised
+        )
 
 
 def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]:
@@ -97,4 +94,6 @@ def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]
     more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}
     may = [size for size, extras in more.items() if not accounts.over_limit(job.key.namespace, extras)]
     if may:
-        yield Want(Mode.TRAINING, job.key, tuple(map(gang.of_size, may)), instead_of=place.nodes)
+        yield Want(
+            Mode.TRAINING, Owner(job.key, is_service=False), tuple(map(gang.of_size, may)), instead_of=place.nodes
+        )

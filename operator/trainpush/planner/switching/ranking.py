@@ -110,7 +110,7 @@ def _harm(post: Post, to: Mode, survey: Survey, taken: Taken) -> Block | None:
     if post.is_foreign:
         return Block.PROTECTED
     for key in post.gangs:
-        if survey.protected_until(key) or survey.is_shielded(key, taken.after(key, survey, post)):
+        if survey.gangs[key].protection(taken.after(key, survey, post), survey.now):
             return Block.PROTECTED
     return None
 

@@ -1,7 +1,7 @@
 """What stands on each node of a pool, as one looks at it who wants to change its mode."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -14,8 +14,8 @@ from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Job, Key, Placement, Preemption
-from trainpush.planner.evictions import Running
+from trainpush.model.workload import Job, Key, Placement
+from trainpush.planner.allocations import Allocations, GangAllocation, Owner
 from trainpush.planner.switching.warming import Lacking, lacking
 
 EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
@@ -35,7 +35,7 @@ _WELCOME: Final = {
 }
 """What may run on nodes of a mode."""
 
-Removal = tuple[Key, EndPod]
+Removal = tuple[Owner, EndPod]
 """The end of a pod, and the job or service to which it belongs."""
 
 
@@ -116,7 +116,7 @@ class Survey:
     """By row of the table."""
     units: tuple[tuple[Post, ...], ...]
     """The same by unit."""
-    gangs: Mapping[Key, Running]
+    gangs: Mapping[Key, GangAllocation]
     now: datetime
 
     def mates(self, post: Post) -> Iterator[Post]:
@@ -125,23 +125,12 @@ class Survey:
             if it is not post and it.follows and not it.is_resting and it.to is post.to:
                 yield it
 
-    def protected_until(self, key: Key) -> datetime | None:
-        """Until when nothing may be taken from a gang; None where there is no such time."""
-        return self.gangs[key].protected_until(self.now)
-
-    def is_shielded(self, key: Key, left: int) -> bool:
-        """Whether `preemption` forbids to leave a gang so few workers."""
-        gang = self.gangs[key]
-        if gang.job.preemption is Preemption.BEYOND_MIN:
-            return left < gang.gang.least
-        return gang.job.preemption is Preemption.NEVER
-
 
 @dataclass(slots=True)
 class _Found:
     """What is on the nodes, by name of the node."""
 
-    running: dict[Key, Running] = field(default_factory=dict)
+    running: dict[Key, GangAllocation] = field(default_factory=dict)
     gangs: defaultdict[str, Counter[Key]] = field(default_factory=lambda: defaultdict(Counter))
     services: defaultdict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
     removals: defaultdict[str, list[Removal]] = field(default_factory=lambda: defaultdict(list))
@@ -152,23 +141,27 @@ class _Found:
 
 def survey(
     pool: Pool,
-    jobs: Iterable[Job],
-    services: Iterable[Service],
+    allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
     now: datetime,
 ) -> Survey:
     """Everything that has a place or a live pod on the nodes of `pool`, by what was recorded and what was decided."""
     found = _Found()
-    for job in jobs:
+    for job in allocations.jobs:
         if running := _running(pool, job, stages.get(job.key)):
             found.running[job.key] = running
-            for node in running.place.nodes:
+            for node in running.nodes:
                 found.gangs[node][job.key] += 1
                 found.work[node].add(Mode.TRAINING)
         _add_job(found, pool, job)
-    for service in services:
+    for service in allocations.services:
         _add_service(found, service, served.get(service.key))
+    for pod in allocations.pods:
+        found.work[pod.node].add(Mode.INFERENCE if pod.owner.is_service else Mode.TRAINING)
+        found.removals[pod.node].append((pod.owner, pod.removal))
+        if pod.owner.is_service:
+            found.services[pod.node].add(pod.owner.key)
     empty = _empty_in_domain(pool, found.work.keys())
     unit_of = _units(pool)
     posts = tuple(_post(pool, row, unit_of[row], found, free_domain, now) for row, free_domain in enumerate(empty))
@@ -176,13 +169,13 @@ def survey(
     return Survey(posts, units, found.running, now)
 
 
-def _running(pool: Pool, job: Job, stage: Decision | None) -> Running | None:
+def _running(pool: Pool, job: Job, stage: Decision | None) -> GangAllocation | None:
     gang = job.request
     place = stage.placement if stage else job.recorded.placement
     is_over = job.recorded.outcome or (stage and stage.outcome) or job.deleting
     if is_over or place is None or not isinstance(gang, Gang) or gang.pool != pool.name:
         return None
-    return Running(job, gang.of_size(len(place.nodes)), place, team="")
+    return GangAllocation(job, gang.of_size(len(place.nodes)), place)
 
 
 def _add_job(found: _Found, pool: Pool, job: Job) -> None:
@@ -191,21 +184,14 @@ def _add_job(found: _Found, pool: Pool, job: Job) -> None:
         found.work[node].add(Mode.TRAINING)
     if place and not (job.deleting or job.suspend or (isinstance(job.request, Gang) and job.request.pool == pool.name)):
         found.foreign |= set(place.nodes)
-    for worker in job.workers:
-        if worker.node and worker.is_live:
-            found.work[worker.node].add(Mode.TRAINING)
-            found.removals[worker.node].append((job.key, EndPod(worker.name, worker.uid)))
 
 
 def _add_service(found: _Found, service: Service, decision: ServiceDecision | None) -> None:
     places = decision.places if decision else service.places
     nodes = {place.node for place in (*places, *service.places)}
-    live = [(pod.node, pod) for pod in service.pods if pod.node and pod.is_live]
-    for node in {*nodes, *(node for node, _ in live)}:
+    for node in nodes:
         found.services[node].add(service.key)
         found.work[node].add(Mode.INFERENCE)
-    for node, pod in live:
-        found.removals[node].append((service.key, EndPod(pod.name, pod.uid)))
     is_rolling = decision is not None and decision.progressing.reason == Reason.ROLLING_OUT
     if is_rolling or len({place.revision for place in places}) > 1:
         found.rolling |= nodes

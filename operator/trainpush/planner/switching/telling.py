@@ -10,7 +10,7 @@ from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
-from trainpush.model.workload import Key
+from trainpush.planner.allocations import Owner
 from trainpush.planner.switching import steps
 from trainpush.planner.switching.choosing import Answer, Choice, Pick, told
 from trainpush.planner.switching.limits import Limits
@@ -152,11 +152,11 @@ def _late(posts: Sequence[Post]) -> str:
     return f"{'; '.join(said[:_NAMED_MAX])}{more}"
 
 
-def helps(here: Outcome) -> dict[Key, Help]:
+def helps(here: Outcome) -> dict[Owner, Help]:
     """What switches do for each that waits; nothing is said to those for whom there is room without any."""
     return {
-        key: _help(here, answer)
-        for key, answer in sorted(here.choice.answers.items())
+        owner: _help(here, answer)
+        for owner, answer in sorted(here.choice.answers.items())
         if answer.nodes or not answer.is_met
     }
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from support.build import NOW, a_quota
-from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.gang import Slices
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.switching.deciding import Switched
 from trainpush.planner.switching.ranking import Block, Taken, block
 from trainpush.planner.switching.survey import survey
@@ -48,7 +49,7 @@ def test_a_node_is_spared_whose_job_nobody_understands() -> None:
     stranded = replace(a_trainer("a", "n1"), request=Refusal("InvalidSpec", "what is this"))
     found = []
     for job in (stranded, replace(stranded, suspend=True)):
-        seen = survey(world.pool, [job], [], {}, {}, NOW)
+        seen = survey(world.pool, Allocations.of([job], []), {}, {}, NOW)
         found.append(block(seen.posts[0], Mode.INFERENCE, seen, POLICY, Taken()))
     assert found == [Block.PROTECTED, None]
 
@@ -100,7 +101,7 @@ def test_protected_gangs_keep_their_nodes(job: Job) -> None:
     world = World.of(POLICY, job, server, nodes=1, n1=TRAINING)
     decided = world.decide()
     assert not chosen(decided)
-    assert decided.help[server.key].message.endswith("1 node with gangs that may not be disturbed")
+    assert help_for(decided, server).message.endswith("1 node with gangs that may not be disturbed")
 
 
 def test_training_never_takes_a_node_that_serves() -> None:
@@ -219,7 +220,7 @@ def test_new_switches_wait_for_the_least_time_in_a_mode() -> None:
     decided = world.decide()
     assert not chosen(decided)
     assert decided.wake_at == NOW + MINUTE
-    assert decided.help[next(iter(world.services))].message.endswith("1 node changed too recently")
+    assert help_for(decided, next(iter(world.services.values()))).message.endswith("1 node changed too recently")
     world.step(60)
     assert chosen(world.decide())
 

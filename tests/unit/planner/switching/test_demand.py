@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from support.build import NOW
-from support.switching_world import FULL, SHORT, World, a_server, a_switch, a_trainer
+from support.switching_world import FULL, SHORT, World, a_server, a_switch, a_trainer, books, help_for
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.nodes import node_table
 from trainpush.model.plan import Claim, Decision, Stage, Verdict
@@ -30,7 +30,7 @@ def test_who_waits_hears_of_it() -> None:
     """Which node, how far it has come, until when."""
     server = a_server("svc", replicas=1)
     world = World.of(ENFORCED, server, nodes=1, n1=a_switch(Mode.TRAINING))
-    help_ = world.step().help[server.key]
+    help_ = help_for(world.step(), server)
     assert help_.is_coming
     assert help_.reason == Reason.WAITING_FOR_MODE_SWITCH
     assert help_.message.startswith("n1 (Planned) changes its mode for it, until 2026-01-01T12:")
@@ -50,7 +50,7 @@ def asked(world: World, service: Service, placed: Claim, *nodes: str) -> int:
     served = world.served(Ground.at_rest(world.pool, world.pool.table.used), service)
     places = tuple(Place(number, "svc", node, NOW) for number, node in enumerate(nodes, 1))
     decision = replace(served, placed=placed, places=places)
-    return len(wants(world.pool, [], [service], {}, {service.key: decision}))
+    return len(wants(world.pool, *books(world.pool, services=[service]), {}, {service.key: decision}))
 
 
 def test_replicas_that_only_a_quota_keeps_away_want_no_node() -> None:
@@ -82,7 +82,8 @@ def test_a_gang_for_which_others_make_room_wants_no_node() -> None:
     job = a_trainer()
     verdict = Verdict(Reason.WAITING_FOR_PREEMPTION, "others make room", position=1)
     stage = Decision(job.key, Stage.QUEUED, verdict)
-    found = wants(World.of(ENFORCED, job).pool, [job], [], {job.key: stage}, {})
+    pool = World.of(ENFORCED, job).pool
+    found = wants(pool, *books(pool, [job]), {job.key: stage}, {})
     assert [want.may_switch for want in found] == [False]
 
 
@@ -93,8 +94,9 @@ def test_room_that_comes_free_anyway_is_waited_for() -> None:
     full = world.pool.table.allocatable.copy()
     full[:, 1] = 0
     served = world.served(Ground.at_rest(world.pool, full), service)
-    assert decide(Ground.at_rest(world.pool, full), [], [service], {}, [served], NOW).nodes
-    assert not decide(Ground(world.pool, full, full), [], [service], {}, [served], NOW).nodes
+    waiting = books(world.pool, services=[service])
+    assert decide(Ground.at_rest(world.pool, full), *waiting, {}, [served], NOW).nodes
+    assert not decide(Ground(world.pool, full, full), *waiting, {}, [served], NOW).nodes
 
 
 def test_a_pool_without_nodes_is_settled() -> None:
@@ -105,4 +107,4 @@ def test_a_pool_without_nodes_is_settled() -> None:
     assert decided.summary.settled.reason == Reason.SETTLED
     table = node_table([], [], {})
     pool = replace(World.of(ENFORCED).pool, table=table)
-    assert decide(Ground.at_rest(pool, table.used), [], [], {}, [], NOW).summary
+    assert decide(Ground.at_rest(pool, table.used), *books(pool), {}, [], NOW).summary

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from support.build import NOW
-from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.plan import Claim
 from trainpush.model.reasons import Reason
@@ -28,7 +28,7 @@ def test_only_so_many_at_a_time() -> None:
     decided = world.step()
     assert begun(decided) == ["n1", "n2"]
     assert not begun(world.step())
-    assert decided.help[SERVER.key].is_coming
+    assert help_for(decided, SERVER).is_coming
 
 
 def test_of_too_many_planned_ones_the_first_go_on() -> None:
@@ -47,7 +47,7 @@ def test_only_so_many_an_hour() -> None:
     world.history = [(f"n{age}", NOW - age * MINUTE) for age in (61, 50, 40, 30)]
     decided = world.decide()
     assert not begun(decided)
-    helping = decided.help[SERVER.key]
+    helping = help_for(decided, SERVER)
     assert (helping.is_coming, helping.reason) == (False, Reason.SWITCHES_USED_UP)
     assert decided.wake_at == NOW + 10 * MINUTE
     world.history.pop()
@@ -72,7 +72,7 @@ def test_nothing_begins_in_larger_trouble(lost: int, is_trouble: bool) -> None:
     if is_trouble:
         assert decided.summary
         assert decided.summary.settled.reason == Reason.FROZEN
-        assert decided.help[SERVER.key].message.endswith("since 3 of 8 nodes are not ready")
+        assert help_for(decided, SERVER).message.endswith("since 3 of 8 nodes are not ready")
 
 
 def test_nothing_begins_while_two_are_stuck() -> None:

@@ -9,6 +9,7 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.plan import EndPod
 from trainpush.model.workload import Eviction, Job, Phase, Worker
+from trainpush.planner.allocations import Owner
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True)
 EARLY = [Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING, Step.STUCK]
@@ -92,7 +93,7 @@ def test_what_is_stuck_is_ended_where_that_is_wanted() -> None:
     job = replace(a_trainer("job", "n1"), workers=(pod,))
     assert not on_its_way(Step.STUCK, job).decide().removals
     forced = on_its_way(Step.STUCK, job, policy=replace(POLICY, is_forced=True)).decide()
-    assert forced.removals == {job.key: (EndPod("job-0", "uid-0"),)}
+    assert forced.removals == {Owner(job.key, is_service=False): (EndPod("job-0", "uid-0"),)}
 
 
 @pytest.mark.parametrize("step", EARLY)

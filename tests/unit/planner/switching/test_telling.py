@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from support.build import NOW
-from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Bounds, Mode, Step, Switching
 from trainpush.model.plan import Claim, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
@@ -34,7 +34,7 @@ def test_a_dry_run_tells_what_it_would_do_and_what_it_would_cost() -> None:
         ),
     )
     assert settled(decided).reason == Reason.DRY_RUN
-    assert decided.help[SERVER.key].reason == Reason.DRY_RUN
+    assert help_for(decided, SERVER).reason == Reason.DRY_RUN
 
 
 def test_what_is_under_way_is_told() -> None:
@@ -46,7 +46,7 @@ def test_what_is_under_way_is_told() -> None:
         (Step.NOTIFIED, ("default/job",), 800)
     ]
     assert settled(decided) == Claim(False, Reason.SWITCHING, "1 node on the way to another mode")
-    helping = decided.help[SERVER.key]
+    helping = help_for(decided, SERVER)
     assert helping.message == "n1 (Notified) changes its mode for it, until 2026-01-01T12:15:00Z at most"
 
 
@@ -61,7 +61,7 @@ def test_bounds_that_are_not_kept_are_told_with_what_is_in_the_way() -> None:
 def test_a_mode_at_its_most_is_told() -> None:
     """With the remedy."""
     policy = replace(POLICY, bounds={Mode.INFERENCE: Bounds(0, 0)})
-    helping = World.of(policy, SERVER, nodes=1, n1=TRAINING).decide().help[SERVER.key]
+    helping = help_for(World.of(policy, SERVER, nodes=1, n1=TRAINING).decide(), SERVER)
     assert (helping.is_coming, helping.reason) == (False, Reason.MODE_AT_MAX)
     assert "0 nodes at most may have it; raise max in spec.modes" in helping.message
 
@@ -69,18 +69,18 @@ def test_a_mode_at_its_most_is_told() -> None:
 def test_nodes_that_would_not_do_are_not_counted() -> None:
     """Whatever their mode."""
     service = a_server("svc", replicas=1, gpus=16)
-    helping = World.of(POLICY, service, nodes=1, n1=TRAINING).decide().help[service.key]
+    helping = help_for(World.of(POLICY, service, nodes=1, n1=TRAINING).decide(), service)
     assert helping.message == "no node changes its mode for it: none would do"
 
 
 def test_a_verdict_carries_it() -> None:
     """As its reason where nodes come, else as advice."""
     verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "no room", advice="use fewer workers")
-    coming = World.of(POLICY, SERVER, nodes=1, n1=TRAINING).decide().help[SERVER.key].on(verdict)
+    coming = help_for(World.of(POLICY, SERVER, nodes=1, n1=TRAINING).decide(), SERVER).on(verdict)
     assert coming.reason == Reason.WAITING_FOR_MODE_SWITCH
     assert coming.message.startswith("no room; n1 (Planned)")
     dry = World.of(replace(POLICY, is_enforced=False), SERVER, nodes=1, n1=TRAINING)
-    refused = dry.decide().help[SERVER.key].on(verdict)
+    refused = help_for(dry.decide(), SERVER).on(verdict)
     assert refused.reason == Reason.WAITING_FOR_CAPACITY
     assert refused.advice.startswith("use fewer workers; n1 would change the mode for it")
 
@@ -90,3 +90,12 @@ def test_a_pool_without_modes_has_nothing_to_say() -> None:
     world = World.of(POLICY, SERVER, nodes=1)
     world.switching = None  # type: ignore[assignment]
     assert world.decide() == Switched()
+
+
+def test_a_job_and_a_service_of_one_name_are_told_apart() -> None:
+    """The service waits for a node that changes; for the job there is no more."""
+    policy = replace(POLICY, bounds={Mode.TRAINING: Bounds(1, 1)})
+    service, job = a_server("same", replicas=1), a_trainer("same", workers=3)
+    decided = World.of(policy, service, job, nodes=2, n1=TRAINING, n2=TRAINING).decide()
+    assert help_for(decided, service).is_coming
+    assert not help_for(decided, job).is_coming

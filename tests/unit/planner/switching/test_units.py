@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from support.build import NOW
-from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, unit="rack", max_concurrent=9)
@@ -59,7 +59,7 @@ def test_bounds_hold_for_the_whole_rack() -> None:
     server = a_server(replicas=1)
     world = World.of(policy, server, nodes=4, **marks(4)).in_racks(2)
     assert begun(world) == []
-    assert not world.decide().help[server.key].is_coming
+    assert not help_for(world.decide(), server).is_coming
 
 
 def test_limits_count_racks() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from support.build import GPU, NOW
-from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Bounds, Hook, Mode, Setting, Step, Switch, Switching
 from trainpush.model.nodes import Node
 from trainpush.model.plan import Claim
@@ -197,7 +197,7 @@ def test_who_waits_hears_that_a_hook_takes_its_time() -> None:
     """The deadline counts for draining and for warming."""
     way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.NOTIFIED, since=NOW)
     service = a_server(replicas=1)
-    help_ = World.of(POLICY, service, nodes=1, n1=way).decide().help[service.key]
+    help_ = help_for(World.of(POLICY, service, nodes=1, n1=way).decide(), service)
     assert help_.message.endswith("until 2026-01-01T12:31:00Z at most")
 
 

@@ -1,0 +1,204 @@
+"""Who holds what on the nodes of a pool: worked out once, for whoever asks.
+
+A placed gang, or a placed replica, holds its whole place from the decision to its end, whether its pods exist yet or
+not. Other live pods of ours, leftovers, count where they are bound.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from trainpush.model.gang import Gang
+from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.plan import EndPod
+from trainpush.model.serving import Place, Replica, Service
+from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
+from trainpush.planner import ledger
+from trainpush.planner.explaining.causes import Cause
+
+
+class Owner(NamedTuple):
+    """A job or a service; one of each may bear the same name."""
+
+    key: Key
+    is_service: bool
+
+    def __str__(self) -> str:
+        """`job default/a`, `service default/a`."""
+        return f"{'service' if self.is_service else 'job'} {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class GangAllocation:
+    """A gang that has a place."""
+
+    job: Job
+    gang: Gang
+    place: Placement
+
+    @property
+    def key(self) -> Key:
+        """Of its job."""
+        return self.job.key
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """One node per worker, in rank order."""
+        return self.place.nodes
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is about to end, and gives its place back."""
+        return self.job.deleting or self.job.suspend
+
+    def lost(self, now: datetime) -> int:
+        """Accelerator-seconds since this attempt last saved, or since it began."""
+        saved = self.job.recorded.checkpoint
+        is_own = saved is not None and saved.attempt == self.job.recorded.attempt
+        since = max(self.place.since, saved.at) if saved and is_own else self.place.since
+        seconds = max(0, int((now - since).total_seconds()))
+        return seconds * self.gang.requirements.accelerators * len(self.nodes)
+
+    def protected_until(self, now: datetime) -> datetime | None:
+        """When its least running time ends; None when it is over."""
+        until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
+        return until if now < until else None
+
+    def protection(self, left: int, now: datetime) -> Cause | None:
+        """Why neither its own team nor a node's new mode may leave it with `left` workers; None where they may."""
+        if self.job.preemption is Preemption.NEVER:
+            return Cause.PREEMPTION_NEVER
+        if self.protected_until(now):
+            return Cause.PROTECTED_BY_MIN_RUNTIME
+        if self.job.preemption is Preemption.BEYOND_MIN and left < self.gang.least:
+            return Cause.PROTECTED_DOWN_TO_MINIMUM
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaAllocation:
+    """A replica that has a place."""
+
+    service: Service
+    gang: Gang
+    place: Place
+
+    @property
+    def key(self) -> Key:
+        """Of its service."""
+        return self.service.key
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Its node."""
+        return (self.place.node,)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Its place is given back before its pod ends."""
+        return False
+
+
+Allocation = GangAllocation | ReplicaAllocation
+
+
+@dataclass(frozen=True, slots=True)
+class LivePod:
+    """A pod of ours that is bound and has not ended."""
+
+    owner: Owner
+    node: str
+    removal: EndPod
+    """What would end it."""
+    request: Mapping[str, int]
+    """What it takes beyond the place that it stands in, in thousandths: all that it requests, where it has none."""
+    is_leaving: bool
+    """Whether that will soon be free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocations:
+    """All that jobs and services hold, on nodes of whatever pool."""
+
+    jobs: Collection[Job]
+    """In order."""
+    services: Collection[Service]
+    held: tuple[Allocation, ...]
+    pods: tuple[LivePod, ...]
+
+    @classmethod
+    def of(cls, jobs: Collection[Job], services: Collection[Service]) -> "Allocations":
+        """What was decided in earlier cycles, and what there is."""
+        gangs = (held for job in jobs if (held := gang_allocation(job)))
+        replicas = (held for service in services for held in _replicas(service))
+        pods = (*(pod for job in jobs for pod in _workers(job)), *(pod for it in services for pod in _pods(it)))
+        return cls(jobs, services, (*gangs, *replicas), pods)
+
+    @property
+    def gangs(self) -> Iterator[GangAllocation]:
+        """Those of jobs."""
+        return (held for held in self.held if isinstance(held, GangAllocation))
+
+    def amounts(self, table: NodeTable) -> tuple[Amounts, Amounts]:
+        """What is used of a pool, `table.used` included, and what of that will soon be free.
+
+        Shape (resources, nodes), thousandths.
+        """
+        used, leaving = table.used.copy(), np.zeros_like(table.used)
+        for held in self.held:
+            by_row = ledger.counts(held.nodes, table.rows)
+            for amounts in (used, leaving) if held.is_leaving else (used,):
+                ledger.take(table, amounts, by_row, held.gang.requirements.request)
+        for pod in self.pods:
+            if pod.request and pod.node in table.rows:
+                for amounts in (used, leaving) if pod.is_leaving else (used,):
+                    ledger.take(table, amounts, {table.rows[pod.node]: 1}, pod.request)
+        return used, leaving
+
+
+def gang_allocation(job: Job) -> GangAllocation | None:
+    """What a job holds as it was recorded; None for one that is over, or that nobody understands."""
+    place = job.recorded.placement
+    if job.recorded.outcome or place is None or not isinstance(job.request, Gang):
+        return None
+    return GangAllocation(job, job.request, place)
+
+
+def _replicas(service: Service) -> Iterator[ReplicaAllocation]:
+    gangs = {revision.name: revision.gang for revision in service.revisions}
+    places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
+    return (ReplicaAllocation(service, gangs[place.revision], place) for place in places.values())
+
+
+def _workers(job: Job) -> Iterator[LivePod]:
+    place = None if job.recorded.outcome else job.recorded.placement
+    for worker in job.workers:
+        if worker.is_live and worker.node is not None:
+            is_in_place = place is not None and _covers(place, worker.rank, worker.node)
+            # A pod that no plan accounts for will soon be gone, unless it is kept since nobody understands its job.
+            request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
+            yield _pod(Owner(job.key, is_service=False), worker, request, is_leaving=not is_in_place)
+
+
+def _pods(service: Service) -> Iterator[LivePod]:
+    gangs = {revision.name: revision.gang for revision in service.revisions}
+    places = {(place.serial, place.revision): place.node for place in service.places}
+    for pod in service.pods:
+        if pod.is_live and pod.node is not None:
+            is_in_place = places.get((pod.serial, pod.revision)) == pod.node
+            gang = gangs.get(pod.revision) if is_in_place else None
+            request = gang.requirements.request if gang else {}
+            yield _pod(Owner(service.key, is_service=True), pod, request, is_leaving=not is_in_place)
+
+
+def _pod(owner: Owner, pod: Worker | Replica, planned: Mapping[str, int], *, is_leaving: bool) -> LivePod:
+    """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
+    beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
+    return LivePod(owner, pod.node or "", EndPod(pod.name, pod.uid), beyond, is_leaving)
+
+
+def _covers(placement: Placement, rank: int, node: str) -> bool:
+    return rank < len(placement.nodes) and placement.nodes[rank] == node
