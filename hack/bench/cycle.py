@@ -39,7 +39,7 @@ async def reclaim_storm(seed: int, folder: Path) -> Result:
     snapshot = a_cluster(*running, *waiting, pool=pool)
     seconds, decided = _cycle(snapshot)
     mebibytes = _most_memory(snapshot)
-    evicted = sum(decision.eviction is not None for decision in decided.decisions)
+    evicted = sum(decision.record.eviction is not None for decision in decided.decisions)
     details = {"nodes": 500, "running": 4000, "waiting": 4000, "evicted": evicted, "MiB": round(mebibytes, 1)}
     missed = ["MiB"] if mebibytes > STORM_GOAL_MIB else []
     return Result(round(seconds, 3), "s", STORM_GOAL_SECONDS, details, missed)
@@ -70,8 +70,8 @@ async def queue(seed: int, folder: Path) -> Result:
     ]
     seconds, decided = _cycle(a_cluster(*running, *waiting, pool=pool))
     by_key = {decision.key: decision for decision in decided.decisions}
-    placed = sum(by_key[job.key].placement is not None for job in waiting)
-    evicted = sum(decision.eviction is not None for decision in decided.decisions)
+    placed = sum(by_key[job.key].record.placement is not None for job in waiting)
+    evicted = sum(decision.record.eviction is not None for decision in decided.decisions)
     details = {"GPUs": 10_000, "running": len(running), "waiting": 500, "placed": placed, "evicted": evicted}
     return Result(round(1000 * seconds, 1), "ms", QUEUE_GOAL_MS, details)
 

@@ -5,7 +5,7 @@ A gang makes progress from `START_SECONDS` after its start on, and saves every `
 something changes.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,7 +29,6 @@ CYCLE: Final = 15.0
 CYCLES_MAX: Final = 30
 """Cycles in a row, of one tick."""
 SERVICES: Final = 16
-_WRITTEN: Final = {entry.name for entry in fields(Recorded)} & {entry.name for entry in fields(Decision)}
 
 
 @dataclass
@@ -259,8 +258,7 @@ class World:
 
     def _write(self, decision: Decision) -> None:
         """Status, and what a later cycle would make of it: pods come and go at once."""
-        job, training = self.jobs[decision.key], self.trainings[decision.key]
-        recorded = replace(job.recorded, **{name: getattr(decision, name) for name in _WRITTEN})
+        job, training, recorded = self.jobs[decision.key], self.trainings[decision.key], decision.record
         place = recorded.placement
         if recorded.attempt == job.recorded.attempt and place == job.recorded.placement:
             self.jobs[job.key] = replace(job, recorded=recorded)

@@ -142,8 +142,8 @@ async def test_the_plan_of_a_snapshot_is_that_of_the_live_store(client: Client, 
     stored = observe(found.store(), lambda _: "", found.proxy_image)
     assert plan(stored.snapshot, found.at) == plan(live.snapshot, found.at)
     mine = {d.key.name: d for d in plan(stored.snapshot, found.at).decisions if d.key.namespace == field.namespace}
-    assert mine["fits"].placement
-    assert not mine["waits"].placement
+    assert mine["fits"].record.placement
+    assert not mine["waits"].record.placement
     assert "hush" not in found.written()
     assert not field.written
 

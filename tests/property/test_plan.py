@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from dataclasses import fields, replace
+from dataclasses import replace
 from operator import eq
 
 import numpy as np
@@ -31,9 +31,7 @@ def applied(snapshot: Snapshot, decided: Plan) -> Snapshot:
 def _recorded(job: Job, decision: Decision | None) -> Job:
     if decision is None:
         return job
-    kept = [entry.name for entry in fields(Recorded) if hasattr(decision, entry.name)]
-    recorded = Recorded(**{name: getattr(decision, name) for name in kept})
-    gang = job.request
+    recorded, gang = decision.record, job.request
     if isinstance(gang, Gang):
         full = max(gang.sizes, default=gang.workers)
         gang = gang.of_size(len(recorded.placement.nodes) if recorded.placement else full)
@@ -44,12 +42,12 @@ def new_places(snapshot: Snapshot, decided: Plan) -> list[tuple[Gang, Placement]
     """Gangs that got a place in this plan."""
     jobs = {job.key: job for job in snapshot.jobs}
     return [
-        (job.request.of_size(len(decision.placement.nodes)), decision.placement)
+        (job.request.of_size(len(decision.record.placement.nodes)), decision.record.placement)
         for decision in decided.decisions
-        if decision.placement
-        and decision.placement.since == NOW
+        if decision.record.placement
+        and decision.record.placement.since == NOW
         and isinstance((job := jobs[decision.key]).request, Gang)
-        and (job.recorded.placement is None or job.recorded.placement.nodes != decision.placement.nodes)
+        and (job.recorded.placement is None or job.recorded.placement.nodes != decision.record.placement.nodes)
     ]
 
 

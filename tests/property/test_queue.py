@@ -27,9 +27,9 @@ def evictions(snapshot: Snapshot, decided: Plan) -> list[tuple[Job, Decision, Jo
     jobs = {job.key: job for job in snapshot.jobs}
     by_name = {str(job.key): job for job in snapshot.jobs}
     return [
-        (jobs[decision.key], decision, by_name[decision.eviction.by])
+        (jobs[decision.key], decision, by_name[decision.record.eviction.by])
         for decision in decided.decisions
-        if decision.eviction and not decision.eviction.is_done
+        if decision.record.eviction and not decision.record.eviction.is_done
     ]
 
 
@@ -53,7 +53,7 @@ def held(snapshot: Snapshot, jobs: tuple[Job, ...]) -> Counter[str]:
 def test_nobody_makes_room_without_right(snapshot: Snapshot) -> None:
     """Only for a higher priority in the same team, or for a team within its guarantee by one beyond its own."""
     for victim, decision, winner in evictions(snapshot, plan(snapshot, NOW)):
-        assert decision.eviction
+        assert decision.record.eviction
         theirs, ours = team(snapshot, victim.key), team(snapshot, winner.key)
         if theirs == ours:
             assert victim.priority < winner.priority
@@ -72,17 +72,17 @@ def test_the_protected_lose_nothing(snapshot: Snapshot) -> None:
     What was borrowed from another team is not protected; whatever is left is a legal size.
     """
     for victim, decision, winner in evictions(snapshot, plan(snapshot, NOW)):
-        assert decision.eviction
+        assert decision.record.eviction
         assert victim.recorded.placement
         assert isinstance(victim.request, Gang)
-        assert decision.eviction.workers in {0, *victim.request.sizes}
+        assert decision.record.eviction.workers in {0, *victim.request.sizes}
         if team(snapshot, victim.key) != team(snapshot, winner.key):
             continue
         assert victim.preemption is not Preemption.NEVER
         assert victim.recorded.placement.since + victim.min_runtime <= NOW
-        if decision.eviction.workers or victim.preemption is Preemption.BEYOND_MIN:
-            assert decision.eviction.workers in victim.request.sizes
-            assert decision.eviction.workers < len(victim.recorded.placement.nodes)
+        if decision.record.eviction.workers or victim.preemption is Preemption.BEYOND_MIN:
+            assert decision.record.eviction.workers in victim.request.sizes
+            assert decision.record.eviction.workers < len(victim.recorded.placement.nodes)
 
 
 @given(contested())
@@ -107,8 +107,8 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
     for victim, decision in victims:
         assert victim.recorded.placement
         assert isinstance(victim.request, Gang)
-        assert decision.eviction
-        for node in victim.recorded.placement.nodes[decision.eviction.workers :]:
+        assert decision.record.eviction
+        for node in victim.recorded.placement.nodes[decision.record.eviction.workers :]:
             for resource in (GPU, PODS):
                 used[table.resources.index(resource), table.rows[node]] -= victim.request.requirements.request[resource]
     room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
@@ -121,7 +121,7 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
 def test_no_team_grows_beyond_its_limit(snapshot: Snapshot) -> None:
     """Who gets a place leaves the team within its limit."""
     decided = plan(snapshot, NOW)
-    places = {decision.key: decision.placement for decision in decided.decisions}
+    places = {decision.key: decision.record.placement for decision in decided.decisions}
     kept = tuple(
         replace(job, recorded=replace(job.recorded, placement=places.get(job.key, job.recorded.placement)))
         for job in snapshot.jobs

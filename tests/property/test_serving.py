@@ -17,7 +17,7 @@ from trainpush.planner.plan import plan
 
 def applied(snapshot: Snapshot, decided: Plan) -> Snapshot:
     """The snapshot after the places that `decided` names were written; pods as before."""
-    places = {decision.key: decision.placement for decision in decided.decisions}
+    places = {decision.key: decision.record.placement for decision in decided.decisions}
     jobs = [
         replace(job, recorded=replace(job.recorded, placement=places.get(job.key, job.recorded.placement)))
         for job in snapshot.jobs

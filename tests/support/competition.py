@@ -19,7 +19,7 @@ def decide(pool: Pool, *jobs: Job) -> dict[str, Decision]:
 
 def placed(decided: dict[str, Decision]) -> set[str]:
     """Who has a place."""
-    return {name for name, decision in decided.items() if decision.placement}
+    return {name for name, decision in decided.items() if decision.record.placement}
 
 
 def with_quotas(*quotas: Quota) -> Pool:

@@ -198,13 +198,15 @@ class World:
         assert isinstance(gang, Gang)
         if place:
             verdict = Verdict(Reason.RUNNING, "runs")
-            return Decision(job.key, Stage.RUNNING, verdict, placement=place, eviction=job.recorded.eviction)
+            return Decision(job.key, job.recorded, Stage.RUNNING, verdict)
         site = ground.seat(gang)
         if site is None:
-            return Decision(job.key, Stage.QUEUED, Verdict(Reason.WAITING_FOR_CAPACITY, "no room", position=1))
+            verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "no room", position=1)
+            return Decision(job.key, job.recorded, Stage.QUEUED, verdict)
         nodes = site.nodes(ground.pool.table)
         place = Placement(nodes, "host", "x", self.now)
-        return Decision(job.key, Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, "placed"), placement=place)
+        record = replace(job.recorded, placement=place)
+        return Decision(job.key, record, Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, "placed"))
 
     def served(self, ground: Ground, service: Service) -> ServiceDecision:
         """What becomes of a service: as many replicas as there is room for."""
@@ -234,8 +236,9 @@ class World:
     def _write(self, key: Key, stage: Decision) -> None:
         job = self.jobs[key]
         assert isinstance(job.request, Gang)
-        size = len(stage.placement.nodes) if stage.placement else max(job.request.sizes, default=job.request.workers)
-        recorded = replace(job.recorded, placement=stage.placement)
+        place = stage.record.placement
+        size = len(place.nodes) if place else max(job.request.sizes, default=job.request.workers)
+        recorded = replace(job.recorded, placement=place)
         self.jobs[key] = replace(job, recorded=recorded, request=job.request.of_size(size))
 
     def bear(self, name: str, switch: Switch | None) -> None:

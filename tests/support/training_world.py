@@ -1,6 +1,6 @@
 """A world of training jobs for the planner: writes statuses down, carries out acts, and lets pods run and end."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
@@ -9,8 +9,6 @@ from trainpush.model.plan import Decision, EndPod, JobAct, MakeExport, MakeServi
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
-
-_WRITTEN = {entry.name for entry in fields(Recorded)} & {entry.name for entry in fields(Decision)}
 
 
 @dataclass
@@ -60,9 +58,8 @@ class World:
         return {name: place.nodes for name, place in sorted(placed.items()) if place}
 
     def _write(self, decision: Decision) -> None:
-        job = self.jobs[decision.key]
-        recorded = replace(job.recorded, **{name: getattr(decision, name) for name in _WRITTEN})
-        self._tell(job, recorded, decision)
+        job, recorded = self.jobs[decision.key], decision.record
+        self._tell(job, recorded)
         gang = job.request
         if isinstance(gang, Gang) and recorded.placement:
             gang = gang.of_size(len(recorded.placement.nodes))
@@ -70,13 +67,13 @@ class World:
             gang = gang.of_size(max(gang.sizes, default=gang.workers))
         self.jobs[job.key] = replace(job, recorded=recorded, request=gang)
 
-    def _tell(self, job: Job, recorded: Recorded, decision: Decision) -> None:
+    def _tell(self, job: Job, recorded: Recorded) -> None:
         name, old = job.key.name, job.recorded
         if recorded.eviction and not recorded.eviction.is_done and not old.eviction:
             self.diary.append(f"{name}: told to make room for {recorded.eviction.by}")
         if recorded.preemptions > old.preemptions:
             left = len(recorded.placement.nodes) if recorded.placement else 0
-            self.diary.append(f"{name}: {decision.last.reason if decision.last else ''}, {left} workers left")
+            self.diary.append(f"{name}: {recorded.last.reason if recorded.last else ''}, {left} workers left")
         elif recorded.placement and (not old.placement or old.placement.nodes != recorded.placement.nodes):
             self.diary.append(f"{name}: placed on {', '.join(recorded.placement.nodes)}")
         if recorded.has_run and not old.has_run:

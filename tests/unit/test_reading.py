@@ -66,7 +66,7 @@ def test_a_bit_of_everything_goes_on_in_the_busy_pool() -> None:
     """Else the way through its plan would say little."""
     planned = plan(a_busy_pool(), NOW)
     jobs = {decision.key.name: decision for decision in planned.decisions}
-    assert [name for name, decision in jobs.items() if decision.eviction] == ["cheap"]
+    assert [name for name, decision in jobs.items() if decision.record.eviction] == ["cheap"]
     assert [name for name, decision in jobs.items() if decision.stage is Stage.QUEUED] == [
         "has-no-room",
         "needs-a-switch",

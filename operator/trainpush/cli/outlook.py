@@ -139,17 +139,17 @@ def _waiting(old: Outlook, new: Outlook) -> What | None:
 
 
 def _job(decision: Decision, job: Job) -> Outlook:
-    place = decision.placement
+    place, eviction = decision.record.placement, decision.record.eviction
     return Outlook(
         identity=(TRAINPUSHJOBS.kind, *_parts(decision.key)),
-        is_settled=place is not None or decision.outcome is not None,
+        is_settled=place is not None or decision.record.outcome is not None,
         stage=decision.stage,
         verdict=decision.verdict,
         pool=job.request.pool if isinstance(job.request, Gang) else "",
         level=place.level if place else "",
         domain=place.domain if place else "",
         nodes=place.nodes if place else (),
-        eviction=decision.eviction if decision.eviction and not decision.eviction.is_done else None,
+        eviction=eviction if eviction and not eviction.is_done else None,
         acts=decision.acts,
     )
 

@@ -19,15 +19,18 @@ def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, 
         _measure_pool(metrics, pool)
     metrics.gangs_waiting.clear()
     for decision in decided.decisions:
-        if decision.placement is None and decision.outcome is None:
+        if decision.record.placement is None and decision.record.outcome is None:
             metrics.gangs_waiting.labels(_pool_of(seen, decision), decision.verdict.reason).inc()
-    placed = [d for d in decided.decisions if d.placement and d.placement.since == now and not _has_place(seen, d)]
+    placed = [
+        (decision, place)
+        for decision in decided.decisions
+        if (place := decision.record.placement) and place.since == now and not _has_place(seen, decision)
+    ]
     if placed:
         metrics.placement_duration_seconds.observe(seconds)
-    for decision in placed:
-        level = decision.placement.level if decision.placement else ""
-        metrics.placement_domains.labels(level).inc()
-        if decision.attempt == 1:
+    for decision, place in placed:
+        metrics.placement_domains.labels(place.level).inc()
+        if decision.record.attempt == 1:
             waited = now - seen.jobs[decision.key].metadata.created_at
             metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
 
@@ -41,9 +44,9 @@ def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: S
     standing = {job.metadata.uid: job.status.get("restarts", {}).get("preemptions") for job in store.jobs}
     for decision in decided.decisions:
         preemptions, eviction = announced[decision.key]
-        stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.preemptions
-        done = decision.eviction
-        if eviction and done and stands and decision.preemptions > preemptions:
+        stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.record.preemptions
+        done = decision.record.eviction
+        if eviction and done and stands and decision.record.preemptions > preemptions:
             labels = (_pool_of(seen, decision), done.reason)
             metrics.preemptions.labels(*labels).inc()
             metrics.lost_accelerator_seconds.labels(*labels).inc(done.lost)

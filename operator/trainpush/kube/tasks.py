@@ -73,7 +73,7 @@ class JobTask:
 
     def _resolved(self) -> Resolved | None:
         """What defaults come to with the workers that it has."""
-        found, placement = self.seen.found, self.decision.placement
+        found, placement = self.seen.found, self.decision.record.placement
         if found and placement and self.resolved:
             return of_attempt(found.spec.strategy, self.resolved, len(placement.nodes))
         return self.resolved

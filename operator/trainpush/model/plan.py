@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from trainpush.model.modes import Mode, Step, Switch
 from trainpush.model.serving import Place
-from trainpush.model.workload import Checkpoint, Eviction, Heard, Key, Outcome, Placement, Refusal
+from trainpush.model.workload import Checkpoint, Key, Recorded, Refusal
 
 
 class Stage(StrEnum):
@@ -115,25 +115,14 @@ class Decision:
     """What becomes of one job; everything but `acts` goes to its status."""
 
     key: Key
+    record: Recorded
+    """What later cycles read back."""
     stage: Stage
     verdict: Verdict
-    attempt: int = 0
-    placement: Placement | None = None
-    failures: int = 0
-    infrastructure: int = 0
     running: int = 0
-    outcome: Outcome | None = None
-    preemptions: int = 0
-    eviction: Eviction | None = None
-    """What will be taken from it, if the next cycle still wants the same; or was, for one that still waits."""
-    queued_at: datetime | None = None
-    """Since when it has been in the queue; None while it is not."""
-    has_run: bool = False
-    last: Refusal | None = None
+    """Workers that run."""
     refusal: Refusal | None = None
     """Why the request cannot be taken as it stands, whatever the stage."""
-    progress: Heard | None = None
-    checkpoint: Checkpoint | None = None
     push: Pushing | None = None
     acts: tuple[JobAct, ...] = ()
     """Carried out after the status stands; they follow from what the status said before."""

@@ -1,7 +1,7 @@
 """What is known of a training job: what it asks for, what was decided before, and the pods that are there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -120,7 +120,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the job's status says: decisions of earlier cycles."""
+    """What a job's status says of decisions: of earlier cycles; in a `Decision`, what shall stand there next."""
 
     attempt: int = 0
     """Number of the latest attempt; 0 before the first placement."""
@@ -133,18 +133,22 @@ class Recorded:
     preemptions: int = 0
     """How often it made room for others."""
     eviction: Eviction | None = None
-    """Announced, but not yet carried out."""
+    """What is being taken from it, or was, for one that still waits."""
     outcome: Outcome | None = None
     queued_at: datetime | None = None
     """Since when it has been in the queue; None while it is not."""
     hold_until: datetime | None = None
-    """No new placement before this time, after one that could not be bound."""
+    """No new placement before this time, after one that could not be bound; the condition Placed tells it."""
     last: Refusal | None = None
     """Reason and message that explained the latest failure or rollback."""
     checkpoint: Checkpoint | None = None
     """What was saved last."""
     heard: Heard | None = None
     """What the program last told, as far as it was written down."""
+
+    def unplaced(self, queued_at: datetime | None = None) -> "Recorded":
+        """The same without a place, in the queue since `queued_at`."""
+        return replace(self, placement=None, has_run=False, queued_at=queued_at)
 
 
 class Phase(StrEnum):

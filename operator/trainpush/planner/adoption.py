@@ -30,7 +30,8 @@ def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str]
     placement = _place(job, job.request, attempt, table, now) if table else None
     gang = job.request.of_size(len(placement.nodes)) if placement else job.request
     outcome = Outcome.COMPLETE if is_complete else None
-    recorded = replace(job.recorded, attempt=attempt, placement=placement, outcome=outcome)
+    queued_at = None if placement or outcome else job.recorded.queued_at
+    recorded = replace(job.recorded, attempt=attempt, placement=placement, outcome=outcome, queued_at=queued_at)
     return replace(job, request=gang, recorded=recorded)
 
 

@@ -7,7 +7,6 @@ and the next one begins when no pod of the old one lives any more.
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
@@ -32,57 +31,58 @@ def ended(job: Job) -> Decision:
         last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
         verdict = Verdict(last.reason, last.message)
     live = [worker for worker in job.workers if worker.is_live]
-    return _standing(job, stage, verdict, acts=_removals(live))
+    return Decision(job.key, job.recorded, stage, verdict, acts=_removals(live))
 
 
 def suspended(job: Job) -> Decision:
     """All pods go, and the place with them."""
-    return _without_place(job, Stage.SUSPENDED, verdicts.suspended(), acts=_removals(job.workers))
+    acts = _removals(job.workers)
+    return Decision(job.key, job.recorded.unplaced(), Stage.SUSPENDED, verdicts.suspended(), acts=acts)
 
 
 def refused(job: Job, refusal: Refusal) -> Decision:
     """The request cannot be taken; whatever is left of earlier attempts goes."""
     verdict = Verdict(refusal.reason, refusal.message)
-    return _without_place(job, Stage.REFUSED, verdict, acts=_removals(job.workers))
+    return Decision(job.key, job.recorded.unplaced(), Stage.REFUSED, verdict, acts=_removals(job.workers))
 
 
 def stranded(job: Job, refusal: Refusal) -> Decision:
     """What runs goes on running, although this version cannot make sense of its spec; no pod is made or deleted."""
     running = sum(w.phase is Phase.RUNNING and w.attempt == job.recorded.attempt for w in job.workers)
     stage = Stage.RUNNING if job.recorded.has_run else Stage.STARTING
-    return _standing(job, stage, Verdict(refusal.reason, refusal.message), running=running)
+    return Decision(job.key, job.recorded, stage, Verdict(refusal.reason, refusal.message), running)
 
 
 def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None, queued_at: datetime | None = None) -> Decision:
     """The gang waits for a place, in the queue since `queued_at`."""
     acts = _removals(_stale(job, job.recorded.attempt + 1))
-    return _without_place(job, Stage.QUEUED, verdict, acts=acts, wake_at=wake_at, queued_at=queued_at)
+    return Decision(job.key, job.recorded.unplaced(queued_at), Stage.QUEUED, verdict, acts=acts, wake_at=wake_at)
 
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
     verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
-    return _standing(
-        *(job, Stage.STARTING, verdict),
-        attempt=job.recorded.attempt + 1,
-        placement=placement,
-        running=0,
-        has_run=False,
-        acts=_removals(_stale(job, job.recorded.attempt + 1)),
-    )
+    attempt = job.recorded.attempt + 1
+    record = replace(job.recorded, attempt=attempt, placement=placement, has_run=False, queued_at=None)
+    return Decision(job.key, record, Stage.STARTING, verdict, acts=_removals(_stale(job, attempt)))
 
 
 def evicted(job: Job, eviction: Eviction) -> Decision:
     """The gang makes room for another: it goes back to the queue, and its pods get their time to save."""
     decision = queued(job, Verdict(eviction.reason, eviction.message))
-    done = replace(eviction, is_done=True)
-    return replace(decision, preemptions=job.recorded.preemptions + 1, last=_cause(eviction), eviction=done)
+    record = replace(
+        decision.record,
+        preemptions=job.recorded.preemptions + 1,
+        eviction=replace(eviction, is_done=True),
+        last=_cause(eviction),
+    )
+    return replace(decision, record=record)
 
 
 def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
     """The gang goes on with other workers: a new attempt, which begins when the pods of the old one are gone."""
-    return _standing(
-        *(job, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message)),
+    record = replace(
+        job.recorded,
         attempt=job.recorded.attempt + 1,
         placement=placement,
         # Who gets more workers makes room for nobody.
@@ -91,6 +91,7 @@ def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
         has_run=False,
         last=_cause(eviction),
     )
+    return Decision(job.key, record, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message))
 
 
 def _cause(eviction: Eviction) -> Refusal:
@@ -102,10 +103,10 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
     if (told := job.recorded.eviction) and told.is_final:
         # However its programs end now, they were told to: that is neither success nor failure.
-        return _standing(job, Stage.RESTARTING, Verdict(told.reason, told.message))
+        return Decision(job.key, job.recorded, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
-        return _standing(job, Stage.COMPLETE, verdict, outcome=Outcome.COMPLETE)
+        return Decision(job.key, replace(job.recorded, outcome=Outcome.COMPLETE), Stage.COMPLETE, verdict)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
     if former := [worker for worker in _stale(job, job.recorded.attempt) if worker.is_live]:
@@ -143,25 +144,19 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
     failures = job.recorded.failures + (0 if blameless else 1)
     if failures > job.max_restarts:
         last = Refusal(Reason.MAX_RESTARTS_EXCEEDED, f"attempt {job.recorded.attempt}: {message}")
-        verdict = Verdict(last.reason, last.message)
-        return _standing(
-            *(job, Stage.FAILED, verdict),
-            outcome=Outcome.FAILED,
-            failures=failures,
-            last=last,
-            running=0,
-        )
+        record = replace(job.recorded, outcome=Outcome.FAILED, failures=failures, last=last)
+        return Decision(job.key, record, Stage.FAILED, Verdict(last.reason, last.message))
     last = Refusal(Reason.RESTARTING, f"attempt {job.recorded.attempt} ended: {message}")
-    return _standing(
-        *(job, Stage.RESTARTING, Verdict(last.reason, last.message)),
+    record = replace(
+        job.recorded,
         attempt=job.recorded.attempt + 1,
         placement=replace(placement, since=now),
         failures=failures,
         infrastructure=job.recorded.infrastructure + (1 if blameless else 0),
-        running=0,
         has_run=False,
         last=last,
     )
+    return Decision(job.key, record, Stage.RESTARTING, Verdict(last.reason, last.message))
 
 
 def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
@@ -169,7 +164,8 @@ def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
     said = (unbound.message if unbound else "") or job.trouble or "kube-scheduler gave no reason"
     seconds = int(BIND_TIMEOUT.total_seconds())
     last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {seconds} s: {said}")
-    return _without_place(job, Stage.QUEUED, Verdict(last.reason, last.message), last=last)
+    record = replace(job.recorded.unplaced(), last=last)
+    return Decision(job.key, record, Stage.QUEUED, Verdict(last.reason, last.message))
 
 
 def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
@@ -179,9 +175,11 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
     verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
     is_late = now - placement.since > BIND_TIMEOUT / 2
     since = now if is_late else placement.since
-    return _standing(
-        *(job, Stage.RESTARTING, verdict),
-        placement=replace(placement, since=since),
+    return Decision(
+        job.key,
+        replace(job.recorded, placement=replace(placement, since=since)),
+        Stage.RESTARTING,
+        verdict,
         acts=_removals(_stale(job, job.recorded.attempt)),
         wake_at=since + BIND_TIMEOUT / 2 + timedelta(seconds=1),
     )
@@ -195,10 +193,13 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
     if now >= wake_at:
         acts = (*acts, *_makings(job, placement, mine, now))
     is_waited_for = now < wake_at or _is_unbound(mine, gang)
-    return _standing(
-        *(job, *_progress(job, gang, placement, mine, begun)),
+    stage, verdict = _progress(job, gang, placement, mine, begun)
+    return Decision(
+        job.key,
+        replace(job.recorded, has_run=job.recorded.has_run or begun == gang.workers),
+        stage,
+        verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
-        has_run=job.recorded.has_run or begun == gang.workers,
         acts=acts,
         wake_at=(wake_at if now < wake_at else wake_at + BIND_TIMEOUT) if is_waited_for else None,
     )
@@ -254,23 +255,3 @@ def _delay(recorded: Recorded) -> timedelta:
 
 def _site(placement: Placement) -> str:
     return f"{placement.level} {placement.domain}" if placement.domain != placement.level else "the pool"
-
-
-def _standing(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decision:
-    """A decision that leaves everything recorded as it is, but for `changes`."""
-    recorded = job.recorded
-    kept = {
-        "attempt": recorded.attempt,
-        "placement": recorded.placement,
-        "failures": recorded.failures,
-        "infrastructure": recorded.infrastructure,
-        "preemptions": recorded.preemptions,
-        "outcome": recorded.outcome,
-        "has_run": recorded.has_run,
-        "last": recorded.last,
-    }
-    return Decision(job.key, stage, verdict, **{**kept, **changes})
-
-
-def _without_place(job: Job, stage: Stage, verdict: Verdict, **changes: Any) -> Decision:
-    return _standing(job, stage, verdict, placement=None, has_run=False, **changes)

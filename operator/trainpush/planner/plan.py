@@ -42,6 +42,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     seeking = [job for job in living if job.key not in stages]
     promised = {job.recorded.eviction.by for job in living if job.recorded.eviction and job.recorded.eviction.is_done}
     served = _give_out(seeking, promised, services.values(), rounds, stages, now)
+    stages = {key: _with_eviction(stage, None) for key, stage in stages.items()}
     for round_ in rounds.values():
         stages |= _yielding(jobs, stages, round_, now)
     stages |= _promised(jobs, stages)
@@ -115,15 +116,11 @@ def _give_out(
 def _complete(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
     """The decision with what it says whatever the stage: what the program told, and what becomes of its model."""
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
-    progress, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
-    if not (refusal or job.push or progress or checkpoint):
-        return decision
     push, acts = pushing.push(job, services)
     return replace(
         decision,
+        record=replace(decision.record, heard=reports.progress(job, now), checkpoint=reports.checkpoint(job, now)),
         refusal=refusal,
-        progress=progress,
-        checkpoint=checkpoint,
         wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
         push=push,
         acts=(*decision.acts, *acts),
@@ -168,7 +165,7 @@ def _yielding(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], round_: R
         if not _stands(job, stage):
             continue
         if told is None or (eviction.by in untold and not told.is_answered):
-            found[key] = replace(stage, eviction=told or eviction)
+            found[key] = _with_eviction(stage, told or eviction)
         elif asking.is_due(job, told, now) or round_.is_forced(job):
             lost = 0 if told.is_answered else eviction.lost
             found[key] = _evicted(job, replace(told, message=eviction.message, lost=lost), round_)
@@ -200,14 +197,13 @@ def _answered(jobs: Mapping[Key, Job], round_: Round) -> dict[Key, Eviction]:
 def _asked(job: Job, stage: Decision, told: Eviction, now: datetime) -> Decision:
     eviction = asking.asked(job, told, now)
     wake_at = min(filter(None, (stage.wake_at, asking.wake_at(eviction))), default=None)
-    return replace(stage, eviction=eviction, wake_at=wake_at)
+    return replace(_with_eviction(stage, eviction), wake_at=wake_at)
 
 
 def _stands(job: Job, stage: Decision) -> bool:
     """Whether the gang goes on as it is recorded: one that ended or failed meanwhile makes room by itself."""
-    recorded = job.recorded
-    kept = (recorded.attempt, recorded.placement, recorded.outcome)
-    return kept == (stage.attempt, stage.placement, stage.outcome)
+    old, new = job.recorded, stage.record
+    return (old.attempt, old.placement, old.outcome) == (new.attempt, new.placement, new.outcome)
 
 
 def _evicted(job: Job, eviction: Eviction, round_: Round) -> Decision:
@@ -221,7 +217,11 @@ def _promised(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision]) -> Stages
     """Victims go on telling for whom they made room, as long as that one waits for it."""
     waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
     return {
-        key: replace(stage, eviction=told)
+        key: _with_eviction(stage, told)
         for key, stage in stages.items()
-        if (told := jobs[key].recorded.eviction) and told.is_done and not stage.eviction and told.by in waiting
+        if (told := jobs[key].recorded.eviction) and told.is_done and not stage.record.eviction and told.by in waiting
     }
+
+
+def _with_eviction(stage: Decision, eviction: Eviction | None) -> Decision:
+    return replace(stage, record=replace(stage.record, eviction=eviction))

@@ -15,14 +15,15 @@ def evicted(decision: Decision, old: Mapping[str, Any]) -> Statement:
 
     What took it stays as reason and message, whatever else happens to the gang meanwhile.
     """
-    if decision.eviction and not decision.eviction.is_done:
-        return _coming(decision.eviction)
-    if decision.last and decision.preemptions > old.get("restarts", {}).get("preemptions", 0):
-        return (Condition.EVICTED, True, decision.last.reason, decision.last.message)
+    record = decision.record
+    if record.eviction and not record.eviction.is_done:
+        return _coming(record.eviction)
+    if record.last and record.preemptions > old.get("restarts", {}).get("preemptions", 0):
+        return (Condition.EVICTED, True, record.last.reason, record.last.message)
     before = {entry["type"]: entry for entry in old.get("conditions", [])}.get(Condition.EVICTED, {})
-    if before.get("status") == "True" and not (decision.has_run or decision.outcome):
+    if before.get("status") == "True" and not (record.has_run or record.outcome):
         return (Condition.EVICTED, True, before["reason"], before["message"])
-    times = decision.preemptions
+    times = record.preemptions
     made_room = f"; it made room for others {counted(times, 'time')}" if times else ""
     return (Condition.EVICTED, False, Reason.NOT_EVICTED, f"nothing is taken from the gang{made_room}")
 

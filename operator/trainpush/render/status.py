@@ -8,7 +8,7 @@ from trainpush.api.conditions import Condition
 from trainpush.api.trainpushjob import Resolved
 from trainpush.model.plan import Decision, Pushing, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Checkpoint, Eviction, Heard, Outcome, Placement
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Outcome, Placement, Recorded
 from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, counted, stamped, timestamp, verdict_status
 from trainpush.render.eviction import evicted
 
@@ -21,23 +21,23 @@ def job_status(
         "observedGeneration": generation,
         "phase": decision.stage.value,
         "conditions": stamped(_job_claims(decision, old), generation, old, now),
-        "attempt": decision.attempt,
+        "attempt": decision.record.attempt,
         "replicas": {
             "desired": workers,
-            "assigned": len(decision.placement.nodes) if decision.placement else 0,
+            "assigned": len(decision.record.placement.nodes) if decision.record.placement else 0,
             "running": decision.running,
         },
         "restarts": {
-            "failures": decision.failures,
-            "infrastructure": decision.infrastructure,
-            "preemptions": decision.preemptions,
+            "failures": decision.record.failures,
+            "infrastructure": decision.record.infrastructure,
+            "preemptions": decision.record.preemptions,
         },
         "verdict": verdict_status(decision.verdict),
-        **_records(decision),
+        **_records(decision.record),
     }
     if resolved is not None:
         status["resolved"] = resolved.model_dump(by_alias=True, exclude_none=True, mode="json")
-    elif decision.placement and "resolved" in old:
+    elif decision.record.placement and "resolved" in old:
         status["resolved"] = old["resolved"]
     # Absent until there is something to say: that tells a push that was never begun, or a status that was lost.
     if decision.push and (push := _push(decision.push)):
@@ -63,8 +63,8 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
 def _job_claims(decision: Decision, old: Mapping[str, Any]) -> list[Statement]:
     verdict, stage = decision.verdict, decision.stage
     reason, message = verdict.reason, verdict.message
-    is_complete = decision.outcome is Outcome.COMPLETE
-    has_failed = decision.outcome is Outcome.FAILED
+    is_complete = decision.record.outcome is Outcome.COMPLETE
+    has_failed = decision.record.outcome is Outcome.FAILED
     refusal, push = decision.refusal, decision.push
     claims: list[Statement] = [
         (Condition.READY, False, push.reason, push.message)
@@ -73,11 +73,11 @@ def _job_claims(decision: Decision, old: Mapping[str, Any]) -> list[Statement]:
         (Condition.ACCEPTED, False, refusal.reason, refusal.message)
         if refusal
         else (Condition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it"),
-        (Condition.PLACED, True, Reason.PLACED, _where(decision.placement))
-        if decision.placement
+        (Condition.PLACED, True, Reason.PLACED, _where(decision.record.placement))
+        if decision.record.placement
         else (Condition.PLACED, False, reason, message),
         (Condition.RUNNING, stage is Stage.RUNNING, reason, message),
-        _checkpointed(decision.checkpoint),
+        _checkpointed(decision.record.checkpoint),
         evicted(decision, old),
         (Condition.TRAINING_COMPLETE, True, Reason.COMPLETED, message)
         if is_complete
@@ -92,8 +92,8 @@ def _job_claims(decision: Decision, old: Mapping[str, Any]) -> list[Statement]:
 
 def _passing_claims(decision: Decision) -> Iterable[Statement]:
     """The conditions that are there only while true."""
-    verdict, push, outcome = decision.verdict, decision.push, decision.outcome
-    if outcome is None and decision.placement and decision.stage is not Stage.RUNNING:
+    verdict, push, outcome = decision.verdict, decision.push, decision.record.outcome
+    if outcome is None and decision.record.placement and decision.stage is not Stage.RUNNING:
         yield (Condition.RECONCILING, True, verdict.reason, verdict.message)
     elif outcome is Outcome.COMPLETE and push and not (push.is_over or push.has_failed):
         yield (Condition.RECONCILING, True, push.reason, push.message)
@@ -103,21 +103,21 @@ def _passing_claims(decision: Decision) -> Iterable[Statement]:
         yield (Condition.STALLED, True, push.reason, push.message)
 
 
-def _records(decision: Decision) -> Status:
+def _records(record: Recorded) -> Status:
     """What later cycles read back; what there is nothing to say of is left out."""
     status: Status = {}
-    if decision.placement:
-        status["placement"] = _placement(decision.placement)
-    if decision.queued_at:
-        status["queuedAt"] = timestamp(decision.queued_at)
-    if decision.eviction:
-        status["eviction"] = _eviction(decision.eviction)
-    if decision.last:
-        status["lastFailure"] = {"reason": decision.last.reason, "message": decision.last.message[:MESSAGE_MAX]}
-    if decision.progress:
-        status["progress"] = _progress(decision.progress)
-    if decision.checkpoint:
-        status["checkpoint"] = _checkpoint(decision.checkpoint)
+    if record.placement:
+        status["placement"] = _placement(record.placement)
+    if record.queued_at:
+        status["queuedAt"] = timestamp(record.queued_at)
+    if record.eviction:
+        status["eviction"] = _eviction(record.eviction)
+    if record.last:
+        status["lastFailure"] = {"reason": record.last.reason, "message": record.last.message[:MESSAGE_MAX]}
+    if record.heard:
+        status["progress"] = _progress(record.heard)
+    if record.checkpoint:
+        status["checkpoint"] = _checkpoint(record.checkpoint)
     return status
 
 

@@ -114,7 +114,7 @@ def test_without_manifests_it_is_the_plan_of_that_moment() -> None:
     for decision in decided.decisions:
         found = answer.outlooks["TrainPushJob", decision.key.namespace, decision.key.name]
         assert found.verdict == decision.verdict
-        assert found.nodes == (decision.placement.nodes if decision.placement else ())
+        assert found.nodes == (decision.record.placement.nodes if decision.record.placement else ())
 
 
 @settings(max_examples=25)

@@ -15,13 +15,13 @@ from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Claim, Decision, ModesSummary, Plan, PoolSummary, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Key, Refusal
+from trainpush.model.workload import Eviction, Key, Recorded, Refusal
 from trainpush.telemetry.metrics import Metrics
 
 KEY = Key("team", "job")
 PLACED = {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"}
 EVICTION = {"by": "team/urgent", "reason": "Preempted", "message": "why", "workers": 0, "lost": 28_800}
-WAITS = Decision(KEY, Stage.QUEUED, Verdict(Reason.PREEMPTED, "why"), attempt=1)
+WAITS = Decision(KEY, Recorded(attempt=1), Stage.QUEUED, Verdict(Reason.PREEMPTED, "why"))
 
 
 def put(store: Store, status: Mapping[str, Any], version: int = 1) -> None:
@@ -42,6 +42,11 @@ def a_store(status: Mapping[str, Any]) -> Store:
 
 def look(store: Store) -> Observation:
     return observe(store, lambda uid: "", "")
+
+
+def decided(**changes: Any) -> Decision:
+    """The decision on a job in its first attempt whose record says this too."""
+    return replace(WAITS, record=replace(WAITS.record, **changes))
 
 
 def a_plan(decision: Decision, *pools: PoolSummary) -> Plan:
@@ -70,7 +75,7 @@ def test_an_eviction_is_counted_once_its_status_stands(
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": before, "eviction": EVICTION})
     seen, metrics = look(store), Metrics(CollectorRegistry())
     done = Eviction("team/urgent", Reason.PREEMPTED, "why", lost=3600, is_done=True)
-    decision = replace(WAITS, preemptions=before.get("preemptions", 0) + 1, eviction=done)
+    decision = decided(preemptions=before.get("preemptions", 0) + 1, eviction=done)
     put(store, {"restarts": after}, version=2)
     count_evictions(metrics, seen, a_plan(decision), store)
     labels = {"pool": "pool", "reason": "Preempted"}
@@ -81,7 +86,7 @@ def test_an_eviction_is_counted_once_its_status_stands(
 def test_an_announcement_and_an_old_eviction_count_nothing() -> None:
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": {"preemptions": 2}, "eviction": EVICTION})
     metrics = Metrics(CollectorRegistry())
-    count_evictions(metrics, look(store), a_plan(replace(WAITS, preemptions=2)), store)
+    count_evictions(metrics, look(store), a_plan(decided(preemptions=2)), store)
     assert value(metrics, "preemptions_total", pool="pool", reason="Preempted") is None
 
 
@@ -93,7 +98,7 @@ def test_what_waits_is_counted_by_reason() -> None:
 
 def test_a_place_is_counted_when_it_is_found_and_not_when_a_gang_starts_anew_there() -> None:
     """Though a gang that made room has a failure on record."""
-    decision = replace(WAITS, placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
+    decision = decided(placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
     metrics = Metrics(CollectorRegistry())
     measure(metrics, look(a_store({"placement": PLACED})), a_plan(decision), 0.1, NOW)
     assert value(metrics, "placement_domains_total", level="host") is None

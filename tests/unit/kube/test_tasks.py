@@ -9,7 +9,7 @@ from trainpush.kube.store import Seen
 from trainpush.kube.tasks import JobTask
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key
+from trainpush.model.workload import Key, Recorded
 
 RESOLVED = Resolved(
     pool="pool",
@@ -27,7 +27,8 @@ def test_a_status_says_how_large_the_world_is_that_runs(nodes: tuple[str, ...], 
     elastic = {"minReplicas": 1, "maxReplicas": 4}
     made = TrainPushJob.parse(job("job", replicas=2, elastic=elastic, strategy={"type": "FSDP"}))
     place = a_placement(*nodes) if nodes else None
-    decision = Decision(Key("team", "job"), Stage.RUNNING, Verdict(Reason.RUNNING, "why"), placement=place)
+    record = Recorded(placement=place)
+    decision = Decision(Key("team", "job"), record, Stage.RUNNING, Verdict(Reason.RUNNING, "why"))
     status = JobTask(Seen(made.metadata, {}, made), decision, RESOLVED).status(NOW)
     assert (status["resolved"]["worldSize"], status["resolved"]["shardingDegree"]) == (world_size, world_size)
     assert status["replicas"] == {"desired": 4, "assigned": len(nodes), "running": 0}

@@ -37,8 +37,8 @@ def test_the_verdict_tells_who_makes_room_and_what_it_costs() -> None:
     decided = decide(FOUR, running_job("low", *(f"r1-n{i}" for i in range(4)), age=450), a_job("high", ONE, priority=1))
     assert decided["high"].verdict.reason == Reason.WAITING_FOR_PREEMPTION
     assert "default/low" in decided["high"].verdict.message
-    assert decided["low"].eviction
-    assert decided["low"].eviction.lost == 450 * 32
+    assert decided["low"].record.eviction
+    assert decided["low"].record.eviction.lost == 450 * 32
 
 
 def test_extras_go_before_whole_gangs() -> None:
@@ -68,7 +68,7 @@ def test_who_makes_no_room(change: dict[str, Any], says: str) -> None:
     """And why, in the advice to the one that waits."""
     busy = replace(running_job("busy", *(f"r1-n{i}" for i in range(4))), **change)
     decided = decide(FOUR, busy, a_job("urgent", ONE, priority=10))
-    assert decided["busy"].eviction is None
+    assert decided["busy"].record.eviction is None
     assert says in decided["urgent"].verdict.advice
 
 
@@ -112,7 +112,7 @@ def test_nobody_takes_what_others_are_guaranteed() -> None:
     pool = with_quotas(a_quota("a", guarantee=32), a_quota("b", guarantee=0))
     busy = [running_job(f"a{i}", f"r1-n{i}", namespace="a") for i in range(4)]
     decided = decide(pool, *busy, a_job("b", ONE, namespace="b", priority=100))
-    assert not any(decision.eviction for decision in decided.values())
+    assert not any(decision.record.eviction for decision in decided.values())
 
 
 def test_an_announcement_is_dropped_when_nobody_needs_it() -> None:
@@ -154,7 +154,7 @@ def test_room_that_was_made_is_promised() -> None:
 def test_a_victim_with_a_lost_node_is_left_alone() -> None:
     """How much of it is left is not certain: it is started anew anyway."""
     decided = decide(FOUR, running_job("v", "r1-n0", "r1-n1", "r1-n2", "gone"), a_job("high", a_gang(2), priority=9))
-    assert decided["v"].eviction is None
+    assert decided["v"].record.eviction is None
 
 
 def test_nobody_gives_up_anything_twice_for_pods_that_cannot_be_bound() -> None:
@@ -162,14 +162,14 @@ def test_nobody_gives_up_anything_twice_for_pods_that_cannot_be_bound() -> None:
     recorded = Recorded(queued_at=NOW, last=Refusal(Reason.BIND_TIMEOUT, "no such volume"))
     busy = running_job("busy", *(f"r1-n{i}" for i in range(4)))
     decided = decide(FOUR, busy, a_job("high", ONE, priority=9, recorded=recorded))
-    assert decided["busy"].eviction is None
+    assert decided["busy"].record.eviction is None
 
 
 def test_nobody_is_displaced_where_room_is_about_to_come_free() -> None:
     """A job that is being deleted gives its place up by itself."""
     ending = running_job("ending", "r1-n0", deleting=True)
     decided = decide(FOUR, ending, running_job("low", "r1-n1", "r1-n2", "r1-n3"), a_job("high", ONE, priority=9))
-    assert decided["low"].eviction is None
+    assert decided["low"].record.eviction is None
 
 
 def test_a_large_elastic_gang_gives_no_more_than_needed() -> None:
@@ -178,7 +178,7 @@ def test_a_large_elastic_gang_gives_no_more_than_needed() -> None:
     elastic = running_job("elastic", "r1-n0", "r1-n1", "r1-n2", "r1-n3", sizes=(4, 3, 2, 1))
     whole = running_job("whole", "r1-n4", "r1-n5")
     decided = decide(pool, elastic, whole, a_job("high", a_gang(5), priority=9))
-    assert {name: told.workers for name in ("elastic", "whole") if (told := decided[name].eviction)} == {
+    assert {name: told.workers for name in ("elastic", "whole") if (told := decided[name].record.eviction)} == {
         "elastic": 1,
         "whole": 0,
     }
@@ -191,7 +191,7 @@ def test_a_team_keeps_its_guarantee_when_it_gives_back() -> None:
     small = running_job("small", "r1-n2", namespace="x", age=100)
     other = running_job("other", "r1-n3", namespace="g", gpus=1, age=1000)
     decided = decide(pool, big, small, other, a_job("mine", a_gang(1, 7), namespace="g"))
-    assert decided["big"].eviction is None
+    assert decided["big"].record.eviction is None
 
 
 def test_what_is_borrowed_is_given_back_whatever_protects_it() -> None:
@@ -200,7 +200,7 @@ def test_what_is_borrowed_is_given_back_whatever_protects_it() -> None:
     busy = running_job(
         "busy", *(f"r1-n{i}" for i in range(4)), preemption=Preemption.NEVER, min_runtime=timedelta(days=7)
     )
-    assert decide(pool, busy, a_job("mine", ONE, namespace="mine"))["busy"].eviction
+    assert decide(pool, busy, a_job("mine", ONE, namespace="mine"))["busy"].record.eviction
 
 
 def test_who_fails_meanwhile_is_not_evicted() -> None:
@@ -210,7 +210,7 @@ def test_who_fails_meanwhile_is_not_evicted() -> None:
     workers = (replace(failed.workers[0], phase=Phase.FAILED), *failed.workers[1:])
     failed = replace(failed, workers=workers, recorded=replace(failed.recorded, eviction=told))
     decided = decide(FOUR, failed, a_job("high", ONE, priority=9))
-    assert (decided["v"].failures, decided["v"].preemptions) == (1, 0)
+    assert (decided["v"].record.failures, decided["v"].record.preemptions) == (1, 0)
 
 
 def test_an_eviction_waits_until_all_victims_were_told() -> None:
@@ -219,5 +219,5 @@ def test_an_eviction_waits_until_all_victims_were_told() -> None:
     first, second = (running_job(name, f"r1-n{2 * i}", f"r1-n{2 * i + 1}") for i, name in enumerate(["v1", "v2"]))
     first = replace(first, recorded=replace(first.recorded, eviction=told))
     decided = decide(FOUR, first, second, a_job("high", priority=9))
-    assert [decided[name].preemptions for name in ("v1", "v2")] == [0, 0]
-    assert all(decided[name].eviction for name in ("v1", "v2"))
+    assert [decided[name].record.preemptions for name in ("v1", "v2")] == [0, 0]
+    assert all(decided[name].record.eviction for name in ("v1", "v2"))

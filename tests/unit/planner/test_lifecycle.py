@@ -53,7 +53,7 @@ def test_running_when_all_run() -> None:
     """One of two is not enough."""
     assert decide(TWO, workers=(a_worker(0), a_worker(1, Phase.PENDING))).stage is Stage.STARTING
     both = decide(TWO, workers=(a_worker(0), a_worker(1)))
-    assert (both.stage, both.has_run, both.running, both.acts) == (Stage.RUNNING, True, 2, ())
+    assert (both.stage, both.record.has_run, both.running, both.acts) == (Stage.RUNNING, True, 2, ())
 
 
 def test_done_when_all_succeeded() -> None:
@@ -61,16 +61,16 @@ def test_done_when_all_succeeded() -> None:
     done, busy = a_worker(0, Phase.SUCCEEDED), a_worker(1)
     assert decide(TWO, workers=(done, busy)).stage is Stage.RUNNING
     decision = decide(TWO, workers=(done, a_worker(1, Phase.SUCCEEDED, report={"step": 3})))
-    assert (decision.stage, decision.outcome) == (Stage.COMPLETE, Outcome.COMPLETE)
-    assert decision.progress == Heard(attempt=1, at=NOW, step=3)
+    assert (decision.stage, decision.record.outcome) == (Stage.COMPLETE, Outcome.COMPLETE)
+    assert decision.record.heard == Heard(attempt=1, at=NOW, step=3)
 
 
 def test_a_failed_worker_begins_a_new_attempt_in_place() -> None:
     """Same nodes, next number, one failure counted."""
     decision = decide(TWO, workers=(a_worker(0), a_worker(1, Phase.FAILED, message="exit code 3")))
-    assert (decision.stage, decision.attempt, decision.failures) == (Stage.RESTARTING, 2, 1)
-    assert decision.placement
-    assert decision.placement.nodes == ("r1-n0", "r1-n1")
+    assert (decision.stage, decision.record.attempt, decision.record.failures) == (Stage.RESTARTING, 2, 1)
+    assert decision.record.placement
+    assert decision.record.placement.nodes == ("r1-n0", "r1-n1")
     assert "worker 1 failed: exit code 3" in decision.verdict.message
 
 
@@ -78,31 +78,31 @@ def test_eviction_is_nobodys_fault() -> None:
     """Counted apart, and free of maxRestarts."""
     evicted = a_worker(1, Phase.FAILED, disrupted=True)
     decision = decide(TWO, workers=(a_worker(0), evicted), max_restarts=0)
-    assert (decision.stage, decision.failures, decision.infrastructure) == (Stage.RESTARTING, 0, 1)
+    assert (decision.stage, decision.record.failures, decision.record.infrastructure) == (Stage.RESTARTING, 0, 1)
 
 
 def test_a_real_failure_counts_even_beside_an_eviction() -> None:
     """Who ends on its own is to blame."""
     workers = (a_worker(0, Phase.FAILED, disrupted=True), a_worker(1, Phase.FAILED, message="exit code 1"))
-    assert decide(TWO, workers=workers).failures == 1
+    assert decide(TWO, workers=workers).record.failures == 1
 
 
 def test_a_deleted_pod_restarts_the_gang() -> None:
     """By kubectl or by a drain."""
-    assert decide(TWO, workers=(a_worker(0), a_worker(1, deleting=True))).infrastructure == 1
+    assert decide(TWO, workers=(a_worker(0), a_worker(1, deleting=True))).record.infrastructure == 1
 
 
 def test_a_vanished_pod_restarts_a_gang_that_ran() -> None:
     """The others would wait for it for ever."""
     ran = placed_job("r1-n0", "r1-n1", has_run=True)
-    assert decide(ran, workers=(a_worker(0),)).infrastructure == 1
+    assert decide(ran, workers=(a_worker(0),)).record.infrastructure == 1
 
 
 def test_too_many_failures_end_the_job() -> None:
     """The bound is the number of restarts, not of attempts."""
     job = placed_job("r1-n0", failures=3)
     decision = decide(job, workers=(a_worker(0, Phase.FAILED, message="exit code 3"),))
-    assert (decision.stage, decision.outcome, decision.failures) == (Stage.FAILED, Outcome.FAILED, 4)
+    assert (decision.stage, decision.record.outcome, decision.record.failures) == (Stage.FAILED, Outcome.FAILED, 4)
     assert decision.verdict.reason == Reason.MAX_RESTARTS_EXCEEDED
 
 
@@ -120,15 +120,15 @@ def test_a_slow_end_of_the_old_attempt_costs_no_place() -> None:
     """The time for binding begins when the last old pod is gone, however long its grace period is."""
     job = placed_job("r1-n0", "r1-n1", attempt=2, age=300)
     decision = decide(job, workers=(a_worker(1, deleting=True),))
-    assert decision.placement
-    assert (decision.placement.nodes, decision.placement.since) == (("r1-n0", "r1-n1"), NOW)
+    assert decision.record.placement
+    assert (decision.record.placement.nodes, decision.record.placement.since) == (("r1-n0", "r1-n1"), NOW)
     assert "waits for 1 pods of an earlier attempt to end: job-worker-1-a1" in decision.verdict.message
 
 
 def test_success_is_kept_even_when_suspended_in_the_same_moment() -> None:
     """What is done is done."""
     done = (a_worker(0, Phase.SUCCEEDED), a_worker(1, Phase.SUCCEEDED))
-    assert decide(TWO, suspend=True, workers=done).outcome is Outcome.COMPLETE
+    assert decide(TWO, suspend=True, workers=done).record.outcome is Outcome.COMPLETE
 
 
 def test_a_pod_out_of_reach_still_counts_as_begun() -> None:
@@ -141,7 +141,7 @@ def test_what_cannot_be_read_any_more_goes_on() -> None:
     """An upgrade with stricter rules ends nothing that runs."""
     refusal = Refusal(Reason.INVALID_SPEC, "spec.worker: why")
     decision = decide(TWO, request=refusal, workers=(a_worker(0), a_worker(1)))
-    assert (decision.acts, decision.placement, decision.refusal) == ((), TWO.recorded.placement, refusal)
+    assert (decision.acts, decision.record.placement, decision.refusal) == ((), TWO.recorded.placement, refusal)
 
 
 def test_a_failed_pod_stays_for_its_logs_until_the_attempt_after_next() -> None:
@@ -162,9 +162,9 @@ def test_a_restart_moves_when_its_node_went_bad() -> None:
     """Before any pod of the new attempt exists the place may change."""
     job = placed_job("r1-n0", "gone", attempt=2)
     decision = decide(job)
-    assert decision.attempt == 3
-    assert decision.placement
-    assert "gone" not in decision.placement.nodes
+    assert decision.record.attempt == 3
+    assert decision.record.placement
+    assert "gone" not in decision.record.placement.nodes
 
 
 def test_an_unbound_gang_gives_its_place_back() -> None:
@@ -173,7 +173,8 @@ def test_an_unbound_gang_gives_its_place_back() -> None:
     workers = (a_worker(0), a_worker(1, Phase.PENDING, message="0/4 nodes are available"))
     bound = tuple(w if w.rank else a_worker(0, node="r1-n0") for w in workers)
     decision = decide(job, workers=bound)
-    assert (decision.stage, decision.placement, decision.verdict.reason) == (Stage.QUEUED, None, Reason.BIND_TIMEOUT)
+    assert (decision.stage, decision.verdict.reason) == (Stage.QUEUED, Reason.BIND_TIMEOUT)
+    assert decision.record.placement is None
     assert "0/4 nodes are available" in decision.verdict.message
 
 
@@ -182,21 +183,21 @@ def test_after_a_rollback_the_gang_is_held_for_a_while() -> None:
     until = NOW + timedelta(seconds=20)
     recorded = Recorded(attempt=1, hold_until=until, last=Refusal(Reason.BIND_TIMEOUT, "why"))
     decision = decide(a_job(gang=a_gang(2), recorded=recorded), workers=(a_worker(0),))
-    assert (decision.placement, decision.wake_at) == (None, until)
+    assert (decision.record.placement, decision.wake_at) == (None, until)
     assert removed(decision) == {"job-worker-0-a1"}
 
 
 def test_suspending_removes_every_pod_and_the_place() -> None:
     """Finished pods too."""
     decision = decide(TWO, suspend=True, workers=(a_worker(0), a_worker(1, Phase.FAILED)))
-    assert (decision.stage, decision.placement) == (Stage.SUSPENDED, None)
+    assert (decision.stage, decision.record.placement) == (Stage.SUSPENDED, None)
     assert removed(decision) == {"job-worker-0-a1", "job-worker-1-a1"}
 
 
 def test_resuming_is_a_new_attempt() -> None:
     """An old attempt never overwrites newer checkpoints."""
     decision = decide(a_job(gang=a_gang(2), recorded=Recorded(attempt=1)))
-    assert decision.attempt == 2
+    assert decision.record.attempt == 2
 
 
 def test_an_ended_job_stays_as_it_is() -> None:
@@ -220,14 +221,14 @@ def test_a_job_being_deleted_is_left_to_the_garbage_collector() -> None:
 
     snapshot = a_cluster(replace(going, deleting=True), a_job("next"), pool=a_pool(*NODES))
     (decision,) = plan(snapshot, NOW).decisions
-    assert decision.placement is None
+    assert decision.record.placement is None
 
 
 def test_a_running_gang_outlives_its_pool() -> None:
     """A GPUPool that was deleted takes no pod with it."""
     job = placed_job("r1-n0", "r1-n1", has_run=True)
     snapshot = a_cluster(job, pool=a_pool(*NODES, name="other"))
-    assert plan(snapshot, NOW).decisions[0].placement == job.recorded.placement
+    assert plan(snapshot, NOW).decisions[0].record.placement == job.recorded.placement
 
 
 def test_what_the_server_refused_is_said() -> None:

@@ -29,17 +29,17 @@ def decide(job: Job, pool: Pool, *others: Job) -> Decision:
 
 def nodes_of(decision: Decision) -> list[str]:
     """Nodes in rank order."""
-    assert decision.placement
-    return list(decision.placement.nodes)
+    assert decision.record.placement
+    return list(decision.record.placement.nodes)
 
 
 def test_the_rack_that_is_just_large_enough_wins() -> None:
     """Of racks with 8, 4 and 3 free nodes a gang of 4 leaves the large one whole."""
     decision = decide(a_job(), a_pool(*three_racks(8, 4, 3)))
     assert nodes_of(decision) == ["r2-n0", "r2-n1", "r2-n2", "r2-n3"]
-    assert decision.placement
-    assert (decision.placement.level, decision.placement.domain) == ("rack", "b1/r2")
-    assert decision.attempt == 1
+    assert decision.record.placement
+    assert (decision.record.placement.level, decision.record.placement.domain) == ("rack", "b1/r2")
+    assert decision.record.attempt == 1
 
 
 def test_one_host_beats_a_rack() -> None:
@@ -58,8 +58,8 @@ def test_a_gang_too_large_for_any_rack_spans_few() -> None:
     """Five nodes out of racks of 3, 2 and 2: the large one is filled first."""
     decision = decide(a_job(gang=a_gang(5)), a_pool(*three_racks(2, 3, 2)))
     assert sorted({node[:2] for node in nodes_of(decision)}) == ["r1", "r2"]
-    assert decision.placement
-    assert decision.placement.level == "block"
+    assert decision.record.placement
+    assert decision.record.placement.level == "block"
 
 
 def test_ranks_follow_the_topology() -> None:
@@ -71,7 +71,7 @@ def test_ranks_follow_the_topology() -> None:
 def test_a_required_level_is_never_left() -> None:
     """Five workers must be in one rack, and no rack has five nodes."""
     decision = decide(a_job(gang=a_gang(5, required="rack")), a_pool(*three_racks(4, 4)))
-    assert decision.placement is None
+    assert decision.record.placement is None
     assert decision.verdict.reason == Reason.TOPOLOGY_UNSATISFIABLE
     assert "relax spec.placement.required" in decision.verdict.message
 
@@ -79,15 +79,15 @@ def test_a_required_level_is_never_left() -> None:
 def test_a_preferred_level_is_left_when_it_must_be() -> None:
     """Preferred rack, but five workers need two."""
     decision = decide(a_job(gang=a_gang(5, preferred="rack")), a_pool(*three_racks(4, 4)))
-    assert decision.placement
-    assert decision.placement.level == "block"
+    assert decision.record.placement
+    assert decision.record.placement.level == "block"
 
 
 def test_nothing_is_placed_in_part() -> None:
     """Three free nodes for four workers: the gang waits, and the message has the numbers."""
     used = {"r1-n0": 1}
     decision = decide(a_job(), a_pool(*three_racks(4), used=used))
-    assert decision.placement is None
+    assert decision.record.placement is None
     verdict = decision.verdict
     assert (verdict.reason, verdict.needed, verdict.free, verdict.largest_free) == (
         Reason.WAITING_FOR_CAPACITY,
@@ -113,7 +113,7 @@ def test_each_unfit_node_is_counted_with_its_reason(node: Node, words: str) -> N
     """Three good nodes and a bad one."""
     good = [a_node(f"n{i}", rack="r1", product="A100") for i in range(3)]
     decision = decide(a_job(gang=a_gang(4, products=frozenset({"A100"}))), a_pool(*good, node))
-    assert decision.placement is None
+    assert decision.record.placement is None
     assert words in decision.verdict.message
 
 
@@ -142,7 +142,7 @@ def test_work_goes_to_nodes_of_its_mode(
     """Who tolerates all taints does not mean modes; and nothing goes to a node that changes its mode."""
     pool = a_pool(a_node("n0", taints=taints))
     decision = decide(a_job(gang=a_gang(1, tolerations=tolerations)), pool)
-    assert (decision.placement is None) == bool(words)
+    assert (decision.record.placement is None) == bool(words)
     assert words in decision.verdict.message
 
 
@@ -158,7 +158,7 @@ def test_a_decided_place_counts_before_its_pods_exist() -> None:
     """A placement in status holds its nodes."""
     first = placed_job("r1-n0", "r1-n1", name="first")
     decision = decide(a_job("second"), a_pool(*three_racks(4)), first)
-    assert decision.placement is None
+    assert decision.record.placement is None
     assert decision.verdict.free == 16
 
 
@@ -173,7 +173,7 @@ def test_absurd_amounts_stop_nobody_else() -> None:
     """A job or a foreign pod that asks for more than numbers hold waits; the others do not."""
     pool = a_pool(*three_racks(4), used={"r1-n0": 10**18})
     greedy = a_job("greedy", a_gang(1, request={"nvidia.com/gpu": 10**30, "pods": 1000}), age=10)
-    assert decide(greedy, pool).placement is None
+    assert decide(greedy, pool).record.placement is None
     assert nodes_of(decide(a_job(gang=a_gang(3)), pool, greedy)) == ["r1-n1", "r1-n2", "r1-n3"]
 
 
@@ -181,7 +181,7 @@ def test_a_pod_counts_with_what_a_limit_range_added() -> None:
     """The larger of what was asked and what the pod requests."""
     fat = a_worker(0, node="r1-n0", request={"nvidia.com/gpu": 8000, "pods": 2000})
     first = replace(placed_job("r1-n0", name="first", gpus=4), workers=(fat,))
-    assert decide(a_job("next", a_gang(1, gpus=4)), a_pool(*three_racks(1)), first).placement is None
+    assert decide(a_job("next", a_gang(1, gpus=4)), a_pool(*three_racks(1)), first).record.placement is None
 
 
 def test_an_empty_pool_fits_nobody() -> None:

@@ -49,7 +49,7 @@ def test_nothing_is_exported_before_training_is_complete_in_status() -> None:
     """A job that has just succeeded is first written down."""
     workers = tuple(a_worker(rank, Phase.SUCCEEDED) for rank in (0, 1))
     decision = decide(replace(placed_job("r1-n0", "r1-n1"), push=PUSH, workers=workers))
-    assert decision.outcome is Outcome.COMPLETE
+    assert decision.record.outcome is Outcome.COMPLETE
     assert MakeExport() not in decision.acts
 
 
@@ -112,8 +112,8 @@ def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
     request = a_gang().requirements.request
     pods = tuple(a_worker(rank, Phase.SUCCEEDED, attempt=3, node=node, request=request) for rank, node in nodes.items())
     decision = decide(replace(lost, workers=pods))
-    assert (decision.attempt, decision.outcome) == (3, Outcome.COMPLETE)
-    assert decision.placement is not None
-    assert (decision.placement.nodes, decision.placement.domain) == (("r1-n0", "r1-n1"), "b1/r1")
+    assert (decision.record.attempt, decision.record.outcome) == (3, Outcome.COMPLETE)
+    assert decision.record.placement is not None
+    assert (decision.record.placement.nodes, decision.record.placement.domain) == (("r1-n0", "r1-n1"), "b1/r1")
     half = decide(replace(lost, workers=pods[:1]))
-    assert (half.attempt, half.outcome) == (4, None)
+    assert (half.record.attempt, half.record.outcome) == (4, None)

@@ -75,8 +75,8 @@ def test_who_does_not_get_in_the_way_passes() -> None:
     pool = a_pool(*three_racks(4, 1))
     busy = running_job("busy", "r1-n0")
     decided = decide(pool, busy, a_job("blocked", a_gang(required="rack"), age=3600), a_job("small", ONE))
-    assert decided["small"].placement
-    assert decided["small"].placement.nodes == ("r2-n0",)
+    assert decided["small"].record.placement
+    assert decided["small"].record.placement.nodes == ("r2-n0",)
 
 
 def test_a_gang_that_was_blocked_a_moment_ago_holds_nobody_up() -> None:
@@ -123,8 +123,8 @@ def test_elastic_gangs_start_at_the_largest_size_that_fits() -> None:
     """Three of four nodes are free: the largest legal size up to three is two."""
     elastic = a_job("elastic", a_gang(workers=4, sizes=(4, 2, 1)))
     decided = decide(FOUR, running_job("busy", "r1-n0"), elastic)
-    assert decided["elastic"].placement
-    assert len(decided["elastic"].placement.nodes) == 2
+    assert decided["elastic"].record.placement
+    assert len(decided["elastic"].record.placement.nodes) == 2
 
 
 def test_holes_are_mended_in_place() -> None:
@@ -133,7 +133,7 @@ def test_holes_are_mended_in_place() -> None:
     nodes[2] = a_node("r1-n2", rack="r1", cordoned=True)
     place = running_job("job", "r1-n0", "r1-n1", "r1-n2", "r1-n3")
     job = replace(place, workers=(), recorded=replace(place.recorded, has_run=False))
-    found = decide(a_pool(*nodes), job)["job"].placement
+    found = decide(a_pool(*nodes), job)["job"].record.placement
     assert found
     assert found.nodes == ("r1-n0", "r2-n0", "r2-n1", "r1-n3")
 
@@ -155,7 +155,7 @@ def test_a_guarantee_goes_before_age() -> None:
 def test_time_spent_suspended_is_no_waiting() -> None:
     """Nobody gets ahead by it."""
     job = a_job("job", age=timedelta(days=1).total_seconds(), suspend=True)
-    assert decide(FOUR, job)["job"].queued_at is None
+    assert decide(FOUR, job)["job"].record.queued_at is None
 
 
 def test_a_limit_holds_up_who_came_first_only_so_long() -> None:
@@ -168,12 +168,13 @@ def test_a_limit_holds_up_who_came_first_only_so_long() -> None:
 
 
 def test_an_elastic_gang_whose_status_is_lost_goes_on() -> None:
-    """With as many workers as it has, if that is a legal size."""
+    """With as many workers as it has, if that is a legal size; it is in the queue no more."""
     job = running_job("job", "r1-n0", "r1-n1", sizes=(4, 2, 1))
-    lost = replace(job, request=a_gang(4, sizes=(4, 2, 1)), recorded=Recorded())
+    lost = replace(job, request=a_gang(4, sizes=(4, 2, 1)), recorded=Recorded(queued_at=NOW))
     found = decide(FOUR, lost)["job"]
-    assert found.placement
-    assert found.placement.nodes == ("r1-n0", "r1-n1")
+    assert found.record.placement
+    assert found.record.placement.nodes == ("r1-n0", "r1-n1")
+    assert found.record.queued_at is None
     assert not found.acts
 
 
@@ -194,7 +195,7 @@ def test_a_service_that_serves_with_too_few_goes_first() -> None:
     snapshot = replace(a_cluster(a_job("old", a_gang(1, 4), age=3600, priority=9), pool=pool), services=(service,))
     decided = plan(snapshot, NOW)
     assert [place.node for place in decided.services[0].places] == ["r1-n0", "r1-n0"]
-    assert decided.decisions[0].placement is None
+    assert decided.decisions[0].record.placement is None
 
 
 def test_what_is_about_to_be_taken_still_counts_against_the_limit() -> None:
@@ -204,8 +205,8 @@ def test_what_is_about_to_be_taken_still_counts_against_the_limit() -> None:
     rest = running_job("rest", "r1-n2", gpus=4, namespace="mine")
     small = a_job("small", a_gang(workers=1, gpus=4), namespace="theirs")
     decided = decide(pool, over, rest, a_job("mine", a_gang(workers=2), namespace="mine"), small)
-    assert decided["over"].eviction
-    assert decided["small"].placement is None
+    assert decided["over"].record.eviction
+    assert decided["small"].record.placement is None
 
 
 def test_what_a_team_saves_up_for_is_not_yet_borrowed() -> None:
@@ -214,4 +215,4 @@ def test_what_a_team_saves_up_for_is_not_yet_borrowed() -> None:
     runs = running_job("runs", *(f"r1-n{i}" for i in range(4)), namespace="a")
     waits = a_job("waits", a_gang(workers=4), namespace="a", age=1000)
     decided = decide(pool, runs, waits, a_job("owed", ONE, namespace="b", age=10))
-    assert decided["runs"].eviction is None
+    assert decided["runs"].record.eviction is None

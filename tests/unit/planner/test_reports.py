@@ -79,7 +79,7 @@ def test_the_next_attempt_begins_from_what_a_pod_left_at_its_end() -> None:
     gone = a_worker(0, Phase.FAILED, report={"checkpoint": {"step": 12, "uri": "u"}})
     (decision,) = plan(a_cluster(replace(placed, left=gone), pool=a_pool(a_node("n1"))), NOW).decisions
     resumes = [act.resume.step for act in decision.acts if isinstance(act, MakeWorker) and act.resume]
-    assert (resumes, decision.checkpoint and decision.checkpoint.step) == ([12], 12)
+    assert (resumes, decision.record.checkpoint and decision.record.checkpoint.step) == ([12], 12)
 
 
 def test_words_that_status_cuts_short_are_no_news_again() -> None:
@@ -169,7 +169,7 @@ def test_the_plan_wakes_for_a_checkpoint_that_was_held_back() -> None:
     recorded = replace(running.recorded, checkpoint=replace(saved(8), at=at))
     job = replace(running, recorded=recorded, heard=Heard(attempt=1, at=NOW, step=9, saved=saved(9)))
     now = plan(a_cluster(job, pool=a_pool(a_node("n1"))), NOW)
-    assert [it.checkpoint and it.checkpoint.step for it in now.decisions] == [8]
+    assert [it.record.checkpoint and it.record.checkpoint.step for it in now.decisions] == [8]
     assert now.wake_at == at + reports.SAVES
     then = plan(a_cluster(job, pool=a_pool(a_node("n1"))), now.wake_at)
-    assert [it.checkpoint and it.checkpoint.step for it in then.decisions] == [9]
+    assert [it.record.checkpoint and it.record.checkpoint.step for it in then.decisions] == [9]

@@ -12,7 +12,7 @@ from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Checkpoint, Eviction, Heard, Job, Phase
+from trainpush.model.workload import Checkpoint, Eviction, Heard, Job, Phase, Recorded
 from trainpush.planner.plan import plan
 
 NODES = three_racks(2)
@@ -31,20 +31,17 @@ def decide(job: Job, pool: Pool, now: datetime = NOW) -> Decision:
     return plan(a_cluster(job, pool=pool), now).decisions[0]
 
 
-def after(job: Job, decision: Decision, **changes: object) -> Job:
-    """The job once the decision stands in its status."""
+def record(job: Job, pool: Pool, now: datetime = NOW) -> Recorded:
+    """What the decision on the only job will leave in its status."""
+    return decide(job, pool, now).record
+
+
+def after(job: Job, record: Recorded, **changes: object) -> Job:
+    """The job once this stands in its status."""
     gang = job.request
     assert isinstance(gang, Gang)
-    recorded = replace(
-        job.recorded,
-        attempt=decision.attempt,
-        placement=decision.placement,
-        eviction=decision.eviction,
-        has_run=decision.has_run,
-        checkpoint=decision.checkpoint,
-    )
-    workers = decision.placement.nodes if decision.placement else gang.sizes
-    return replace(job, request=gang.of_size(len(workers)), recorded=recorded, **changes)  # type: ignore[arg-type]
+    workers = record.placement.nodes if record.placement else gang.sizes
+    return replace(job, request=gang.of_size(len(workers)), recorded=record, **changes)  # type: ignore[arg-type]
 
 
 def elastic(age: float = 100) -> Job:
@@ -61,9 +58,10 @@ def test_a_gang_shrinks_away_from_a_node_that_changes_its_mode() -> None:
     """Announced, then carried out: it keeps the other node, whatever its rank."""
     pool = pool_leaving("r1-n0")
     told = decide(elastic(), pool)
-    assert told.eviction
-    assert (told.eviction.reason, told.eviction.workers, told.stage) == (Reason.MODE_SWITCH, 1, Stage.RUNNING)
-    done = decide(after(elastic(), told), pool)
+    assert told.stage is Stage.RUNNING
+    assert told.record.eviction
+    assert (told.record.eviction.reason, told.record.eviction.workers) == (Reason.MODE_SWITCH, 1)
+    done = record(after(elastic(), told.record), pool)
     assert done.placement
     assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n1",), 2, 1)
 
@@ -71,33 +69,33 @@ def test_a_gang_shrinks_away_from_a_node_that_changes_its_mode() -> None:
 def test_a_gang_of_one_size_looks_for_another_place() -> None:
     """It has no legal size on what is left."""
     job = running_job("job", "r1-n0", "r1-n1")
-    told = decide(job, pool_leaving("r1-n1"))
+    told = record(job, pool_leaving("r1-n1"))
     done = decide(after(job, told), pool_leaving("r1-n1"))
-    assert (done.placement, done.stage) == (None, Stage.QUEUED)
+    assert (done.record.placement, done.stage) == (None, Stage.QUEUED)
 
 
 def test_nothing_is_taken_while_the_node_stays() -> None:
     """What was announced is taken back."""
-    told = decide(elastic(), pool_leaving("r1-n0"))
-    assert decide(after(elastic(), told), a_pool(*NODES)).eviction is None
+    told = record(elastic(), pool_leaving("r1-n0"))
+    assert record(after(elastic(), told), a_pool(*NODES)).eviction is None
 
 
 def test_a_program_that_reports_is_asked_first() -> None:
     """Request, answer, end: one cycle each, and each stands in status before the next."""
     pool, job = pool_leaving("r1-n0"), speaking(elastic())
-    job = after(job, decide(job, pool))
+    job = after(job, record(job, pool))
     asked = decide(job, pool)
-    assert asked.eviction
-    assert (asked.eviction.asked_at, asked.eviction.deadline) == (NOW, NOW + job.grace)
-    assert (asked.wake_at, asked.attempt) == (NOW + job.grace, 1)
-    job = after(job, asked)
-    assert decide(job, pool).eviction == asked.eviction
-    request = asked.eviction.request(1)
+    assert asked.record.eviction
+    assert (asked.record.eviction.asked_at, asked.record.eviction.deadline) == (NOW, NOW + job.grace)
+    assert (asked.wake_at, asked.record.attempt) == (NOW + job.grace, 1)
+    job = after(job, asked.record)
+    assert record(job, pool).eviction == asked.record.eviction
+    request = asked.record.eviction.request(1)
     answer = speaking(job, saved=Checkpoint(1, 7, "there", NOW), request=request)
-    answered = decide(answer, pool)
+    answered = record(answer, pool)
     assert answered.eviction
     assert (answered.eviction.is_answered, answered.attempt, answered.checkpoint) == (True, 1, answer.heard.saved)  # type: ignore[union-attr]
-    done = decide(after(answer, answered), pool)
+    done = record(after(answer, answered), pool)
     assert done.eviction
     assert (done.attempt, done.eviction.lost) == (2, 0)
 
@@ -105,10 +103,10 @@ def test_a_program_that_reports_is_asked_first() -> None:
 def test_an_answer_to_another_request_does_not_count() -> None:
     """It was made for something that was taken back."""
     pool, job = pool_leaving("r1-n0"), speaking(elastic())
-    job = after(job, decide(job, pool))
-    job = after(job, decide(job, pool))
+    job = after(job, record(job, pool))
+    job = after(job, record(job, pool))
     other = speaking(job, saved=Checkpoint(1, 7, "there", NOW), request="1-2020-01-01T00:00:00Z")
-    decision = decide(other, pool)
+    decision = record(other, pool)
     assert decision.eviction
     assert not decision.eviction.is_answered
 
@@ -116,10 +114,10 @@ def test_an_answer_to_another_request_does_not_count() -> None:
 def test_who_does_not_answer_in_time_is_ended() -> None:
     """It gets SIGTERM, and loses what it did since it last saved."""
     pool, job = pool_leaving("r1-n0"), speaking(elastic())
-    job = after(job, decide(job, pool))
-    job = after(job, decide(job, pool))
-    assert decide(job, pool, NOW + job.grace - timedelta(seconds=1)).attempt == 1
-    done = decide(job, pool, NOW + job.grace)
+    job = after(job, record(job, pool))
+    job = after(job, record(job, pool))
+    assert record(job, pool, NOW + job.grace - timedelta(seconds=1)).attempt == 1
+    done = record(job, pool, NOW + job.grace)
     assert done.eviction
     assert (done.attempt, done.eviction.lost) == (2, 130 * 16)
 
@@ -129,17 +127,17 @@ def test_a_pool_that_forces_waits_for_no_answer_at_the_deadline() -> None:
     stuck = Switch(Mode.TRAINING, Mode.INFERENCE, Step.STUCK, NOW, NOW)
     pool = replace(pool_leaving(), switches={"r1-n0": stuck})
     job = speaking(elastic())
-    job = after(job, decide(job, pool))
-    job = after(job, decide(job, pool))
-    assert decide(job, pool).attempt == 1
-    assert decide(job, replace(pool, switching=replace(SOON, is_forced=True, is_enforced=True))).attempt == 2
+    job = after(job, record(job, pool))
+    job = after(job, record(job, pool))
+    assert record(job, pool).attempt == 1
+    assert record(job, replace(pool, switching=replace(SOON, is_forced=True, is_enforced=True))).attempt == 2
 
 
 def test_who_has_answered_goes_though_nobody_needs_it_any_more() -> None:
     """Its program takes no further step: only a new attempt brings it back."""
     job = elastic()
     told = Eviction("node r1-n0", Reason.MODE_SWITCH, "why", 1, asked_at=NOW, deadline=LATER, is_answered=True)
-    done = decide(replace(job, recorded=replace(job.recorded, eviction=told)), a_pool(*NODES))
+    done = record(replace(job, recorded=replace(job.recorded, eviction=told)), a_pool(*NODES))
     assert (done.attempt, done.placement and done.placement.nodes) == (2, ("r1-n0",))
 
 
@@ -150,7 +148,7 @@ def test_who_was_told_to_stop_may_end_as_it_likes(phase: Phase) -> None:
     told = Eviction("node r1-n0", Reason.MODE_SWITCH, "why", 1, asked_at=NOW, deadline=LATER, is_answered=True)
     ended = tuple(replace(worker, phase=phase) for worker in job.workers)
     job = replace(job, workers=ended, recorded=replace(job.recorded, eviction=told))
-    done = decide(job, pool_leaving("r1-n0"))
+    done = record(job, pool_leaving("r1-n0"))
     assert (done.outcome, done.attempt, done.failures, done.preemptions) == (None, 2, 0, 1)
 
 
@@ -160,7 +158,7 @@ def test_work_counts_as_lost_since_the_last_checkpoint_of_this_attempt() -> None
     costs = []
     for attempt in (1, 0):
         saved = Checkpoint(attempt, 7, "", NOW - timedelta(seconds=30))
-        told = decide(replace(job, recorded=replace(job.recorded, checkpoint=saved)), pool_leaving("r1-n0"))
+        told = record(replace(job, recorded=replace(job.recorded, checkpoint=saved)), pool_leaving("r1-n0"))
         costs.append(told.eviction and told.eviction.lost)
     assert costs == [30 * 16, 100 * 16]
 
@@ -185,7 +183,7 @@ def test_a_gang_that_has_to_leave_more_nodes_than_it_was_told_keeps_to_legal_siz
     """It was to have two workers, and none of fewer is legal."""
     names = [node.name for node in three_racks(4)]
     job = answered(running_job("job", *names, sizes=(4, 2)), workers=2)
-    done = decide(job, replace(pool_leaving(*leaving), table=a_pool(*three_racks(4)).table))
+    done = record(job, replace(pool_leaving(*leaving), table=a_pool(*three_racks(4)).table))
     assert (done.placement and done.placement.nodes) == left
 
 
@@ -194,10 +192,10 @@ def test_names_of_nodes_are_cut_to_what_status_takes() -> None:
     nodes = [a_node(f"{number}".rjust(253, "n"), rack="r1") for number in range(4)]
     pool = replace(pool_leaving(*(node.name for node in nodes[:3])), table=a_pool(*nodes).table)
     job = running_job("job", *(node.name for node in nodes), sizes=(4, 1))
-    told = decide(job, pool)
+    told = record(job, pool)
     assert told.eviction
     assert len(told.eviction.by) == 512
-    assert decide(after(job, told), pool).attempt == 2
+    assert record(after(job, told), pool).attempt == 2
 
 
 def small(age: float = 1000) -> Job:
@@ -208,10 +206,10 @@ def small(age: float = 1000) -> Job:
 def test_a_gang_grows_where_there_is_room() -> None:
     """With ranks along the topology anew."""
     pool = a_pool(*NODES)
-    told = decide(small(), pool)
+    told = record(small(), pool)
     assert told.eviction
     assert (told.eviction.reason, told.eviction.workers) == (Reason.RESIZED, 2)
-    done = decide(after(small(), told), pool)
+    done = record(after(small(), told), pool)
     assert done.placement
     assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n0", "r1-n1"), 2, 0)
 
@@ -220,41 +218,42 @@ def test_a_gang_grows_no_more_often_than_the_cooldown_allows() -> None:
     """It says when it will."""
     pool = replace(a_pool(*NODES), switching=SOON)
     early = plan(a_cluster(small(age=9), pool=pool), NOW)
-    assert (early.decisions[0].eviction, early.wake_at) == (None, NOW + timedelta(seconds=1))
-    assert decide(small(age=10), pool).eviction
+    assert (early.decisions[0].record.eviction, early.wake_at) == (None, NOW + timedelta(seconds=1))
+    assert record(small(age=10), pool).eviction
 
 
 @pytest.mark.parametrize("used", [{"r1-n0": 1}, {"r1-n0": 8}])
 def test_a_gang_stays_as_it_is_without_room(used: Mapping[str, int]) -> None:
     """Others hold what it would need."""
-    assert decide(small(), a_pool(*NODES, used=used)).eviction is None
+    assert record(small(), a_pool(*NODES, used=used)).eviction is None
 
 
 def test_a_gang_for_which_there_is_no_hope_keeps_nobody_from_growing() -> None:
     """It would not fit if the pool were empty."""
     decisions = plan(a_cluster(small(), a_job("huge", age=1), pool=a_pool(*NODES)), NOW).decisions
-    assert [decision.eviction is not None for decision in decisions] == [False, True]
+    assert [decision.record.eviction is not None for decision in decisions] == [False, True]
 
 
 def test_a_program_that_says_nothing_does_not_grow() -> None:
     """It would lose all that it has done since it last saved, and nobody needs that."""
-    assert decide(replace(small(), is_asked=True), a_pool(*NODES)).eviction is None
+    assert record(replace(small(), is_asked=True), a_pool(*NODES)).eviction is None
 
 
 def test_a_program_that_does_not_answer_stays_as_it_is() -> None:
     """It is asked again an hour later; meanwhile no request stands."""
     pool, job = a_pool(*NODES), speaking(small())
     for _ in range(2):
-        job = after(job, decide(job, pool))
+        job = after(job, record(job, pool))
     assert job.recorded.eviction
     assert job.recorded.eviction.deadline
     late = job.recorded.eviction.deadline
     refused = decide(job, pool, late)
-    assert refused.eviction
-    assert (refused.attempt, refused.eviction.asked_at, refused.wake_at) == (1, None, late + timedelta(hours=1))
-    job = after(job, refused)
-    assert decide(job, pool, late + timedelta(minutes=59)).eviction == refused.eviction
-    again = decide(job, pool, late + timedelta(hours=1)).eviction
+    assert (refused.record.attempt, refused.wake_at) == (1, late + timedelta(hours=1))
+    assert refused.record.eviction
+    assert refused.record.eviction.asked_at is None
+    job = after(job, refused.record)
+    assert record(job, pool, late + timedelta(minutes=59)).eviction == refused.record.eviction
+    again = record(job, pool, late + timedelta(hours=1)).eviction
     assert again
     assert again.asked_at == late + timedelta(hours=1)
 
@@ -263,4 +262,4 @@ def test_nobody_grows_while_others_wait() -> None:
     """What is free is theirs, or will be."""
     waiting = a_job("waiting", a_gang(workers=2), age=1)
     decisions = plan(a_cluster(small(), waiting, pool=a_pool(*NODES)), NOW).decisions
-    assert [decision.eviction for decision in decisions] == [None, None]
+    assert [decision.record.eviction for decision in decisions] == [None, None]

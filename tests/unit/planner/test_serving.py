@@ -251,7 +251,7 @@ def test_jobs_and_replicas_share_one_ledger() -> None:
     snapshot = replace(a_cluster(job, pool=a_pool(a_node("n1"))), services=(service,))
     assert isinstance(snapshot, Snapshot)
     decided = plan(snapshot, NOW)
-    assert decided.decisions[0].placement is None
+    assert decided.decisions[0].record.placement is None
     world = World(a_pool(a_node("n1")), a_service(replicas=2))
     world.settle()
     both = replace(a_cluster(a_job(gang=None, age=-10), pool=world.pool), services=(world.service,))

@@ -11,7 +11,7 @@ from trainpush.api.trainpushjob import JobStatus
 from trainpush.intake.convert import recorded
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Key, Outcome, Refusal
+from trainpush.model.workload import Eviction, Key, Outcome, Recorded, Refusal
 from trainpush.render.status import job_status
 
 EVICTION = Eviction("team/urgent", Reason.PREEMPTED, "makes room for team/urgent: 3600 s of work", lost=3600)
@@ -24,14 +24,12 @@ def after(*steps: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The statuses of a job whose decisions these are, one after the other."""
     statuses: list[dict[str, Any]] = []
     for minute, step in enumerate(steps):
-        decision = Decision(Key("team", "job"), step.get("stage", Stage.QUEUED), Verdict("Why", "why"), **_rest(step))
+        rest = dict(step)
+        stage = rest.pop("stage", Stage.QUEUED)
+        decision = Decision(Key("team", "job"), Recorded(**rest), stage, Verdict("Why", "why"))
         old = statuses[-1] if statuses else {}
         statuses.append(job_status(decision, None, 2, 1, old, NOW + timedelta(minutes=minute)))
     return statuses
-
-
-def _rest(step: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in step.items() if name != "stage"}
 
 
 def told(status: Mapping[str, Any]) -> tuple[str, str, str]:

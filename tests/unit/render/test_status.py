@@ -1,5 +1,8 @@
 """Decisions as status: what is written, and what is left alone."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +11,7 @@ from support.build import NOW, a_placement
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Decision, Holder, Pushing, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Key, Outcome, Refusal
+from trainpush.model.workload import Eviction, Key, Outcome, Recorded, Refusal
 from trainpush.render.status import job_status, merge_patch
 
 JSON = st.recursive(
@@ -38,10 +41,10 @@ def test_a_patch_leads_from_old_to_new(old: dict[str, object], new: dict[str, ob
     assert merge_patch(new, new) == {}
 
 
-def a_decision(**fields: object) -> Decision:
+def a_decision(**fields: Any) -> Decision:
     """A queued job."""
-    defaults = {"key": Key("default", "job"), "stage": Stage.QUEUED, "verdict": Verdict(Reason.SUSPENDED, "why")}
-    return Decision(**defaults | fields)  # type: ignore[arg-type]
+    verdict = Verdict(Reason.SUSPENDED, "why")
+    return replace(Decision(Key("default", "job"), Recorded(), Stage.QUEUED, verdict), **fields)
 
 
 def test_times_move_only_when_a_status_flips() -> None:
@@ -88,7 +91,7 @@ def test_a_job_that_pushes_nothing_says_nothing_of_it() -> None:
 def test_a_push_shows_in_the_conditions(push: Pushing, expected: dict[str, str]) -> None:
     """A job whose push needs a person is not ready, though its training is complete."""
     verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
-    decision = a_decision(stage=Stage.COMPLETE, outcome=Outcome.COMPLETE, verdict=verdict, push=push)
+    decision = a_decision(stage=Stage.COMPLETE, record=Recorded(outcome=Outcome.COMPLETE), verdict=verdict, push=push)
     conditions = {c["type"]: c for c in job_status(decision, None, 1, 1, {}, NOW)["conditions"]}
     kinds = ("Ready", "Pushed", "Reconciling", "Stalled")
     assert {kind: conditions[kind]["reason"] for kind in kinds if kind in conditions} == expected
@@ -138,7 +141,7 @@ def test_a_verdict_leaves_out_what_there_is_nothing_to_say_of() -> None:
     ids=str,
 )
 def test_a_place_is_told_in_plain_words(nodes: tuple[str, ...], expected: str) -> None:
-    status = job_status(a_decision(placement=a_placement(*nodes)), None, 5, 1, {}, NOW)
+    status = job_status(a_decision(record=Recorded(placement=a_placement(*nodes))), None, 5, 1, {}, NOW)
     assert next(c["message"] for c in status["conditions"] if c["type"] == "Placed") == expected
     assert (status["replicas"]["desired"], status["replicas"]["assigned"]) == (5, len(nodes))
 
@@ -147,5 +150,7 @@ def test_what_is_written_fits_the_schema() -> None:
     """The API server would drop what it does not know, and refuse what it does not take."""
     verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "why", 1, 1, 1, (Holder("team/big", 16),) * 5, 1, "x" * 2000)
     eviction = Eviction("team/urgent", Reason.PREEMPTED, "x" * 2000, workers=2, lost=2**40)
-    job = job_status(a_decision(verdict=verdict, eviction=eviction, preemptions=1), None, 1, 1, {}, NOW)
+    job = job_status(
+        a_decision(verdict=verdict, record=Recorded(eviction=eviction, preemptions=1)), None, 1, 1, {}, NOW
+    )
     assert JobStatus.model_validate(job).eviction is not None

@@ -85,8 +85,8 @@ def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
 
 def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]:
     """A larger place for an elastic gang, as far as its team may have more."""
-    gang, place = job.request, stage.placement
-    if place is None or stage.outcome or stage.eviction or job.suspend or not isinstance(gang, Gang):
+    gang, place = job.request, stage.record.placement
+    if place is None or stage.record.outcome or stage.record.eviction or job.suspend or not isinstance(gang, Gang):
         return
     if not resizing.is_growth_wanted(job):
         return

@@ -171,8 +171,8 @@ def survey(
 
 def _running(pool: Pool, job: Job, stage: Decision | None) -> GangAllocation | None:
     gang = job.request
-    place = stage.placement if stage else job.recorded.placement
-    is_over = job.recorded.outcome or (stage and stage.outcome) or job.deleting
+    place = stage.record.placement if stage else job.recorded.placement
+    is_over = job.recorded.outcome or (stage and stage.record.outcome) or job.deleting
     if is_over or place is None or not isinstance(gang, Gang) or gang.pool != pool.name:
         return None
     return GangAllocation(job, gang.of_size(len(place.nodes)), place)

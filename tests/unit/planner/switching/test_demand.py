@@ -81,7 +81,7 @@ def test_a_gang_for_which_others_make_room_wants_no_node() -> None:
     """But nobody else may count on that room."""
     job = a_trainer()
     verdict = Verdict(Reason.WAITING_FOR_PREEMPTION, "others make room", position=1)
-    stage = Decision(job.key, Stage.QUEUED, verdict)
+    stage = Decision(job.key, job.recorded, Stage.QUEUED, verdict)
     pool = World.of(ENFORCED, job).pool
     found = wants(pool, *books(pool, [job]), {job.key: stage}, {})
     assert [want.may_switch for want in found] == [False]
