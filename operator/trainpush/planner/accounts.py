@@ -29,7 +29,7 @@ class Accounts:
         """Teams that were charged since somebody cleared this."""
         for it in held:
             if it.gang.pool == pool.name:
-                self.charge(it.key.namespace, it.gang, len(it.nodes))
+                self.charge(it.owner.key.namespace, it.gang, len(it.nodes))
         self._before = {team: dict(used) for team, used in self._used.items()}
 
     def team_of(self, namespace: str) -> str:

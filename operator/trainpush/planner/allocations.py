@@ -14,7 +14,7 @@ import numpy as np
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts, NodeTable
 from trainpush.model.plan import EndPod
-from trainpush.model.serving import Place, Replica, Service
+from trainpush.model.serving import Replica, Service
 from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
 from trainpush.planner import ledger
 from trainpush.planner.explaining.causes import Cause
@@ -32,27 +32,23 @@ class Owner(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GangAllocation:
-    """A gang that has a place."""
+class Allocation:
+    """The place of a gang or of a replica."""
+
+    owner: Owner
+    gang: Gang
+    nodes: tuple[str, ...]
+    """One per worker, in rank order."""
+    is_leaving: bool
+    """Whether it is about to end, and gives its place back."""
+
+
+@dataclass(frozen=True, slots=True)
+class GangAllocation(Allocation):
+    """The place of a gang."""
 
     job: Job
-    gang: Gang
     place: Placement
-
-    @property
-    def key(self) -> Key:
-        """Of its job."""
-        return self.job.key
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """One node per worker, in rank order."""
-        return self.place.nodes
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether it is about to end, and gives its place back."""
-        return self.job.deleting or self.job.suspend
 
     def lost(self, now: datetime) -> int:
         """Accelerator-seconds since this attempt last saved, or since it began."""
@@ -76,33 +72,6 @@ class GangAllocation:
         if self.job.preemption is Preemption.BEYOND_MIN and left < self.gang.least:
             return Cause.PROTECTED_DOWN_TO_MINIMUM
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaAllocation:
-    """A replica that has a place."""
-
-    service: Service
-    gang: Gang
-    place: Place
-
-    @property
-    def key(self) -> Key:
-        """Of its service."""
-        return self.service.key
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Its node."""
-        return (self.place.node,)
-
-    @property
-    def is_leaving(self) -> bool:
-        """Its place is given back before its pod ends."""
-        return False
-
-
-Allocation = GangAllocation | ReplicaAllocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +101,10 @@ class Allocations:
     @classmethod
     def of(cls, jobs: Collection[Job], services: Collection[Service]) -> "Allocations":
         """What was decided in earlier cycles, and what there is."""
-        gangs = (held for job in jobs if (held := gang_allocation(job)))
+        gangs = (_of_gang(job) for job in jobs)
         replicas = (held for service in services for held in _replicas(service))
         pods = (*(pod for job in jobs for pod in _workers(job)), *(pod for it in services for pod in _pods(it)))
-        return cls(jobs, services, (*gangs, *replicas), pods)
+        return cls(jobs, services, (*filter(None, gangs), *replicas), pods)
 
     @property
     def gangs(self) -> Iterator[GangAllocation]:
@@ -159,18 +128,25 @@ class Allocations:
         return used, leaving
 
 
-def gang_allocation(job: Job) -> GangAllocation | None:
-    """What a job holds as it was recorded; None for one that is over, or that nobody understands."""
+def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
+    """What a gang holds with this place."""
+    is_leaving = job.deleting or job.suspend
+    return GangAllocation(Owner(job.key, is_service=False), gang, place.nodes, is_leaving, job, place)
+
+
+def _of_gang(job: Job) -> GangAllocation | None:
+    """None for a job that is over, or that nobody understands."""
     place = job.recorded.placement
     if job.recorded.outcome or place is None or not isinstance(job.request, Gang):
         return None
-    return GangAllocation(job, job.request, place)
+    return gang_at(job, job.request, place)
 
 
-def _replicas(service: Service) -> Iterator[ReplicaAllocation]:
+def _replicas(service: Service) -> Iterator[Allocation]:
     gangs = {revision.name: revision.gang for revision in service.revisions}
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
-    return (ReplicaAllocation(service, gangs[place.revision], place) for place in places.values())
+    owner = Owner(service.key, is_service=True)
+    return (Allocation(owner, gangs[it.revision], (it.node,), is_leaving=False) for it in places.values())
 
 
 def _workers(job: Job) -> Iterator[LivePod]:

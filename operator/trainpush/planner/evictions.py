@@ -73,7 +73,7 @@ class Evictions:
         self._ground = ground
         self._accounts = accounts
         # A gang that has lost a node, and so will be started anew, is left alone: how much it holds is not certain.
-        self._running = {it.key: it for it in running if set(it.nodes) <= ground.pool.table.rows.keys()}
+        self._running = {it.job.key: it for it in running if set(it.nodes) <= ground.pool.table.rows.keys()}
         self._now = now
         self._ending = ground.leaving.copy()
         self._searches = 0
@@ -151,12 +151,12 @@ class Evictions:
         return Eligibility(it.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
 
     def _team(self, it: GangAllocation) -> str:
-        return self._accounts.team_of(it.key.namespace)
+        return self._accounts.team_of(it.job.key.namespace)
 
     def _ranks_below(self, it: GangAllocation, claim: Claim) -> bool:
         if self._team(it) == claim.team:
             return it.job.priority < claim.job.priority
-        return claim.is_owed and it.key in self._borrowers
+        return claim.is_owed and it.job.key in self._borrowers
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
@@ -166,14 +166,16 @@ class Evictions:
         """
         found: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
-        order = sorted(self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.key))
+        order = sorted(
+            self._running.values(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key)
+        )
         for is_whole in (True, False):
             for it in order:
                 left = excess.setdefault(self._team(it), Counter(self._accounts.borrowed(self._team(it))))
                 held = {name: it.gang.requirements.request.get(name, 0) * len(it.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
-                if it.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
-                    found.add(it.key)
+                if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
+                    found.add(it.job.key)
                     left.subtract(held)
         return frozenset(found)
 
@@ -185,7 +187,7 @@ class Evictions:
         return Victims(
             self._ground.pool.table,
             [
-                Candidate(it.key, self._cost(it), self._rows(nodes), it.gang.requirements.request, it.job.priority)
+                Candidate(it.job.key, self._cost(it), self._rows(nodes), it.gang.requirements.request, it.job.priority)
                 for it, nodes in parts
             ],
         )

@@ -17,7 +17,7 @@ from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, resizing
 from trainpush.planner.accounts import Accounts
-from trainpush.planner.allocations import Allocation, Allocations, GangAllocation, ReplicaAllocation
+from trainpush.planner.allocations import Allocation, Allocations, GangAllocation
 from trainpush.planner.evictions import Claim, Evictions
 from trainpush.planner.explaining import verdicts
 from trainpush.planner.explaining.causes import Cause
@@ -77,7 +77,7 @@ class Round:
     @cached_property
     def evictions(self) -> Evictions:
         """Who makes room."""
-        others = [it for it in self._running if it.key not in self.leaving]
+        others = [it for it in self._running if it.job.key not in self.leaving]
         return Evictions(self.ground, self.accounts, others, self._now)
 
     @cached_property
@@ -87,7 +87,7 @@ class Round:
         for it in self._running:
             eviction = resizing.leaving(it.gang, it.place, self._left_nodes, it.lost(self._now))
             if eviction:
-                found[it.key] = eviction
+                found[it.job.key] = eviction
         return found
 
     def wanted(self) -> dict[Key, Eviction]:
@@ -100,19 +100,19 @@ class Round:
         if self._has_line:
             return found
         for it in self._running:
-            is_taken = it.key in self.evictions.wanted or it.key in self.leaving
+            is_taken = it.job.key in self.evictions.wanted or it.job.key in self.leaving
             if is_taken or not resizing.may_grow(it.job, it.gang, it.place):
                 continue
             size, due = self._size_instead(it), self._grows_at(it.place)
             if size > len(it.nodes) and self._now >= due:
-                found[it.key] = resizing.growing(it.place, str(it.key), size, it.lost(self._now))
+                found[it.job.key] = resizing.growing(it.place, str(it.job.key), size, it.lost(self._now))
             elif size > len(it.nodes):
                 self.wake_at = min(filter(None, (self.wake_at, due)))
         return found
 
     def _size_instead(self, it: GangAllocation) -> int:
         """The largest size that a running gang could have."""
-        namespace, workers = it.key.namespace, len(it.nodes)
+        namespace, workers = it.job.key.namespace, len(it.nodes)
         self.accounts.charge(namespace, it.gang, -workers)
         gang = self._within_limit(namespace, it.gang.of_size(max(it.gang.sizes)))
         self.accounts.charge(namespace, it.gang, workers)
@@ -311,7 +311,7 @@ class Round:
     def _lasting(self) -> Amounts:
         """What nobody may expect to end: what services hold, and gangs that make no room for anybody."""
         table, lasting = self.ground.pool.table, np.zeros_like(self.ground.used)
-        never = {str(it.key) for it in self._running if it.job.preemption is Preemption.NEVER}
+        never = {str(it.job.key) for it in self._running if it.job.preemption is Preemption.NEVER}
         for holding in self._holdings:
             if holding.is_service or holding.name in never:
                 ledger.take(table, lasting, holding.by_row, holding.request)
@@ -324,13 +324,12 @@ class Round:
     @cached_property
     def _holdings(self) -> list[Holding]:
         """What our own jobs and services held before."""
-        replicas = [held for held in self._allocations.held if isinstance(held, ReplicaAllocation)]
-        held: list[Allocation] = [*self._running, *replicas]
-        return [self._holding(it) for it in held]
+        replicas = [held for held in self._allocations.held if held.owner.is_service]
+        return [self._holding(it) for it in (*self._running, *replicas)]
 
     def _holding(self, held: Allocation) -> Holding:
         by_row = ledger.counts(held.nodes, self.ground.pool.table.rows)
-        return Holding(str(held.key), held.gang.requirements.request, by_row, isinstance(held, ReplicaAllocation))
+        return Holding(str(held.owner.key), held.gang.requirements.request, by_row, held.owner.is_service)
 
     @cached_property
     def _running(self) -> list[GangAllocation]:

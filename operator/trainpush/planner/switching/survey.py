@@ -15,7 +15,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key, Placement
-from trainpush.planner.allocations import Allocations, GangAllocation, Owner
+from trainpush.planner.allocations import Allocations, GangAllocation, Owner, gang_at
 from trainpush.planner.switching.warming import Lacking, lacking
 
 EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
@@ -175,7 +175,7 @@ def _running(pool: Pool, job: Job, stage: Decision | None) -> GangAllocation | N
     is_over = job.recorded.outcome or (stage and stage.record.outcome) or job.deleting
     if is_over or place is None or not isinstance(gang, Gang) or gang.pool != pool.name:
         return None
-    return GangAllocation(job, gang.of_size(len(place.nodes)), place)
+    return gang_at(job, gang.of_size(len(place.nodes)), place)
 
 
 def _add_job(found: _Found, pool: Pool, job: Job) -> None:
