@@ -67,7 +67,7 @@ class Training:
 
 
 @dataclass
-class Tally:
+class ModeCounts:
     """What a policy came to."""
 
     lost: float = 0.0
@@ -112,7 +112,7 @@ class World:
     jobs: dict[Key, Job] = field(default_factory=dict)
     services: dict[Key, Service] = field(default_factory=dict)
     trainings: dict[Key, Training] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+    tally: ModeCounts = field(default_factory=ModeCounts)
     _table: NodeTable | None = None
     _next: int = 0
 

@@ -16,8 +16,8 @@ from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import Decision, ServiceDecision
 from trainpush.model.workload import Job, Key
+from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching.deciding import decide
 
 TRAINING: Final = 600
 SERVING: Final = 350

@@ -13,8 +13,8 @@ from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.workload import Job
 from trainpush.planner.allocations import Allocations
+from trainpush.planner.modes.bounds import BOUNDED
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching.calendar import BOUNDED
 
 MODES = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.INFERENCE, Mode.SHARED])
 

@@ -13,8 +13,7 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Bounds, Mode, Step, Switching
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
-from trainpush.planner.switching.bounds import within
-from trainpush.planner.switching.calendar import BOUNDED, bounds_at
+from trainpush.planner.modes.bounds import BOUNDED, bounds_at, feasible
 
 SLOW = settings(max_examples=max(20, settings().max_examples // 8))
 
@@ -100,7 +99,7 @@ def bearing(world: World, mode: Mode) -> int:
 @given(worlds(), st.data())
 def test_bounds_and_limits_are_kept(world: World, data: st.DataObject) -> None:
     """Once a mode has as many nodes as it shall have, it keeps them; and few switch at a time, and in an hour."""
-    reach = within(bounds_at(world.switching, world.now), len(world.nodes))
+    reach = feasible(bounds_at(world.switching, world.now), len(world.nodes))
     enough: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
     few: dict[Mode, bool] = dict.fromkeys(BOUNDED, False)
     units = world.units()
@@ -144,7 +143,7 @@ def is_short(service: Service) -> bool:
 
 def is_in_vain(world: World, service: Service) -> bool:
     """Whether no unit could change its mode for a replica of `service`."""
-    reach = within(bounds_at(world.switching, world.now), len(world.nodes))
+    reach = feasible(bounds_at(world.switching, world.now), len(world.nodes))
     serving = {place.node for other in world.services.values() for place in other.places}
     modes, units = world.modes(), world.units()
     if there(world, Mode.INFERENCE) >= reach.most[Mode.INFERENCE]:

@@ -19,9 +19,9 @@ from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.modes.messages import Help
+from trainpush.planner.modes.mode_switch import ModeDecision, decide
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching.deciding import Switched, decide
-from trainpush.planner.switching.telling import Help
 from trainpush.render.modes import picture
 
 MINUTE = timedelta(minutes=1)
@@ -78,7 +78,7 @@ def books(pool: Pool, jobs: Sequence[Job] = (), services: Sequence[Service] = ()
     return Accounts(pool, allocations.held), allocations
 
 
-def help_for(decided: Switched, work: Job | Service) -> Help:
+def help_for(decided: ModeDecision, work: Job | Service) -> Help:
     """What switches do for a job or service that waits."""
     return decided.help[Owner(work.key, is_service=isinstance(work, Service))]
 
@@ -139,11 +139,11 @@ class World:
         hook = self.switching.hook if self.switching else None
         return hook.state(node.switch.setting, node.labels) if hook and node.switch else ""
 
-    def decide(self) -> Switched:
+    def decide(self) -> ModeDecision:
         """What is decided now; nothing changes."""
         return self._cycle()[0]
 
-    def step(self, seconds: float = 10) -> Switched:
+    def step(self, seconds: float = 10) -> ModeDecision:
         """One cycle, and what the cluster makes of it."""
         self.now += timedelta(seconds=seconds)
         decided, stages, served = self._cycle()
@@ -157,7 +157,7 @@ class World:
         self._leave()
         return decided
 
-    def settle(self, most: int = 200) -> Switched:
+    def settle(self, most: int = 200) -> ModeDecision:
         """Step until no node is under way, nor anything else changes."""
         for _ in range(most):
             before = (dict(self.nodes), dict(self.jobs), dict(self.services))
@@ -184,7 +184,7 @@ class World:
         """The steps that were written on a node."""
         return [switch.step.value for _, name, switch in self.diary if name == node]
 
-    def _cycle(self) -> tuple[Switched, Mapping[Key, Decision], list[ServiceDecision]]:
+    def _cycle(self) -> tuple[ModeDecision, Mapping[Key, Decision], list[ServiceDecision]]:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
         accounts, allocations = books(pool, jobs, services)
         ground = Ground.at_rest(pool, allocations.amounts(pool.table)[0])

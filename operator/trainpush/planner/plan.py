@@ -18,11 +18,10 @@ from trainpush.planner import asking, lifecycle, pools, pushing, reports, servin
 from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.explaining import verdicts
+from trainpush.planner.modes import mode_switch
+from trainpush.planner.modes.mode_switch import ModeDecision
 from trainpush.planner.queue import Precedence, Turn, turns
 from trainpush.planner.round import Round
-from trainpush.planner.switching import deciding as switching
-from trainpush.planner.switching import effects
-from trainpush.planner.switching.deciding import Switched
 
 Rounds = Mapping[str, Round]
 Stages = dict[Key, Decision]
@@ -47,13 +46,13 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
         stages |= _yielding(jobs, stages, round_, now)
     stages |= _promised(jobs, stages)
     switched = {
-        name: switching.decide(round_.ground, round_.accounts, allocations, stages, served, now)
+        name: mode_switch.decide(round_.ground, round_.accounts, allocations, stages, served, now)
         for name, round_ in rounds.items()
     }
     decisions = [_complete(job, stages[job.key], services, now) for job in living]
     for it in switched.values():
-        decisions = [effects.on_job(decision, it) for decision in decisions]
-        served = [effects.on_service(decision, it) for decision in served]
+        decisions = [mode_switch.on_job(decision, it) for decision in decisions]
+        served = [mode_switch.on_service(decision, it) for decision in served]
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
         pools=tuple(_summary(round_, switched[name]) for name, round_ in rounds.items()),
@@ -63,15 +62,15 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     )
 
 
-def _summary(round_: Round, switched: Switched) -> PoolSummary:
+def _summary(round_: Round, switched: ModeDecision) -> PoolSummary:
     return replace(pools.summary(round_.ground, round_.accounts), modes=switched.summary, acts=switched.acts)
 
 
-def _nodes(snapshot: Snapshot, switched: Iterable[Switched]) -> Iterable[NodeDecision]:
-    return (*switching.orphaned(snapshot), *(decision for it in switched for decision in it.nodes))
+def _nodes(snapshot: Snapshot, switched: Iterable[ModeDecision]) -> Iterable[NodeDecision]:
+    return (*mode_switch.orphaned(snapshot), *(decision for it in switched for decision in it.nodes))
 
 
-def _earliest(*parts: Iterable[Decision | ServiceDecision | Round | Switched]) -> datetime | None:
+def _earliest(*parts: Iterable[Decision | ServiceDecision | Round | ModeDecision]) -> datetime | None:
     """When to look again although nothing changed."""
     return min((it.wake_at for part in parts for it in part if it.wake_at), default=None)
 

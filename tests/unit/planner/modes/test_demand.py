@@ -9,9 +9,9 @@ from trainpush.model.nodes import node_table
 from trainpush.model.plan import Claim, Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Service
+from trainpush.planner.modes.demand import demands
+from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching.deciding import decide
-from trainpush.planner.switching.demand import wants
 
 ENFORCED = Switching(default=Mode.TRAINING, is_enforced=True)
 
@@ -50,7 +50,7 @@ def asked(world: World, service: Service, placed: Claim, *nodes: str) -> int:
     served = world.served(Ground.at_rest(world.pool, world.pool.table.used), service)
     places = tuple(Place(number, "svc", node, NOW) for number, node in enumerate(nodes, 1))
     decision = replace(served, placed=placed, places=places)
-    return len(wants(world.pool, *books(world.pool, services=[service]), {}, {service.key: decision}))
+    return len(demands(world.pool, *books(world.pool, services=[service]), {}, {service.key: decision}))
 
 
 def test_replicas_that_only_a_quota_keeps_away_want_no_node() -> None:
@@ -83,7 +83,7 @@ def test_a_gang_for_which_others_make_room_wants_no_node() -> None:
     verdict = Verdict(Reason.WAITING_FOR_PREEMPTION, "others make room", position=1)
     stage = Decision(job.key, job.recorded, Stage.QUEUED, verdict)
     pool = World.of(ENFORCED, job).pool
-    found = wants(pool, *books(pool, [job]), {job.key: stage}, {})
+    found = demands(pool, *books(pool, [job]), {job.key: stage}, {})
     assert [want.may_switch for want in found] == [False]
 
 

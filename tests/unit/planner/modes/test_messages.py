@@ -7,14 +7,14 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Bounds, Mode, Step, Switching
 from trainpush.model.plan import Claim, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.planner.switching.deciding import Switched
+from trainpush.planner.modes.mode_switch import ModeDecision
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True)
 TRAINING = a_switch(Mode.TRAINING)
 SERVER = a_server(replicas=1)
 
 
-def settled(decided: Switched) -> Claim:
+def settled(decided: ModeDecision) -> Claim:
     """Whether the nodes have the modes that are wanted."""
     assert decided.summary
     return decided.summary.settled
@@ -89,7 +89,7 @@ def test_a_pool_without_modes_has_nothing_to_say() -> None:
     """Its nodes are as they are."""
     world = World.of(POLICY, SERVER, nodes=1)
     world.switching = None  # type: ignore[assignment]
-    assert world.decide() == Switched()
+    assert world.decide() == ModeDecision()
 
 
 def test_a_job_and_a_service_of_one_name_are_told_apart() -> None:

@@ -11,8 +11,8 @@ from support.switching_world import MINUTE, World, a_switch
 from trainpush.model.modes import Mode, Step, Switching, Warmer, digest_of
 from trainpush.model.plan import Claim, MakeWarmer, PoolAct, RemoveWarmer
 from trainpush.model.reasons import Reason
-from trainpush.planner.switching import warmers
-from trainpush.planner.switching.deciding import Switched
+from trainpush.planner.modes import prepull
+from trainpush.planner.modes.mode_switch import ModeDecision
 
 IMAGES = ("triton:1", "train:2")
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, warm_images=IMAGES)
@@ -38,7 +38,7 @@ def acts(world: World) -> tuple[PoolAct, ...]:
     return world.decide().acts
 
 
-def settled(decided: Switched) -> Claim:
+def settled(decided: ModeDecision) -> Claim:
     """What the pool says."""
     assert decided.summary
     return decided.summary.settled
@@ -84,7 +84,7 @@ def test_all_images_are_waited_for() -> None:
 def test_a_refused_pod_is_told() -> None:
     """By the words of the API server."""
     pool = replace(a_world().pool, trouble="pods is forbidden")
-    assert list(warmers.awaited(pool, "n1", pool.switches["n1"])) == [(image, "pods is forbidden") for image in IMAGES]
+    assert list(prepull.awaited(pool, "n1", pool.switches["n1"])) == [(image, "pods is forbidden") for image in IMAGES]
 
 
 @pytest.mark.parametrize("step", [Step.ACTIVE, Step.ABORTED, Step.FLIPPING])
@@ -101,7 +101,7 @@ def test_pods_go_with_the_modes_and_with_their_node() -> None:
     world = a_world(a_warmer(node="gone"))
     assert RemoveWarmer("warm-gone", "uid") in acts(world)
     bare = replace(a_world(a_warmer()).pool, switching=None)
-    assert warmers.acts(bare, NOW) == (REMOVE,)
+    assert prepull.acts(bare, NOW) == (REMOVE,)
 
 
 def test_other_images_are_another_pod() -> None:

@@ -10,32 +10,32 @@ from trainpush.model.modes import Mode
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.filters import Mask, is_welcome
 from trainpush.planner.feasibility.slots import Slots, slots
+from trainpush.planner.modes.nodes import LATE, NodeState
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.switching.survey import LATE, Post
 
 
 class ProjectedCapacity(Ground):
     """What is free on each node when all that is under way has happened, and what was added to it."""
 
-    def __init__(self, ground: Ground, posts: Iterable[Post]) -> None:
+    def __init__(self, ground: Ground, nodes: Iterable[NodeState]) -> None:
         """As it is once pods that are ending have ended, and nodes that are empty have their new mode."""
         super().__init__(ground.pool, ground.used - ground.leaving, np.zeros_like(ground.used))
         self._open = {mode: np.zeros(len(ground.pool.table.names), dtype=np.bool_) for mode in Mode}
         self._cleared: set[int] = set()
         """Nodes from which everything has to go."""
         self._layouts: dict[Topology, Layout] = {}
-        for post in posts:
-            if post.is_usable and (post.is_resting or post.step in LATE):
-                self._open[post.to][post.row] = True
+        for node in nodes:
+            if node.is_usable and (node.is_resting or node.step in LATE):
+                self._open[node.to][node.row] = True
 
-    def switch(self, post: Post, to: Mode) -> None:
+    def switch(self, node: NodeState, to: Mode) -> None:
         """A node gets another mode; what may not stay goes, and everything with it."""
-        if not post.suits(to):
-            self.used[:, post.row] = self.pool.table.used[:, post.row]
-            self._cleared.add(post.row)
-            self._note([post.row])
+        if not node.suits(to):
+            self.used[:, node.row] = self.pool.table.used[:, node.row]
+            self._cleared.add(node.row)
+            self._note([node.row])
         for mode, nodes in self._open.items():
-            nodes[post.row] = mode is to
+            nodes[node.row] = mode is to
         self._counted.clear()
 
     def slots(self, gang: Gang) -> Slots:

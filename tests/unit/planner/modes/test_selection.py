@@ -11,9 +11,9 @@ from trainpush.model.gang import Slices
 from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.planner.allocations import Allocations
-from trainpush.planner.switching.deciding import Switched
-from trainpush.planner.switching.ranking import Block, Taken, block
-from trainpush.planner.switching.survey import survey
+from trainpush.planner.modes.cost import BlockReason, TakenNodes, block_reason
+from trainpush.planner.modes.mode_switch import ModeDecision
+from trainpush.planner.modes.nodes import node_states
 
 TRAINING, INFERENCE, SHARED = a_switch(Mode.TRAINING), a_switch(Mode.INFERENCE), a_switch(Mode.SHARED)
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, max_concurrent=9)
@@ -24,7 +24,7 @@ def all_of(switch: Switch, nodes: int) -> dict[str, Switch]:
     return {f"n{number}": switch for number in range(1, nodes + 1)}
 
 
-def chosen(decided: Switched) -> dict[str, Mode]:
+def chosen(decided: ModeDecision) -> dict[str, Mode]:
     """Nodes that begin to switch, and to what."""
     marks = [(it.name, it.act.after) for it in decided.nodes]
     return {name: switch.to for name, switch in marks if switch and not switch.is_resting}
@@ -49,9 +49,9 @@ def test_a_node_is_spared_whose_job_nobody_understands() -> None:
     stranded = replace(a_trainer("a", "n1"), request=Refusal("InvalidSpec", "what is this"))
     found = []
     for job in (stranded, replace(stranded, suspend=True)):
-        seen = survey(world.pool, Allocations.of([job], []), {}, {}, NOW)
-        found.append(block(seen.posts[0], Mode.INFERENCE, seen, POLICY, Taken()))
-    assert found == [Block.PROTECTED, None]
+        states = node_states(world.pool, Allocations.of([job], []), {}, {}, NOW)
+        found.append(block_reason(states.nodes[0], Mode.INFERENCE, states, POLICY, TakenNodes()))
+    assert found == [BlockReason.PROTECTED, None]
 
 
 def test_the_least_lost_work_goes_first() -> None:

@@ -10,8 +10,8 @@ from trainpush.model.nodes import HOST
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.wording import count
-from trainpush.planner.switching.choosing import Pick
-from trainpush.planner.switching.survey import BEFORE_FLIP, Post
+from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
+from trainpush.planner.modes.selection import Pick
 
 _HOUR: Final = timedelta(hours=1)
 _TOLD: Final = BEFORE_FLIP - {Step.PLANNED}
@@ -21,7 +21,7 @@ _BAD: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Budget:
     """What may begin in this cycle."""
 
     under_way: frozenset[int]
@@ -41,66 +41,66 @@ class Limits:
         """Why a switch does not begin beside those that do; None where it may."""
         if self.trouble and not (pick.is_wish and pick.to is Mode.MAINTENANCE):
             return Reason.FROZEN
-        new = {it.post.unit: it.is_wish for it in begun if it.post.unit not in self.under_way}
-        if pick.post.unit in self.under_way or new.get(pick.post.unit) is pick.is_wish:
+        new = {it.node.unit: it.is_wish for it in begun if it.node.unit not in self.under_way}
+        if pick.node.unit in self.under_way or new.get(pick.node.unit) is pick.is_wish:
             return None
         if not pick.is_wish and sum(not is_wish for is_wish in new.values()) >= self.quota:
             return Reason.SWITCHES_USED_UP
         return Reason.WAITING_FOR_MODE_SWITCH if len(new) >= self.slots else None
 
 
-def limits(pool: Pool, switching: Switching, posts: Sequence[Post], now: datetime) -> Limits:
-    """The limits of a pool at this moment."""
+def budget_of(pool: Pool, switching: Switching, nodes: Sequence[NodeState], now: datetime) -> Budget:
+    """What a pool lets begin at this moment."""
     # Who was planned last waits: two that look at the same nodes at once may both plan the last one that is allowed.
-    late = {it.name: it.unit for it in posts if it.lacking.is_late}
-    counted = sorted((it for it in posts if _counts(it) and it.name not in late), key=_seniority)
-    under_way = list(dict.fromkeys(it.unit for it in counted))
-    trouble = _trouble(pool, posts, late.values(), "node" if switching.unit == HOST else "unit")
+    late = {node.name: node.unit for node in nodes if node.lacking.is_late}
+    counted = sorted((it for it in nodes if _counts(it) and it.name not in late), key=_seniority)
+    under_way = list(dict.fromkeys(node.unit for node in counted))
+    trouble = _trouble(pool, nodes, late.values(), "node" if switching.unit == HOST else "unit")
     seniors = set(under_way[: switching.max_concurrent])
     slots = max(0, switching.max_concurrent - len(under_way))
-    stuck = sorted((it for it in posts if it.step is Step.STUCK and it.suits(it.to)), key=_seniority)
-    held = {it.unit for it in posts if it.step in _TOLD and not it.suits(it.to)}
-    relieved = list(dict.fromkeys(it.unit for it in stuck if it.unit not in held.union(under_way)))[:slots]
+    stuck = sorted((node for node in nodes if node.step is Step.STUCK and node.suits(node.to)), key=_seniority)
+    held = {node.unit for node in nodes if node.step in _TOLD and not node.suits(node.to)}
+    relieved = list(dict.fromkeys(node.unit for node in stuck if node.unit not in held.union(under_way)))[:slots]
     # What has begun ends, so that no node waits for the rest of its unit for ever.
-    begun = {it.unit for it in counted if it.step is not Step.PLANNED and not it.wish}
-    is_calm = {it.name for it in counted if not trouble or it.wish is Mode.MAINTENANCE or it.unit in begun}
-    going = {it.name for it in counted if it.unit in seniors and it.name in is_calm}
-    recent = _begun(pool, posts, now)
+    begun = {node.unit for node in counted if node.step is not Step.PLANNED and not node.wish}
+    is_calm = {node.name for node in counted if not trouble or node.wish is Mode.MAINTENANCE or node.unit in begun}
+    going = {node.name for node in counted if node.unit in seniors and node.name in is_calm}
+    recent = _begun(pool, nodes, now)
     free = switching.per_hour - len(recent)
-    return Limits(
-        under_way=frozenset(it.unit for it in counted if not it.wish),
+    return Budget(
+        under_way=frozenset(node.unit for node in counted if not node.wish),
         slots=slots - len(relieved),
         quota=max(0, free),
         trouble=trouble,
-        allowed=frozenset(going | {it.name for it in stuck if it.unit in seniors.union(relieved)}),
+        allowed=frozenset(going | {node.name for node in stuck if node.unit in seniors.union(relieved)}),
         wake_at=recent[-switching.per_hour] + _HOUR if free <= 0 else None,
     )
 
 
-def _counts(post: Post) -> bool:
+def _counts(node: NodeState) -> bool:
     """Whether a node is under way; not one that is stuck, nor one that is lost and comes back when it may."""
-    return not post.is_resting and post.step is not Step.STUCK and post.is_ready
+    return not node.is_resting and node.step is not Step.STUCK and node.is_ready
 
 
-def _seniority(post: Post) -> tuple[bool, float, str]:
-    return (post.step is Step.PLANNED, post.begun, post.name)
+def _seniority(node: NodeState) -> tuple[bool, float, str]:
+    return (node.step is Step.PLANNED, node.begun, node.name)
 
 
-def _begun(pool: Pool, posts: Sequence[Post], now: datetime) -> list[datetime]:
+def _begun(pool: Pool, nodes: Sequence[NodeState], now: datetime) -> list[datetime]:
     """When units began to switch within the last hour: those that are over, and the latest of each, in order."""
-    unit_of = {post.name: post.unit for post in posts}
+    unit_of = {node.name: node.unit for node in nodes}
     marked = ((name, switch.begun) for name, switch in pool.switches.items() if switch.why)
     return sorted(
         at for _, at in {(unit_of.get(name), at) for name, at in (*pool.history, *marked)} if at > now - _HOUR
     )
 
 
-def _trouble(pool: Pool, posts: Sequence[Post], late: Collection[int], thing: str) -> str:
+def _trouble(pool: Pool, nodes: Sequence[NodeState], late: Collection[int], thing: str) -> str:
     """What is wrong at large, where the units `late`, each a `thing`, do not get ready for their new mode."""
     lost = int((~pool.table.ready).sum())
-    stuck = {post.unit for post in posts if post.step is Step.STUCK and post.to is not Mode.MAINTENANCE}
-    if lost >= _BAD and lost * 4 > len(posts):
-        return f"{lost} of {count(len(posts), 'node')} are not ready"
+    stuck = {node.unit for node in nodes if node.step is Step.STUCK and node.to is not Mode.MAINTENANCE}
+    if lost >= _BAD and lost * 4 > len(nodes):
+        return f"{lost} of {count(len(nodes), 'node')} are not ready"
     if len(stuck.union(late)) >= _BAD:
         return f"{count(len(stuck.union(late)), thing)} are stuck{' or do not get ready' if late else ''}"
     return ""

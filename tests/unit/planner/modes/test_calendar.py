@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from trainpush.model.modes import Bounds, Mode, Switching, Window
-from trainpush.planner.switching.calendar import bounds_at, is_open, next_change
+from trainpush.planner.modes.bounds import bounds_at, is_open, next_change
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 ALWAYS = frozenset(range(7))

@@ -13,19 +13,17 @@ from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.wording import count
 from trainpush.planner.allocations import Owner
-from trainpush.planner.switching.bounds import Reach
-from trainpush.planner.switching.calendar import BOUNDED
-from trainpush.planner.switching.candidates import Candidates, Unit
-from trainpush.planner.switching.demand import Want
-from trainpush.planner.switching.projected import ProjectedCapacity
-from trainpush.planner.switching.ranking import Block, Cost
-from trainpush.planner.switching.survey import Post, Survey
-from trainpush.planner.switching.tally import Tally
+from trainpush.planner.modes.bounds import BOUNDED, FeasibleBounds, ModeCounts
+from trainpush.planner.modes.candidates import Candidates, Unit
+from trainpush.planner.modes.cost import BlockReason, Cost
+from trainpush.planner.modes.demand import Demand
+from trainpush.planner.modes.nodes import NodeState, NodeStates
+from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
 PICKS_MAX: Final = 64
 """So many nodes that rest are chosen in one cycle; far more than may begin at once."""
 
-Blocks = tuple[tuple[Block, int], ...]
+BlockCounts = tuple[tuple[BlockReason, int], ...]
 """Why nodes are not taken, and how many of them: most first."""
 
 
@@ -33,7 +31,7 @@ Blocks = tuple[tuple[Block, int], ...]
 class Pick:
     """A node that shall change its mode."""
 
-    post: Post
+    node: NodeState
     to: Mode
     why: str
     cost: Cost
@@ -62,50 +60,52 @@ class Draft:
 
     def add(self, offer: Offer) -> None:
         """One unit more."""
-        resting = [post.mode for post in offer.unit if post.is_resting]
+        resting = [node.mode for node in offer.unit if node.is_resting]
         self.offers.append(offer)
         self.gone.update(resting)
         self.come[offer.to] += len(resting)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DemandResult:
     """What a want led to."""
 
     nodes: tuple[str, ...] = ()
     """Nodes that change for it; none where there is room already, or where nothing helps."""
     is_met: bool = True
-    blocks: Blocks = ()
+    blocks: BlockCounts = ()
     """Why the other nodes that would do are not taken."""
     at_most: int | None = None
     """What the mode has at most, where that is in the way."""
 
 
-class Choice:
+class Selection:
     """What is chosen so far, and how many nodes each mode has then."""
 
-    def __init__(self, survey: Survey, reach: Reach, switching: Switching, projected: ProjectedCapacity) -> None:
+    def __init__(
+        self, states: NodeStates, feasible: FeasibleBounds, switching: Switching, projected: ProjectedCapacity
+    ) -> None:
         """Nothing is chosen yet."""
         self.picks: dict[str, Pick] = {}
         """By node, the most urgent first."""
         self.kept: set[str] = set()
         """Nodes under way that go on although nobody chose them."""
-        self.answers: dict[Owner, Answer] = {}
+        self.results: dict[Owner, DemandResult] = {}
         """For each that wants room: what all its wants led to."""
-        self.unmet: list[str] = list(reach.unmet)
+        self.unmet: list[str] = list(feasible.unmet)
         """What was asked for and is not so, in words."""
         self.pressed: set[Mode] = set()
         """Modes of which more nodes are wanted than are there."""
-        self.tally = Tally.of(reach, survey.posts)
-        self.survey = survey
-        self.candidates = Candidates(survey, switching)
+        self.counts = ModeCounts.of(feasible, states.nodes)
+        self.states = states
+        self.candidates = Candidates(states, switching)
         self.default = switching.default
         self._new = 0
         """Nodes among the picks that rest."""
         self._projected = projected
         self._refused: dict[tuple[Requirements, Topology], int] = {}
         """The fewest workers for which no node changes, and so none for more."""
-        self._blocks: dict[Requirements, Blocks] = {}
+        self._blocks: dict[Requirements, BlockCounts] = {}
         """Why nodes do not change for such workers, as long as nothing more is chosen."""
 
     @property
@@ -116,117 +116,119 @@ class Choice:
     def under_way(self, steps: Collection[Step]) -> list[Unit]:
         """What is in one of these steps, of use, and neither chosen nor given up: in units, the latest first."""
         settled = self.picks.keys() | self.kept | self.candidates.doomed
-        found: dict[Hashable, list[Post]] = {}
-        for post in self.survey.posts:
-            if post.step in steps and post.is_usable and post.name not in settled:
-                found.setdefault((post.unit, post.to, post.wish), []).append(post)
-        latest = sorted(found.values(), key=lambda unit: max((it.begun, it.name) for it in unit), reverse=True)
+        found: dict[Hashable, list[NodeState]] = {}
+        for node in self.states.nodes:
+            if node.step in steps and node.is_usable and node.name not in settled:
+                found.setdefault((node.unit, node.to, node.wish), []).append(node)
+        latest = sorted(found.values(), key=lambda unit: max((node.begun, node.name) for node in unit), reverse=True)
         return [tuple(unit) for unit in latest]
 
-    def give_up(self, posts: Iterable[Post]) -> None:
+    def give_up(self, nodes: Iterable[NodeState]) -> None:
         """Nodes under way go back."""
-        for post in posts:
-            self.candidates.give_up(post)
-            if post.is_usable:
-                self.tally.call_back(post.mode, post.to)
+        for node in nodes:
+            self.candidates.give_up(node)
+            if node.is_usable:
+                self.counts.call_back(node.mode, node.to)
 
-    def pick(self, post: Post, to: Mode, why: str, is_wish: bool = False) -> None:
+    def pick(self, node: NodeState, to: Mode, why: str, is_wish: bool = False) -> None:
         """Choose a node."""
-        self.picks[post.name] = Pick(post, to, why, self.candidates.take(post, to), is_wish)
-        if post.is_resting:
+        self.picks[node.name] = Pick(node, to, why, self.candidates.take(node, to), is_wish)
+        if node.is_resting:
             self._new += 1
-            self.tally.send(post.mode, to)
-        self._projected.switch(post, to)
+            self.counts.send(node.mode, to)
+        self._projected.switch(node, to)
         self._blocks.clear()
 
-    def may(self, unit: Sequence[Post], to: Mode, beside: Draft | None = None) -> bool:
+    def may(self, unit: Sequence[NodeState], to: Mode, beside: Draft | None = None) -> bool:
         """Whether bounds let nodes change, beside those of a draft."""
-        new = Counter(post.mode for post in unit if post.is_resting)
+        new = Counter(node.mode for node in unit if node.is_resting)
         if not new:
             return True
         draft = beside or Draft()
-        can_go = to not in new and all(self.tally.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
-        return can_go and self.tally.may_have(to, draft.come[to] + new.total())
+        can_go = to not in new and all(self.counts.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
+        return can_go and self.counts.may_have(to, draft.come[to] + new.total())
 
     def raise_to_least(self, mode: Mode) -> None:
         """Choose nodes until `mode` has what it shall have at least; what is under way to it counts."""
-        least = self.tally.reach.least[mode]
-        while self.tally.missing(mode) and not self.is_full:
+        least = self.counts.feasible.least[mode]
+        while self.counts.missing(mode) and not self.is_full:
             self.pressed.add(mode)
-            units = (it for it in self.candidates.to(mode) if all(post.is_resting for post in it))
+            units = (it for it in self.candidates.to(mode) if all(node.is_resting for node in it))
             unit = next((it for it in units if self.may(it, mode)), None)
             if unit is None:
-                here = f"{mode} has {self.tally.held(mode)} of at least {count(least, 'node')}"
+                here = f"{mode} has {self.counts.held(mode)} of at least {count(least, 'node')}"
                 self.unmet.append(here + told(_counted(reason for _, reason in self.candidates.blocks(mode))))
                 return
-            for post in unit:
-                self.pick(post, mode, f"{mode} has at least {count(least, 'node')}")
+            for node in unit:
+                self.pick(node, mode, f"{mode} has at least {count(least, 'node')}")
 
     def lower_to_most(self, mode: Mode) -> None:
         """Choose nodes that leave `mode` until it has no more than it may have."""
-        most = self.tally.reach.most[mode]
-        while self.tally.excess(mode) and not self.is_full:
+        most = self.counts.feasible.most[mode]
+        while self.counts.excess(mode) and not self.is_full:
             unit, to = self._way_out(mode)
             if not unit:
-                here = [it for it in self.survey.posts if it.mode is mode and it.is_resting and it.is_usable]
-                said = f"{mode} has {self.tally.held(mode)} of at most {count(most, 'node')}"
+                here = [node for node in self.states.nodes if node.mode is mode and node.is_resting and node.is_usable]
+                said = f"{mode} has {self.counts.held(mode)} of at most {count(most, 'node')}"
                 self.unmet.append(said + told(_counted(self.candidates.reason(it, to) for it in here)))
                 return
-            for post in unit:
-                self.pick(post, to, f"{mode} has at most {count(most, 'node')}")
+            for node in unit:
+                self.pick(node, to, f"{mode} has at most {count(most, 'node')}")
 
     def _way_out(self, mode: Mode) -> tuple[Unit, Mode]:
         """What leaves `mode` best, and where to; nothing where nothing can."""
         for to in (self.home(mode), Mode.SHARED):
             for unit in self.candidates.to(to):
-                here = tuple(post for post in unit if post.mode is mode)
-                if here and all(post.is_resting for post in unit) and self.may(here, to):
+                here = tuple(node for node in unit if node.mode is mode)
+                if here and all(node.is_resting for node in unit) and self.may(here, to):
                     return here, to
         return (), Mode.SHARED
 
     def home(self, former: Mode | None = None) -> Mode:
         """Where a node goes that `former` does not need: the default, else a mode that may have one more."""
         order = [self.default, *BOUNDED] if former else [self.default]
-        return next((mode for mode in order if mode is not former and self.tally.may_have(mode)), Mode.SHARED)
+        return next((mode for mode in order if mode is not former and self.counts.may_have(mode)), Mode.SHARED)
 
-    def answer(self, want: Want) -> None:
+    def meet(self, demand: Demand) -> None:
         """Find room for somebody: as things will be, else with more nodes."""
-        if not self.answers.get(want.owner, Answer()).is_met:
+        if not self.results.get(demand.owner, DemandResult()).is_met:
             return  # the others of the same kind find nothing either
-        if self._projected.is_cleared(want.instead_of):
+        if self._projected.is_cleared(demand.instead_of):
             return  # it gets another size first
-        self._projected.leave(want.gangs[-1], want.instead_of)
-        if not self._is_met(want):
-            self._projected.come_back(want.gangs[-1], want.instead_of)
+        self._projected.leave(demand.gangs[-1], demand.instead_of)
+        if not self._is_met(demand):
+            self._projected.come_back(demand.gangs[-1], demand.instead_of)
 
-    def _is_met(self, want: Want) -> bool:
+    def _is_met(self, demand: Demand) -> bool:
         """Whether there is room, or nodes change for it."""
-        if any(self._seat(want, gang) for gang in want.gangs):
+        if any(self._seat(demand, gang) for gang in demand.gangs):
             return True
-        if not want.may_switch:
+        if not demand.may_switch:
             return False
-        self.pressed.add(want.mode)
+        self.pressed.add(demand.mode)
         if self.is_full:
             return False
-        for gang in want.gangs:
-            if offers := self._switches(want, gang):
+        for gang in demand.gangs:
+            if offers := self._switches(demand, gang):
                 for offer in offers:
-                    for post in offer.unit:
-                        self.pick(post, offer.to, str(want.owner))
-                return self._seat(want, gang)
-        self._refuse(want)
+                    for node in offer.unit:
+                        self.pick(node, offer.to, str(demand.owner))
+                return self._seat(demand, gang)
+        self._refuse(demand)
         return False
 
-    def _seat(self, want: Want, gang: Gang) -> bool:
+    def _seat(self, demand: Demand, gang: Gang) -> bool:
         """Take room that there is, or will be, for all of a gang; whether there is."""
         site = self._projected.seat(gang)
         if site is None:
             return False
-        posts = [self.survey.posts[row] for row in site.by_row]
-        self._note(want, Answer(tuple(it.name for it in posts if it.name in self.picks or not it.is_resting)))
+        nodes = [self.states.nodes[row] for row in site.by_row]
+        self._note(
+            demand, DemandResult(tuple(node.name for node in nodes if node.name in self.picks or not node.is_resting))
+        )
         return True
 
-    def _switches(self, want: Want, gang: Gang) -> list[Offer]:
+    def _switches(self, demand: Demand, gang: Gang) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
         kind = gang.requirements, gang.topology
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
@@ -237,7 +239,7 @@ class Choice:
         for row, domain in enumerate(domain_of):
             most[domain] += now[row]
         drafts: dict[int, Draft] = {}
-        for unit, to, slots in self._offers(want.mode, gang):
+        for unit, to, slots in self._offers(demand.mode, gang):
             for domain in sorted({domain_of[row] for row, room in slots.items() if room > now[row]}):
                 draft = drafts.setdefault(domain, Draft())
                 if self.may(unit, to, draft):
@@ -253,9 +255,9 @@ class Choice:
         """What may change for the sake of `mode`, the best first: what it would be, and its room for workers then."""
         kept, emptied = (slots.tolist() for slots in self._projected.slots_in_mode(gang))
         for unit in self.candidates.to(mode):
-            to = next((post.to for post in unit if not post.is_resting), self._target(mode))
-            posts = tuple(post for post in unit if not post.is_resting or post.mode is not to)
-            yield posts, to, {it.row: kept[it.row] if it.suits(to) else emptied[it.row] for it in posts}
+            to = next((node.to for node in unit if not node.is_resting), self._target(mode))
+            nodes = tuple(node for node in unit if not node.is_resting or node.mode is not to)
+            yield nodes, to, {node.row: kept[node.row] if node.suits(to) else emptied[node.row] for node in nodes}
 
     def _needed(self, gang: Gang, domain: int, offers: list[Offer]) -> list[Offer]:
         """Of what makes enough room together what must stay; the last of the others are dropped first."""
@@ -275,32 +277,32 @@ class Choice:
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
         is_shared = mode is Mode.TRAINING and self.default is Mode.SHARED
-        return Mode.SHARED if is_shared and not self.tally.missing(mode) else mode
+        return Mode.SHARED if is_shared and not self.counts.missing(mode) else mode
 
-    def _refuse(self, want: Want) -> None:
-        gang, to = want.gangs[-1], self._target(want.mode)
+    def _refuse(self, demand: Demand) -> None:
+        gang, to = demand.gangs[-1], self._target(demand.mode)
         if gang.requirements not in self._blocks:
             _, emptied = self._projected.slots_in_mode(gang)
-            found = self.candidates.blocks(want.mode)
+            found = self.candidates.blocks(demand.mode)
             self._blocks[gang.requirements] = _counted(reason for row, reason in found if emptied[row])
-        is_full = to in self.tally.reach.limited and not self.tally.may_have(to)
-        at_most = self.tally.reach.most[to] if is_full else None
+        is_full = to in self.counts.feasible.limited and not self.counts.may_have(to)
+        at_most = self.counts.feasible.most[to] if is_full else None
         blocks = self._blocks[gang.requirements]
-        self._note(want, Answer((), is_met=False, blocks=blocks, at_most=at_most))
+        self._note(demand, DemandResult((), is_met=False, blocks=blocks, at_most=at_most))
 
-    def _note(self, want: Want, answer: Answer) -> None:
-        """Keep what was found for the one who wants it: the nodes of all its wants, and the first refusal."""
-        before = self.answers.get(want.owner, Answer())
+    def _note(self, demand: Demand, answer: DemandResult) -> None:
+        """Keep what was found for the one who wants it: the nodes of all its demands, and the first refusal."""
+        before = self.results.get(demand.owner, DemandResult())
         nodes = tuple(sorted({*before.nodes, *answer.nodes}))
         last = answer if before.is_met else before
-        self.answers[want.owner] = Answer(nodes, last.is_met, last.blocks, last.at_most)
+        self.results[demand.owner] = DemandResult(nodes, last.is_met, last.blocks, last.at_most)
 
 
-def told(blocks: Iterable[tuple[Block, int]]) -> str:
+def told(blocks: Iterable[tuple[BlockReason, int]]) -> str:
     """`; 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
     parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in blocks)
     return f"; of the others: {parts}" if parts else ""
 
 
-def _counted(reasons: Iterable[Block]) -> Blocks:
+def _counted(reasons: Iterable[BlockReason]) -> BlockCounts:
     return tuple(sorted(Counter(reasons).items(), key=lambda it: (-it[1], it[0])))

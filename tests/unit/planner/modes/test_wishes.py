@@ -8,7 +8,7 @@ from trainpush.model.modes import Bounds, Mode, Step, Switching
 from trainpush.model.plan import MarkNode, NodeDecision
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Preemption
-from trainpush.planner.switching.deciding import orphaned
+from trainpush.planner.modes.mode_switch import orphaned
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True)
 TRAINING = a_switch(Mode.TRAINING)

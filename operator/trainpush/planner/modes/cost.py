@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.workload import Key
 from trainpush.planner import resizing
-from trainpush.planner.switching.survey import EARLY, HARMLESS, Post, Survey
+from trainpush.planner.modes.nodes import EARLY, HARMLESS, NodeState, NodeStates
 
 _ORDER: Final = {Mode.MAINTENANCE: 0, Mode.SHARED: 1}
 """Modes that are given away first."""
@@ -20,7 +20,7 @@ Rank = tuple[float, int, int, int, int, str]
 """Less comes first."""
 
 
-class Block(StrEnum):
+class BlockReason(StrEnum):
     """Why a node is not taken for another mode, in words that follow a number of nodes."""
 
     UNUSABLE = "not ready, cordoned or unhealthy"
@@ -44,80 +44,83 @@ class Cost(NamedTuple):
     victims: tuple[Key, ...]
 
 
-class Taken:
+class TakenNodes:
     """Nodes that gangs lose in any case, and how many workers of each gang that makes."""
 
-    def __init__(self, posts: Iterable[Post] = ()) -> None:
+    def __init__(self, nodes: Iterable[NodeState] = ()) -> None:
         """These nodes."""
         self.names: set[str] = set()
         self.workers: Counter[Key] = Counter()
-        for post in posts:
-            self.add(post)
+        for node in nodes:
+            self.add(node)
 
-    def copy(self) -> "Taken":
+    def copy(self) -> "TakenNodes":
         """The same nodes, to which more can be added."""
-        made = Taken()
+        made = TakenNodes()
         made.names, made.workers = set(self.names), self.workers.copy()
         return made
 
-    def add(self, post: Post) -> None:
+    def add(self, node: NodeState) -> None:
         """One node more, unless it is taken already."""
-        if post.name not in self.names:
-            self.names.add(post.name)
-            self.workers.update(post.gangs)
+        if node.name not in self.names:
+            self.names.add(node.name)
+            self.workers.update(node.gangs)
 
-    def discard(self, post: Post) -> None:
+    def discard(self, node: NodeState) -> None:
         """One node less, if it was taken."""
-        if post.name in self.names:
-            self.names.remove(post.name)
-            self.workers.subtract(post.gangs)
+        if node.name in self.names:
+            self.names.remove(node.name)
+            self.workers.subtract(node.gangs)
 
-    def before(self, key: Key, survey: Survey) -> int:
+    def before(self, key: Key, states: NodeStates) -> int:
         """With how many workers a gang goes on that loses all these nodes."""
-        return _left(survey, key, self.workers[key])
+        return _left(states, key, self.workers[key])
 
-    def after(self, key: Key, survey: Survey, post: Post) -> int:
+    def after(self, key: Key, states: NodeStates, node: NodeState) -> int:
         """The same if it loses one more."""
-        more = 0 if post.name in self.names else post.gangs[key]
-        return _left(survey, key, self.workers[key] + more)
+        more = 0 if node.name in self.names else node.gangs[key]
+        return _left(states, key, self.workers[key] + more)
 
 
-def block(post: Post, to: Mode, survey: Survey, switching: Switching, taken: Taken) -> Block | None:
+def block_reason(
+    node: NodeState, to: Mode, states: NodeStates, switching: Switching, taken: TakenNodes
+) -> BlockReason | None:
     """Why a node that people have no wish for does not change to `to`; None where it may."""
-    if not post.is_usable:
-        return Block.UNUSABLE
-    if post.wish:
-        return Block.WISHED
-    if not post.is_resting and (post.step not in EARLY or post.to is not to):
-        return Block.UNDER_WAY
-    if post.is_resting or (post.step in HARMLESS and not _is_awaited(post, survey)):
-        return _harm(post, to, survey, taken) or (Block.YOUNG if young_until(post, survey.now, switching) else None)
+    if not node.is_usable:
+        return BlockReason.UNUSABLE
+    if node.wish:
+        return BlockReason.WISHED
+    if not node.is_resting and (node.step not in EARLY or node.to is not to):
+        return BlockReason.UNDER_WAY
+    if node.is_resting or (node.step in HARMLESS and not _is_awaited(node, states)):
+        is_young = young_until(node, states.now, switching)
+        return _harm(node, to, states, taken) or (BlockReason.YOUNG if is_young else None)
     return None
 
 
-def _is_awaited(post: Post, survey: Survey) -> bool:
+def _is_awaited(node: NodeState, states: NodeStates) -> bool:
     """Whether others were told to go for the sake of the same change, so that it would be in vain."""
-    return post.step is Step.CORDONED and any(it.step in EARLY - HARMLESS for it in survey.mates(post))
+    return node.step is Step.CORDONED and any(it.step in EARLY - HARMLESS for it in states.mates(node))
 
 
-def _harm(post: Post, to: Mode, survey: Survey, taken: Taken) -> Block | None:
-    if post.is_rolling:
-        return Block.ROLLING
-    if post.suits(to):
+def _harm(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> BlockReason | None:
+    if node.is_rolling:
+        return BlockReason.ROLLING
+    if node.suits(to):
         return None
-    if post.services:
-        return Block.SERVING
-    if post.is_foreign:
-        return Block.PROTECTED
-    for key in post.gangs:
-        if survey.gangs[key].protection(taken.after(key, survey, post), survey.now):
-            return Block.PROTECTED
+    if node.services:
+        return BlockReason.SERVING
+    if node.is_foreign:
+        return BlockReason.PROTECTED
+    for key in node.gangs:
+        if states.gangs[key].protection(taken.after(key, states, node), states.now):
+            return BlockReason.PROTECTED
     return None
 
 
-def young_until(post: Post, now: datetime, switching: Switching) -> datetime | None:
+def young_until(node: NodeState, now: datetime, switching: Switching) -> datetime | None:
     """Until when a node rests after its last switch; None where it may switch."""
-    switch = post.switch
+    switch = node.switch
     if switch is None or not switch.why or not switch.is_resting:
         return None  # it never switched: its mark only says what it has always been
     pause = switching.cooldown
@@ -127,28 +130,28 @@ def young_until(post: Post, now: datetime, switching: Switching) -> datetime | N
     return until if now < until else None
 
 
-def cost(post: Post, to: Mode, survey: Survey, taken: Taken) -> Cost:
+def cost(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> Cost:
     """What it costs that one more node becomes `to` when those in `taken` are taken already."""
-    if post.suits(to):
+    if node.suits(to):
         return Cost(0, 0, ())
     kind, lost = 1, 0
-    for key in post.gangs:
-        gang, before = survey.gangs[key], taken.before(key, survey)
+    for key in node.gangs:
+        gang, before = states.gangs[key], taken.before(key, states)
         if before == len(gang.place.nodes):
-            lost += gang.lost(survey.now)
-        if before and not taken.after(key, survey, post):
+            lost += gang.lost(states.now)
+        if before and not taken.after(key, states, node):
             kind = 2
-    return Cost(kind, lost, (*post.gangs, *post.services))
+    return Cost(kind, lost, (*node.gangs, *node.services))
 
 
-def _left(survey: Survey, key: Key, gone: int) -> int:
+def _left(states: NodeStates, key: Key, gone: int) -> int:
     """With how many workers a gang goes on that loses so many."""
-    gang, left = survey.gangs[key].gang, len(survey.gangs[key].place.nodes) - gone
+    gang, left = states.gangs[key].gang, len(states.gangs[key].place.nodes) - gone
     return resizing.left_of(gang, left) if gone else left
 
 
-def rank(posts: Sequence[Post], price: Cost) -> Rank:
+def rank(nodes: Sequence[NodeState], price: Cost) -> Rank:
     """Orders what may change together: what is on its way first, the oldest of it before all."""
-    first = posts[0]
-    begun = min(math.inf if post.is_resting else post.begun for post in posts)
+    first = nodes[0]
+    begun = min(math.inf if node.is_resting else node.begun for node in nodes)
     return (begun, price.kind, price.lost, _ORDER.get(first.mode, len(_ORDER)), first.free_domain, first.name)

@@ -20,7 +20,7 @@ CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PR
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class Demand:
     """Room for somebody, all of it or none."""
 
     mode: Mode
@@ -35,22 +35,22 @@ class Want:
     """What it would give up for it: one node per worker."""
 
 
-def wants(
+def demands(
     pool: Pool,
     accounts: Accounts,
     allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
-) -> list[Want]:
+) -> list[Demand]:
     """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
     waiting = [(stages[job.key], job) for job in allocations.jobs if job.key in stages and _is_here(job, pool)]
     line = sorted(waiting, key=lambda it: (it[0].verdict.position, it[1].created_at, it[1].key))
     known = [service for service in allocations.services if service.key in served]
     order = sorted(known, key=lambda service: (-service.priority, service.created_at, service.key))
     return [
-        *(want for service in order for want in _of_service(pool, service, served[service.key])),
-        *(want for stage, job in line for want in _of_waiting(job, stage)),
-        *(want for stage, job in line for want in _of_running(job, stage, accounts)),
+        *(demand for service in order for demand in _of_service(pool, service, served[service.key])),
+        *(demand for stage, job in line for demand in _of_waiting(job, stage)),
+        *(demand for stage, job in line for demand in _of_running(job, stage, accounts)),
     ]
 
 
@@ -58,7 +58,7 @@ def _is_here(job: Job, pool: Pool) -> bool:
     return isinstance(job.request, Gang) and job.request.pool == pool.name
 
 
-def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iterator[Want]:
+def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iterator[Demand]:
     """One want for each replica that is missing; one more than asked for where none may be missed for a moment."""
     revision = serving.wanted(service)
     if revision is None or revision.gang.pool != pool.name:
@@ -69,21 +69,21 @@ def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iter
     staying = sum(place.node not in leaving for place in decision.places)
     surge = 1 if service.min_available >= service.replicas else 0
     for _ in range(max(service.replicas - staying, surge)):
-        yield Want(Mode.INFERENCE, Owner(service.key, is_service=True), (revision.gang,))
+        yield Demand(Mode.INFERENCE, Owner(service.key, is_service=True), (revision.gang,))
 
 
-def _of_waiting(job: Job, stage: Decision) -> Iterator[Want]:
+def _of_waiting(job: Job, stage: Decision) -> Iterator[Demand]:
     gang = job.request
     if stage.stage is not Stage.QUEUED or not isinstance(gang, Gang):
         return
     is_promised = stage.verdict.reason == Reason.WAITING_FOR_PREEMPTION
     if is_promised or stage.verdict.reason in CURABLE:
-        yield Want(
+        yield Demand(
             Mode.TRAINING, Owner(job.key, is_service=False), (gang.of_size(gang.least),), may_switch=not is_promised
         )
 
 
-def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]:
+def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Demand]:
     """A larger place for an elastic gang, as far as its team may have more."""
     gang, place = job.request, stage.record.placement
     if place is None or stage.record.outcome or stage.record.eviction or job.suspend or not isinstance(gang, Gang):
@@ -94,6 +94,6 @@ def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Want]
     more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}
     may = [size for size, extras in more.items() if not accounts.over_limit(job.key.namespace, extras)]
     if may:
-        yield Want(
+        yield Demand(
             Mode.TRAINING, Owner(job.key, is_service=False), tuple(map(gang.of_size, may)), instead_of=place.nodes
         )

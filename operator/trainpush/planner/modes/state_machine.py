@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch, Switching
-from trainpush.planner.switching.survey import BEFORE_FLIP, Post
+from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
 
 _ON: Final = {
     Step.PLANNED: Step.CORDONED,
@@ -30,7 +30,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Signals:
     """What is wanted of a node under way."""
 
     is_needed: bool
@@ -41,39 +41,39 @@ class Order:
     """Whether all of its unit that goes the same way could bear the new mode: they turn together."""
 
 
-def planned(post: Post, to: Mode, why: str, now: datetime) -> Switch:
+def planned(node: NodeState, to: Mode, why: str, now: datetime) -> Switch:
     """The first step."""
-    return Switch(post.mode, to, Step.PLANNED, now, now, why, post.switch.setting if post.switch else None)
+    return Switch(node.mode, to, Step.PLANNED, now, now, why, node.switch.setting if node.switch else None)
 
 
-def initial(post: Post, now: datetime) -> Switch:
+def initial(node: NodeState, now: datetime) -> Switch:
     """The mark of a node that has none, and stays what it is."""
-    return Switch(post.mode, post.mode, Step.ACTIVE, now, now)
+    return Switch(node.mode, node.mode, Step.ACTIVE, now, now)
 
 
-def advanced(post: Post, switch: Switch, order: Order, switching: Switching, now: datetime) -> Switch:
+def advanced(node: NodeState, switch: Switch, signals: Signals, switching: Switching, now: datetime) -> Switch:
     """The next step of a node under way; the same where it has to wait."""
     switch = released(switch, switching)
-    if switch.step in TURNED and (other := _corrected(post, switch, switching, now)):
+    if switch.step in TURNED and (other := _corrected(node, switch, switching, now)):
         return other
-    if not order.is_needed and switch.step in BEFORE_FLIP:
+    if not signals.is_needed and switch.step in BEFORE_FLIP:
         why = f"kept: the switch to {switch.to} was given up" if switching.is_enforced else "kept: nothing is enforced"
         return replace(switch, to=switch.mode, step=Step.ABORTED, since=now, why=why)
-    if _is_done(post, switch, order):
-        return _stepped(switch, _next(post, switch), switching, now)
+    if _is_done(node, switch, signals):
+        return _stepped(switch, _next(node, switch), switching, now)
     if switch.step in _DRAINED and now >= due(switch, switching):
         return replace(switch, step=Step.STUCK, since=now)
     return switch
 
 
-def _corrected(post: Post, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
+def _corrected(node: NodeState, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
     """The mark of a node that turned, where it cannot go on as it is; None where it can."""
-    if not post.suits(switch.to):
+    if not node.suits(switch.to):
         # So it was never empty: somebody else wrote the mark. What is there gets its time.
         return replace(switch, step=Step.CORDONED, since=now)
-    if post.wish and post.wish is not switch.to and post.lacking.is_late:
+    if node.wish and node.wish is not switch.to and node.lacking.is_late:
         # It is empty and of no use as it is: people may have it as they like.
-        return replace(switch, to=post.wish, step=Step.FLIPPING, since=now)
+        return replace(switch, to=node.wish, step=Step.FLIPPING, since=now)
     if switch.setting != _setting(switch, switching):
         # Nothing runs there yet: another setting harms nobody, and may be the remedy.
         return replace(switch, setting=_setting(switch, switching), since=now)
@@ -102,32 +102,32 @@ def _stepped(switch: Switch, after: Step, switching: Switching, now: datetime) -
     return replace(switch, step=after, since=now, mode=mode, setting=setting)
 
 
-def _next(post: Post, switch: Switch) -> Step:
+def _next(node: NodeState, switch: Switch) -> Step:
     """The step after this one: nobody is told to go where everything may stay."""
-    return Step.FLIPPING if switch.step is Step.CORDONED and _may_stay(post) else _ON[switch.step]
+    return Step.FLIPPING if switch.step is Step.CORDONED and _may_stay(node) else _ON[switch.step]
 
 
-def is_clear(post: Post) -> bool:
+def is_clear(node: NodeState) -> bool:
     """Whether a node may bear its new mode as soon as the rest of its unit may."""
-    is_there = post.step in {Step.DRAINING, Step.STUCK} or (post.step is Step.CORDONED and _may_stay(post))
-    return is_there and post.suits(post.to)
+    is_there = node.step in {Step.DRAINING, Step.STUCK} or (node.step is Step.CORDONED and _may_stay(node))
+    return is_there and node.suits(node.to)
 
 
-def _may_stay(post: Post) -> bool:
+def _may_stay(node: NodeState) -> bool:
     """Whether there is something on a node, and nothing that has to go."""
-    return not post.is_empty and post.suits(post.to)
+    return not node.is_empty and node.suits(node.to)
 
 
-def _is_done(post: Post, switch: Switch, order: Order) -> bool:
+def _is_done(node: NodeState, switch: Switch, signals: Signals) -> bool:
     """Whether all is there that a step waits for."""
     there = {
-        Step.PLANNED: order.may_begin,
-        Step.CORDONED: order.is_clear or not _may_stay(post),
-        Step.NOTIFIED: post.is_told,
-        Step.DRAINING: order.is_clear,
-        Step.STUCK: order.is_clear and order.may_begin,
-        Step.FLIPPING: post.suits(switch.to),
-        Step.WARMING: not post.lacking.what,
+        Step.PLANNED: signals.may_begin,
+        Step.CORDONED: signals.is_clear or not _may_stay(node),
+        Step.NOTIFIED: node.is_told,
+        Step.DRAINING: signals.is_clear,
+        Step.STUCK: signals.is_clear and signals.may_begin,
+        Step.FLIPPING: node.suits(switch.to),
+        Step.WARMING: not node.lacking.what,
     }
     return there[switch.step]
 
@@ -139,8 +139,8 @@ def due(switch: Switch, switching: Switching) -> datetime:
 
 def wake_at(switches: Iterable[Switch], switching: Switching, now: datetime) -> datetime | None:
     """When the first deadline is over."""
-    ends = ((it, due(it, switching)) for it in switches if it.step in _TIMED)
-    return min((end for it, end in ends if it.step in _DRAINED or end > now), default=None)
+    ends = ((node, due(node, switching)) for node in switches if node.step in _TIMED)
+    return min((end for node, end in ends if node.step in _DRAINED or end > now), default=None)
 
 
 def latest_end(switch: Switch, switching: Switching, now: datetime) -> datetime:

@@ -16,7 +16,7 @@ from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key, Placement
 from trainpush.planner.allocations import Allocations, GangAllocation, Owner, gang_at
-from trainpush.planner.switching.warming import Lacking, lacking
+from trainpush.planner.modes.prepull import Lacking, lacking
 
 EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
 """Steps from which there is a way back, and none has failed."""
@@ -40,7 +40,7 @@ Removal = tuple[Owner, EndPod]
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class NodeState:
     """One node, with what is on it."""
 
     name: str
@@ -70,7 +70,7 @@ class Post:
     is_told: bool
     """Whether every gang here knows that it must give something up."""
     is_foreign: bool
-    """Whether a job stays here whatever the pool wants: its spec cannot be read, or names another pool by now."""
+    """Whether a job stays here whatever the pool demands: its spec cannot be read, or names another pool by now."""
     is_rolling: bool
     """Whether a service that rolls out has a replica here."""
     free_domain: int
@@ -109,20 +109,20 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class NodeStates:
     """The nodes of a pool and the gangs on them."""
 
-    posts: tuple[Post, ...]
+    nodes: tuple[NodeState, ...]
     """By row of the table."""
-    units: tuple[tuple[Post, ...], ...]
+    units: tuple[tuple[NodeState, ...], ...]
     """The same by unit."""
     gangs: Mapping[Key, GangAllocation]
     now: datetime
 
-    def mates(self, post: Post) -> Iterator[Post]:
+    def mates(self, node: NodeState) -> Iterator[NodeState]:
         """The others of a node's unit that change together with it; what people want of one node is its own matter."""
-        for it in () if post.wish else self.units[post.unit]:
-            if it is not post and it.follows and not it.is_resting and it.to is post.to:
+        for it in () if node.wish else self.units[node.unit]:
+            if it is not node and it.follows and not it.is_resting and it.to is node.to:
                 yield it
 
 
@@ -139,13 +139,13 @@ class _Found:
     foreign: set[str] = field(default_factory=set)
 
 
-def survey(
+def node_states(
     pool: Pool,
     allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
     now: datetime,
-) -> Survey:
+) -> NodeStates:
     """Everything that has a place or a live pod on the nodes of `pool`, by what was recorded and what was decided."""
     found = _Found()
     for job in allocations.jobs:
@@ -164,9 +164,9 @@ def survey(
             found.services[pod.node].add(pod.owner.key)
     empty = _empty_in_domain(pool, found.work.keys())
     unit_of = _units(pool)
-    posts = tuple(_post(pool, row, unit_of[row], found, free_domain, now) for row, free_domain in enumerate(empty))
-    units = tuple(tuple(together) for _, together in groupby(posts, key=lambda post: post.unit))
-    return Survey(posts, units, found.running, now)
+    nodes = tuple(_post(pool, row, unit_of[row], found, free_domain, now) for row, free_domain in enumerate(empty))
+    units = tuple(tuple(together) for _, together in groupby(nodes, key=lambda node: node.unit))
+    return NodeStates(nodes, units, found.running, now)
 
 
 def _running(pool: Pool, job: Job, stage: Decision | None) -> GangAllocation | None:
@@ -215,14 +215,14 @@ def _units(pool: Pool) -> list[int]:
     return found
 
 
-def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now: datetime) -> Post:
+def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now: datetime) -> NodeState:
     name = pool.table.names[row]
     switch = pool.switches.get(name)
     default = pool.switching.default if pool.switching else Mode.SHARED
     mode = switch.mode if switch else pool.labelled.get(name, default)
     is_ready = bool(pool.table.ready[row]) and name not in pool.unhealthy
     here = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
-    return Post(
+    return NodeState(
         name=name,
         row=row,
         unit=unit,

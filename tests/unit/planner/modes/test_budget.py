@@ -10,14 +10,14 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.plan import Claim
 from trainpush.model.reasons import Reason
-from trainpush.planner.switching.deciding import Switched
+from trainpush.planner.modes.mode_switch import ModeDecision
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, max_concurrent=2)
 TRAINING = {f"n{number}": a_switch(Mode.TRAINING) for number in range(1, 9)}
 SERVER = a_server(replicas=8)
 
 
-def begun(decided: Switched) -> list[str]:
+def begun(decided: ModeDecision) -> list[str]:
     """Nodes that are planned now."""
     return [it.name for it in decided.nodes if it.act.after and it.act.after.step is Step.PLANNED]
 

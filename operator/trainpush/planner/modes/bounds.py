@@ -1,0 +1,173 @@
+"""How many nodes each mode shall have at a moment, can have, and has.
+
+The bounds are the pool's own, or those of the windows that are open. A window begins and ends when the clocks of its
+zone say so. Of a time that comes twice in a night the first counts; one that does not come at all counts as much later
+as the clocks jump.
+
+Both bounds are kept at every moment: a node that leaves a mode is not there any more, and may come back;
+one that comes is not there yet, and may not be turned away.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from trainpush.model.modes import Bounds, Mode, Step, Switching, Window
+from trainpush.model.wording import count
+from trainpush.planner.modes.nodes import LATE, NodeState
+
+BOUNDED: Final = (Mode.INFERENCE, Mode.TRAINING)
+"""Modes that have bounds, in the order in which they get their least: users wait, training can."""
+_DAY: Final = timedelta(days=1)
+_WEEK: Final = 8
+"""Days after which every window has begun and ended once."""
+
+
+def bounds_at(switching: Switching, now: datetime) -> Mapping[Mode, Bounds]:
+    """The bounds that hold at `now`, for each mode that has some."""
+    found = {mode: switching.bounds.get(mode, Bounds()) for mode in BOUNDED}
+    for window in switching.windows:
+        if is_open(window, now):
+            found |= {mode: bounds for mode, bounds in window.bounds.items() if mode in BOUNDED}
+    return found
+
+
+def is_open(window: Window, now: datetime) -> bool:
+    """Whether the bounds of a window hold at `now`."""
+    today = now.astimezone(window.zone).date()
+    return any(begin <= now.astimezone(UTC) < end for begin, end in _openings(window, today - 2 * _DAY, 3))
+
+
+def next_change(switching: Switching, now: datetime) -> datetime | None:
+    """When a window opens or closes next; None where there is none."""
+    moment = now.astimezone(UTC)
+    changes = (
+        change
+        for window in switching.windows
+        for opening in _openings(window, now.astimezone(window.zone).date() - 2 * _DAY, _WEEK + 2)
+        for change in opening
+        if change > moment
+    )
+    return min(changes, default=None)
+
+
+def _openings(window: Window, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
+    """From when until when a window is open that begins on one of `days` days from `first` on."""
+    for day in (first + number * _DAY for number in range(days)):
+        if day.weekday() in window.days:
+            last = day if window.begin < window.end else day + _DAY
+            yield _moment(window, day, window.begin), _moment(window, last, window.end)
+
+
+def _moment(window: Window, day: date, clock: time) -> datetime:
+    return datetime.combine(day, clock, tzinfo=window.zone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FeasibleBounds:
+    """Bounds that can be kept with the nodes that there are."""
+
+    least: Mapping[Mode, int]
+    most: Mapping[Mode, int]
+    limited: frozenset[Mode] = frozenset()
+    """Modes of which the pool itself says how many nodes have them at most."""
+    unmet: tuple[str, ...] = ()
+    """What was asked for and cannot be, in words with numbers."""
+
+
+def feasible(bounds: Mapping[Mode, Bounds], nodes: int) -> FeasibleBounds:
+    """The bounds that `nodes` nodes can keep: inference gets its least before training."""
+    least: dict[Mode, int] = {}
+    unmet = []
+    for mode in BOUNDED:
+        asked, left = bounds[mode].least, nodes - sum(least.values())
+        least[mode] = min(asked, left)
+        if asked > left:
+            unmet.append(f"{mode} needs {count(asked, 'node')}, and {left} of {nodes} are left for it")
+    most = {}
+    for mode in BOUNDED:
+        left = nodes - sum(least[other] for other in BOUNDED if other is not mode)
+        limit = bounds[mode].most
+        most[mode] = max(least[mode], left if limit is None else min(limit, left))
+    limited = frozenset(mode for mode in BOUNDED if bounds[mode].most is not None)
+    return FeasibleBounds(least, most, limited, tuple(unmet))
+
+
+@dataclass(slots=True)
+class ModeCounts:
+    """Usable nodes by their modes."""
+
+    feasible: FeasibleBounds
+    there: Counter[Mode] = field(default_factory=Counter)
+    """Those that rest."""
+    coming: Counter[Mode] = field(default_factory=Counter)
+    """Those on their way, by what they will be."""
+    leaving: Counter[Mode] = field(default_factory=Counter)
+    """Those on their way that may come back, by what they are."""
+    stuck: Counter[Mode] = field(default_factory=Counter)
+    """Those that do not come on, by what they should be."""
+
+    @classmethod
+    def of(cls, feasible: FeasibleBounds, nodes: Iterable[NodeState]) -> "ModeCounts":
+        """All nodes as they are."""
+        made = cls(feasible)
+        for node in nodes:
+            if not node.is_usable:
+                continue
+            if node.is_resting:
+                made.there[node.mode] += 1
+                continue
+            is_missed = node.step is Step.STUCK or node.lacking.is_late
+            (made.stuck if is_missed else made.coming)[node.to] += 1
+            # Who is on the way to maintenance is there no more: else nothing could take its place.
+            if node.step not in LATE and node.to is not Mode.MAINTENANCE:
+                made.leaving[node.mode] += 1
+        return made
+
+    def send(self, old: Mode, new: Mode) -> None:
+        """A node begins to change."""
+        self.there[old] -= 1
+        self.leaving[old] += 1
+        self.coming[new] += 1
+
+    def call_back(self, old: Mode, new: Mode) -> None:
+        """A node that was about to become `new` stays what it is."""
+        self.there[old] += 1
+        self.leaving[old] -= 1
+        self.coming[new] -= 1
+
+    def held(self, mode: Mode) -> int:
+        """Nodes that a mode will have."""
+        return self.there[mode] + self.coming[mode]
+
+    def missing(self, mode: Mode) -> int:
+        """Nodes that `mode` will lack to its least."""
+        return max(0, self.feasible.least[mode] - self.held(mode)) if mode in BOUNDED else 0
+
+    def excess(self, mode: Mode) -> int:
+        """Nodes that `mode` will have beyond its most."""
+        return max(0, self.held(mode) - self.feasible.most[mode]) if mode in BOUNDED else 0
+
+    def is_short(self, mode: Mode) -> bool:
+        """Whether a mode has fewer nodes now than its least, because some leave it."""
+        return mode in BOUNDED and self.leaving[mode] > 0 and self.there[mode] < self.feasible.least[mode]
+
+    def may_have(self, mode: Mode, more: int = 1) -> bool:
+        """Whether a mode may get so many nodes more."""
+        if mode not in BOUNDED:
+            return True
+        return self.held(mode) + self.stuck[mode] + self.leaving[mode] + more <= self.feasible.most[mode]
+
+    def may_lose(self, mode: Mode, fewer: int = 1) -> bool:
+        """Whether a mode may give so many nodes."""
+        return mode not in BOUNDED or self.there[mode] - fewer >= self.feasible.least[mode]
+
+    def may_come_back(self, mode: Mode, more: int = 1) -> bool:
+        """Whether a mode may keep so many nodes that were about to leave it."""
+        return mode not in BOUNDED or self.held(mode) + more <= self.feasible.most[mode]
+
+    def may_stay_away(self, mode: Mode, fewer: int = 1) -> bool:
+        """Whether a mode can do without so many nodes that were about to come."""
+        return mode not in BOUNDED or self.held(mode) - fewer >= self.feasible.least[mode]
