@@ -16,10 +16,10 @@ import numpy as np
 from bench.result import Result
 from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.nodes import PODS, Level, Node, NodeTable, node_table
-from trainpush.planner.explaining import verdicts
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.holders import Holding, Holdings, holdings
-from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import Circumstances
+from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
 from trainpush.planner.feasibility.filters import NodeFilters
 
 NODES: Final = 500

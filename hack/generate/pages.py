@@ -17,7 +17,7 @@ from trainpush.controller.settings import PREFIX, Settings
 from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
 from trainpush.model.plan import Stage
 from trainpush.model.reasons import Reason
-from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.diagnostics.causes import Cause
 from trainpush.telemetry.metrics import Metrics
 
 from .markdown import code, page, table

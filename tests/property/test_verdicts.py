@@ -15,10 +15,10 @@ from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.planner.explaining import verdicts
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.holders import OTHER_PODS, Holding, holdings
-from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import Circumstances
+from trainpush.planner.diagnostics.holders import OTHER_PODS, Holding, holdings
 from trainpush.planner.feasibility.filters import NodeFilters
 
 TAINT = Taint("maintenance", "", "NoSchedule")

@@ -17,7 +17,7 @@ from trainpush.model.plan import EndPod
 from trainpush.model.serving import Replica, Service
 from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
 from trainpush.planner import ledger
-from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.diagnostics.causes import Cause
 
 
 class Owner(NamedTuple):

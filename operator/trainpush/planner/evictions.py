@@ -26,7 +26,7 @@ from trainpush.model.workload import Eviction, Job, Key, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import GangAllocation
-from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.placing.ground import Ground

@@ -13,7 +13,7 @@ from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, Remo
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
 from trainpush.planner import reports
-from trainpush.planner.explaining import verdicts
+from trainpush.planner.diagnostics import verdicts
 
 BIND_TIMEOUT = timedelta(seconds=120)
 """A gang whose pods are not all bound by then gives its place back."""

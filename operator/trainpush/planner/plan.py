@@ -17,7 +17,7 @@ from trainpush.model.workload import Eviction, Job, Key, Refusal
 from trainpush.planner import asking, lifecycle, pools, pushing, reports, serving
 from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.allocations import Allocations
-from trainpush.planner.explaining import verdicts
+from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.modes import mode_switch
 from trainpush.planner.modes.mode_switch import ModeDecision
 from trainpush.planner.queue import Precedence, Turn, turns

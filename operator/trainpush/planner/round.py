@@ -18,11 +18,11 @@ from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, resizing
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocation, Allocations, GangAllocation
+from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import Circumstances
+from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
 from trainpush.planner.evictions import Claim, Evictions
-from trainpush.planner.explaining import verdicts
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.holders import Holding, Holdings, holdings
-from trainpush.planner.explaining.situation import Circumstances
 from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site, domain_of

@@ -16,7 +16,7 @@ from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveRe
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
-from trainpush.planner.explaining.causes import Cause
+from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.plan import plan
 
 TWO_NODES = a_pool(a_node("n1"), a_node("n2"))

@@ -15,10 +15,10 @@ from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Tolerat
 from trainpush.model.plan import Holder, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction
-from trainpush.planner.explaining import verdicts
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.holders import Holding, holdings
-from trainpush.planner.explaining.situation import Circumstances
+from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import Circumstances
+from trainpush.planner.diagnostics.holders import Holding, holdings
 from trainpush.planner.feasibility.filters import NodeFilters
 
 GIB = 1000 * 2**30

@@ -1,4 +1,4 @@
-"""The whole decision on the nodes of one pool: which change their mode, how far each goes, and what it means for work."""
+"""The whole decision on the nodes of one pool: which change their mode, how far each goes, what work hears of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

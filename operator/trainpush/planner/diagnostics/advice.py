@@ -11,9 +11,8 @@ import numpy as np
 
 from trainpush.model.nodes import POOL
 from trainpush.model.wording import amount, count, field_of_size
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.diagnosis import HOPELESS, Finding, asked, common_taint
-from trainpush.planner.explaining.situation import Situation
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import HOPELESS, Finding, Situation, asked, common_taint
 from trainpush.planner.feasibility.domains import sums
 from trainpush.planner.feasibility.filters import Mask
 from trainpush.planner.feasibility.slots import Slots, column, slots
@@ -25,7 +24,7 @@ _UNITS: Final = (("cpu", 1000), ("memory", 1000 * 2**30), ("ephemeral-storage", 
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
+class _Premise:
     """Where a change is tried: who takes pods there, and what each node has room for, hindrances aside."""
 
     here: Situation
@@ -43,49 +42,49 @@ def advice(here: Situation, found: Finding) -> str:
     if found.cause in _SOON:
         return ""
     table = here.table
-    grounds = [_Ground(here, here.filters.usable, here.slots, "would fit now")]
+    premises = [_Premise(here, here.filters.usable, here.slots, "would fit now")]
     if found.reason in HOPELESS:
-        grounds.append(_Ground(here, here.filters.willing, here.filters.whole, "would fit the empty pool"))
+        premises.append(_Premise(here, here.filters.willing, here.filters.whole, "would fit the empty pool"))
     kinds = (_fewer, _wider, _opened, _other_kinds, _smaller)
-    changes = (change for kind in kinds for ground in grounds for change in kind(ground))
+    changes = (change for kind in kinds for premise in premises for change in kind(premise))
     return next(changes, "") if table.names else ""
 
 
-def _fewer(ground: _Ground) -> Iterator[str]:
+def _fewer(premise: _Premise) -> Iterator[str]:
     """The largest size that fits."""
-    gang = ground.here.gang
-    size = min(ground.here.room(ground.slots * ground.open), gang.least - 1)
+    gang = premise.here.gang
+    size = min(premise.here.room(premise.slots * premise.open), gang.least - 1)
     size -= size % gang.step
     if size > 0:
-        yield f"{field_of_size(gang)}: {size} {ground.when}; {_SPEC}"
+        yield f"{field_of_size(gang)}: {size} {premise.when}; {_SPEC}"
 
 
-def _wider(ground: _Ground) -> Iterator[str]:
+def _wider(premise: _Premise) -> Iterator[str]:
     """The next wider level of which one domain holds the gang; or no slices."""
-    here, slots = ground.here, ground.slots * ground.open
+    here, slots = premise.here, premise.slots * premise.open
     for level in reversed(here.table.levels[: here.table.depth(here.gang.topology.required)]):
         if here.of(replace(here.gang, topology=replace(here.gang.topology, required=level.alias))).fits(slots):
-            without = f"without spec.placement.required it {ground.when}"
-            wider = f"spec.placement.required: {level.alias} {ground.when}"
+            without = f"without spec.placement.required it {premise.when}"
+            wider = f"spec.placement.required: {level.alias} {premise.when}"
             yield f"{without if level.alias == POOL else wider}; {_SPEC}"
             return
     if here.gang.topology.slices and here.of(replace(here.gang, topology=replace(here.gang.topology, slices=()))).fits(
         slots
     ):
-        yield f"without its slices it {ground.when}; {_SPEC}"
+        yield f"without its slices it {premise.when}; {_SPEC}"
 
 
-def _opened(ground: _Ground) -> Iterator[str]:
+def _opened(premise: _Premise) -> Iterator[str]:
     """Cordoned nodes, as few as will do."""
-    here = ground.here
-    closed = here.filters.willing & here.filters.in_mode & here.table.ready & here.table.cordoned & ~ground.open
-    if ground.fits(ground.open | closed):
-        yield f"with {_fewest(ground, closed)} opened it {ground.when}; {_NODES}"
+    here = premise.here
+    closed = here.filters.willing & here.filters.in_mode & here.table.ready & here.table.cordoned & ~premise.open
+    if premise.fits(premise.open | closed):
+        yield f"with {_fewest(premise, closed)} opened it {premise.when}; {_NODES}"
 
 
-def _fewest(ground: _Ground, closed: Mask) -> str:
+def _fewest(premise: _Premise, closed: Mask) -> str:
     """How many of the closed nodes must be opened: in each domain the roomiest first, in the best domain."""
-    here, slots = ground.here, ground.slots
+    here, slots = premise.here, premise.slots
     if here.gang.topology.slices:
         nodes = int((closed & (slots > 0)).sum())
         return f"{'all ' if nodes > 1 else ''}{count(nodes, 'cordoned node')}"
@@ -94,14 +93,14 @@ def _fewest(ground: _Ground, closed: Mask) -> str:
     order = np.lexsort((-slots * closed, domain))
     gained = np.cumsum((slots * closed)[order])
     before = np.concatenate(([0], gained))[starts]
-    reached = sums(slots * ground.open, starts)[domain] + gained - before[domain] >= here.gang.least
+    reached = sums(slots * premise.open, starts)[domain] + gained - before[domain] >= here.gang.least
     ranks = np.arange(len(slots)) - starts[domain] + 1
     return count(int(ranks[reached].min()), "cordoned node")
 
 
-def _other_kinds(ground: _Ground) -> Iterator[str]:
+def _other_kinds(premise: _Premise) -> Iterator[str]:
     """One more toleration, or one more product."""
-    here, table = ground.here, ground.here.table
+    here, table = premise.here, premise.here.table
     passing = here.filters.passing
     tainted = here.filters.allowed & ~here.filters.tolerated & passing
     if tainted.any():
@@ -109,9 +108,9 @@ def _other_kinds(ground: _Ground) -> Iterator[str]:
         only = here.filters.allowed & here.filters.of_kinds(
             [set(here.filters.untolerated(k)) == {taint} for k in range(len(table.kinds))]
         )
-        if ground.fits(ground.open | (only & passing)):
+        if premise.fits(premise.open | (only & passing)):
             nodes = count(int((only & passing).sum()), "node")
-            yield f"with a toleration of {taint} ({nodes}) it {ground.when}; {_SPEC}"
+            yield f"with a toleration of {taint} ({nodes}) it {premise.when}; {_SPEC}"
             return
     for product in sorted({kind.product for kind in table.kinds} - here.gang.requirements.products - {""}):
         others = (
@@ -119,26 +118,26 @@ def _other_kinds(ground: _Ground) -> Iterator[str]:
             & ~here.filters.allowed
             & here.filters.of_kinds([kind.product == product for kind in table.kinds])
         )
-        if ground.fits(ground.open | (others & passing)):
+        if premise.fits(premise.open | (others & passing)):
             nodes = count(int((others & passing).sum()), "node")
-            yield f"with {product} ({nodes}) in spec.placement.acceleratorProducts it {ground.when}; {_SPEC}"
+            yield f"with {product} ({nodes}) in spec.placement.acceleratorProducts it {premise.when}; {_SPEC}"
             return
 
 
-def _smaller(ground: _Ground) -> Iterator[str]:
+def _smaller(premise: _Premise) -> Iterator[str]:
     """As many workers that ask for less of one resource: the most of it that fits."""
-    for resource in asked(ground.here):
+    for resource in asked(premise.here):
         unit = dict(_UNITS).get(resource, 1000)
-        most = _most(ground, resource, unit)
+        most = _most(premise, resource, unit)
         if most:
-            yield f"with {amount(resource, most * unit)} per worker it {ground.when}; {_SPEC}"
+            yield f"with {amount(resource, most * unit)} per worker it {premise.when}; {_SPEC}"
             return
 
 
-def _most(ground: _Ground, resource: str, unit: int) -> int:
+def _most(premise: _Premise, resource: str, unit: int) -> int:
     """The most units of `resource` per worker with which the gang fits, by bisection; 0 when none."""
-    here, gang = ground.here, ground.here.gang
-    used = here.taken if ground.slots is here.slots else np.zeros_like(here.used)
+    here, gang = premise.here, premise.here.gang
+    used = here.taken if premise.slots is here.slots else np.zeros_like(here.used)
     available = column(here.table, here.table.allocatable, resource).max(initial=0)
 
     def fits(units: int) -> bool:

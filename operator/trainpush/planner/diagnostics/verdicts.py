@@ -15,10 +15,9 @@ from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import amount, count, field_of_size, listed, tally
 from trainpush.model.workload import Eviction
-from trainpush.planner.explaining.advice import advice
-from trainpush.planner.explaining.causes import Cause
-from trainpush.planner.explaining.diagnosis import finding
-from trainpush.planner.explaining.situation import Circumstances, Situation
+from trainpush.planner.diagnostics.advice import advice
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, finding
 from trainpush.planner.feasibility.filters import WORDS, NodeFilters
 
 _SPARED: Final = {
