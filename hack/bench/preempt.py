@@ -30,7 +30,7 @@ from trainpush.model.nodes import PODS, Amounts, Node, NodeTable
 from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.yielding.victims import Candidate, Choice, Victims
+from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
 
 NODES_PER_RACK: Final = 16
 RACKS_PER_BLOCK: Final = 16
@@ -56,7 +56,7 @@ class Scene:
 class Answer:
     """What was chosen, and how long each call took."""
 
-    choice: Choice
+    choice: VictimSet
     milliseconds: float
     building: float
 

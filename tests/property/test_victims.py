@@ -17,7 +17,7 @@ from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import PODS
 from trainpush.model.workload import Key
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.yielding.victims import Candidate, Choice, Victims
+from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
 
 
 @st.composite
@@ -97,7 +97,7 @@ def filled(nodes: int, most: int, gang: Gang, drawn: random.Random) -> Question:
     return Question(table, used, frozenset(), gang, tuple(candidates))
 
 
-def choice(question: Question, protected: Collection[str] = ()) -> Choice | None:
+def choice(question: Question, protected: Collection[str] = ()) -> VictimSet | None:
     """What the planner says, where nobody may take those that are `protected`."""
     table = question.table
     used = np.array([[held[name] for held in question.used] for name in table.resources], dtype=np.int64)

@@ -10,7 +10,7 @@ import highspy
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.planner.yielding.victims import Candidate
+from trainpush.planner.preemption.victims import Candidate
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.placing.ground import Ground
-from trainpush.planner.yielding.victims import Candidate, Choice, Victims
+from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
 
 SEARCHES: Final = 16
 """Gangs for which several victims are looked for in one cycle, which takes up to a tenth of a second each.
@@ -94,7 +94,7 @@ class Evictions:
                 return {str(victim.key): self._take(victim, claim) for victim in choice.victims}
         return {}
 
-    def _trimmed(self, choice: Choice, gang: Gang, used: Amounts) -> Choice:
+    def _trimmed(self, choice: VictimSet, gang: Gang, used: Amounts) -> VictimSet:
         """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
         victims = list(choice.victims)
         for i, victim in enumerate(victims):
@@ -106,7 +106,7 @@ class Evictions:
                     if self._fits(gang, used, [*victims[:i], part, *victims[i + 1 :]]):
                         victims[i] = part
                         break
-        return Choice(tuple(victims))
+        return VictimSet(tuple(victims))
 
     def _fits(self, gang: Gang, used: Amounts, victims: Iterable[Candidate]) -> bool:
         """Whether there is room for `gang` once `victims`, and those that were taken before, are gone."""

@@ -12,7 +12,7 @@ from trainpush.model.nodes import PODS, Amounts, NodeTable
 from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.yielding.victims import Candidate, Choice, Victims
+from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
 
 
 def a_candidate(name: str, lost: int, *rows: int, gpus: int = 8) -> Candidate:
@@ -29,7 +29,7 @@ def held(table: NodeTable, candidates: Sequence[Candidate]) -> Amounts:
     return used
 
 
-def names(choice: Choice | None) -> list[str] | None:
+def names(choice: VictimSet | None) -> list[str] | None:
     """Who was chosen."""
     return None if choice is None else [key.name for key in choice.keys]
 

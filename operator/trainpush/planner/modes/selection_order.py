@@ -60,7 +60,7 @@ def _wishes(selection: Selection) -> None:
         elif wish is Mode.MAINTENANCE or (selection.counts.may_lose(node.mode) and selection.counts.may_have(wish)):
             selection.pick(node, wish, _PEOPLE, is_wish=True)
         else:
-            selection.unmet.append(f"{node.name} does not become {wish} as people demand: the bounds do not let it")
+            selection.unmet.append(f"{node.name} does not become {wish} as people want: the bounds do not let it")
 
 
 def _homecoming(selection: Selection) -> None:

@@ -12,7 +12,7 @@ from trainpush.model.nodes import Amounts
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.filters import NodeFilters
 from trainpush.planner.feasibility.slots import asked_of, fits
-from trainpush.planner.yielding.trials import Field, Ints, Mask
+from trainpush.planner.preemption.scenarios import Ints, Mask, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Problem:
     """A pool in the eyes of one gang that does not fit."""
 
     layout: Layout
@@ -83,7 +83,7 @@ class Scene:
 class Search:
     """The candidates that may be taken, those of no use aside, domain by domain."""
 
-    scene: Scene
+    problem: Problem
     costs: Ints
     now: Ints
     """Slots per node as it is."""
@@ -97,26 +97,26 @@ class Search:
 
     def domains(self) -> Iterator[tuple[int, float]]:
         """Those in which all candidates together make room, each with a lower bound of the cost, cheapest first."""
-        hopeful = np.flatnonzero(self.scene.rooms(self.after) >= self.scene.workers)
+        hopeful = np.flatnonzero(self.problem.rooms(self.after) >= self.problem.workers)
         if len(hopeful):
             bounds = self._bounds()[hopeful]
             for i in np.argsort(bounds, kind="stable").tolist():
                 yield int(hopeful[i]), float(bounds[i])
 
     @cached_property
-    def field(self) -> Field:
+    def space(self) -> SearchSpace:
         """The same, as attempts at it want it."""
-        starts, total = self.scene.layout.starts, len(self.costs)
+        starts, total = self.problem.layout.starts, len(self.costs)
         domain = np.searchsorted(starts, self.node, side="right") - 1
         known, pair = np.unique(domain * total + self.owner, return_inverse=True)
         of_domain, candidate = np.divmod(known, total)
         ends = np.arange(len(starts) + 1)
-        return Field(
-            request=self.scene.request,
-            workers=self.scene.workers,
-            free=np.where(self.scene.is_open, self.scene.free, -1),
+        return SearchSpace(
+            request=self.problem.request,
+            workers=self.problem.workers,
+            free=np.where(self.problem.is_open, self.problem.free, -1),
             nodes=np.append(starts, len(self.now)),
-            levels=self.scene.layout.slice_starts,
+            levels=self.problem.layout.slice_starts,
             pairs=np.searchsorted(of_domain, ends),
             candidate=candidate,
             cost=self.costs[candidate],
@@ -129,14 +129,14 @@ class Search:
 
     def without_superfluous(self, domain: int, taken: Mask) -> list[int]:
         """The candidates of a choice, less those without which the gang fits into another domain."""
-        where = self.field
-        chosen = where.candidate[where.pairs[domain] : where.pairs[domain + 1]][taken]
+        space = self.space
+        chosen = space.candidate[space.pairs[domain] : space.pairs[domain + 1]][taken]
         while True:
-            gone = np.isin(where.candidate, chosen)
+            gone = np.isin(space.candidate, chosen)
             shrunk = chosen
             for other in self._others_that_fit(domain, gone):
-                span = slice(where.pairs[other], where.pairs[other + 1])
-                left = where.candidate[span][where.trials([other]).pruned(gone[span])]
+                span = slice(space.pairs[other], space.pairs[other + 1])
+                left = space.candidate[span][space.scenarios([other]).pruned(gone[span])]
                 if len(left) < len(chosen):
                     domain, shrunk = other, left
                     break
@@ -145,42 +145,42 @@ class Search:
             chosen = shrunk
 
     def _others_that_fit(self, domain: int, gone: Mask) -> list[int]:
-        where = self.field
-        reached = [i for i in np.flatnonzero(np.diff(where.pairs)).tolist() if i != domain]
-        reached = [i for i in reached if gone[where.pairs[i] : where.pairs[i + 1]].any()]
+        space = self.space
+        reached = [i for i in np.flatnonzero(np.diff(space.pairs)).tolist() if i != domain]
+        reached = [i for i in reached if gone[space.pairs[i] : space.pairs[i + 1]].any()]
         if not reached:
             return []
-        together = where.trials(reached)
-        picked = np.concatenate([gone[where.pairs[i] : where.pairs[i + 1]] for i in reached])
+        together = space.scenarios(reached)
+        picked = np.concatenate([gone[space.pairs[i] : space.pairs[i + 1]] for i in reached])
         fit = together.spare(picked) >= 0
         return [i for i, fits in zip(reached, fit.tolist(), strict=True) if fits]
 
     def _bounds(self) -> NDArray[np.float64]:
         """Per domain: the least that slots for all workers can cost, if victims could be taken in parts."""
         total = len(self.costs)
-        domain = np.searchsorted(self.scene.layout.starts, self.node, side="right") - 1
+        domain = np.searchsorted(self.problem.layout.starts, self.node, side="right") - 1
         pairs, which = np.unique(domain * total + self.owner, return_inverse=True)
         weight = np.bincount(which, self.most)
         where, cost = pairs // total, self.costs[pairs % total].astype(np.float64)
         order = np.lexsort((cost / weight, where))
         where, cost, weight = where[order], cost[order], weight[order]
-        free = np.add.reduceat(np.where(self.scene.is_open, self.now, 0), self.scene.layout.starts)
+        free = np.add.reduceat(np.where(self.problem.is_open, self.now, 0), self.problem.layout.starts)
         summed = np.cumsum(weight)
         first = np.searchsorted(where, where)
         before = summed - weight - (summed - weight)[first]
-        part = np.clip((self.scene.workers - free)[where] - before, 0, weight) / weight
-        bounds = np.bincount(where, part * cost, len(self.scene.layout.starts)) * (1 - 1e-9)
+        part = np.clip((self.problem.workers - free)[where] - before, 0, weight) / weight
+        bounds = np.bincount(where, part * cost, len(self.problem.layout.starts)) * (1 - 1e-9)
         least = np.full(len(bounds), np.inf)
         np.minimum.at(least, where, cost)
         result: NDArray[np.float64] = np.maximum(bounds, least)
         return result
 
 
-def scene_for(layout: Layout, gang: Gang, filters: NodeFilters, used: Amounts) -> Scene | None:
+def problem_for(layout: Layout, gang: Gang, filters: NodeFilters, used: Amounts) -> Problem | None:
     """The pool in the eyes of `gang`; None if it asks for what no node has."""
     table = filters.table
     rows, amounts = asked_of(table, gang.requirements)
     if not rows or not len(table.names):
         return None
     free = table.allocatable[rows] - used[rows]
-    return Scene(layout, gang.workers, np.array(rows, dtype=np.intp), tuple(amounts), free, filters.usable)
+    return Problem(layout, gang.workers, np.array(rows, dtype=np.intp), tuple(amounts), free, filters.usable)

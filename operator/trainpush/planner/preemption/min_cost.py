@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trainpush.planner.yielding.trials import Field, Ints, Mask, Places, Trials
+from trainpush.planner.preemption.scenarios import Ints, Mask, Places, Scenarios, SearchSpace
 
 EXACT = 10
 """Up to so many candidates all subsets are tried."""
@@ -46,7 +46,7 @@ Groups = tuple[list[tuple[int, ...]], Ints, Ints]
 
 
 @dataclass
-class Found:
+class Best:
     """The best choice so far: a domain, and which of its pairs are taken."""
 
     cost: int = NOTHING
@@ -59,27 +59,27 @@ class Found:
             self.cost, self.domain, self.taken = cost, domain, taken
 
 
-def cheapest(where: Field, domains: Iterable[tuple[int, float]]) -> Found:
+def cheapest(space: SearchSpace, domains: Iterable[tuple[int, float]]) -> Best:
     """The best choice in any of `domains`, each with a lower bound of its cost, which ascends."""
-    found, undecided = Found(), {}
+    found, undecided = Best(), {}
     for domain, bound in domains:
         if bound >= found.cost:
             break
-        least = _relaxed(where, domain, found)
+        least = _relaxed(space, domain, found)
         if least < found.cost:
             undecided[domain] = least
     left = {domain: least for domain, least in undecided.items() if least < found.cost}
     if left:
-        _search(where, left, found)
+        _search(space, left, found)
     return found
 
 
-def _relaxed(where: Field, domain: int, found: Found) -> int:
+def _relaxed(space: SearchSpace, domain: int, found: Best) -> int:
     """A lower bound of the cost in `domain`; where it can be met, the choice that does is offered."""
-    one = where.trials([domain])
-    span = slice(where.entries[domain], where.entries[domain + 1])
-    most = np.bincount(one.pair, where.entry_most[span], len(one.cost)).astype(np.int64)
-    missing = where.workers - int(one.slots_now.sum())
+    one = space.scenarios([domain])
+    span = slice(space.entries[domain], space.entries[domain + 1])
+    most = np.bincount(one.pair, space.entry_most[span], len(one.cost)).astype(np.int64)
+    missing = space.workers - int(one.slots_now.sum())
     guess = covering(one.cost, most, missing)
     if guess is None:
         return 0
@@ -89,9 +89,9 @@ def _relaxed(where: Field, domain: int, found: Found) -> int:
     return cost
 
 
-def _search(where: Field, domains: dict[int, int], found: Found) -> None:
+def _search(space: SearchSpace, domains: dict[int, int], found: Best) -> None:
     """Try to find something cheaper in `domains`, each with a lower bound, the most promising ones first."""
-    together = where.trials(list(domains))
+    together = space.scenarios(list(domains))
     everybody = np.ones(len(together.cost), dtype=np.bool_)
     rough = together.pruned(everybody, in_haste=len(everybody) > MANY * len(domains))
     costs = together.costs(rough).tolist()
@@ -100,26 +100,26 @@ def _search(where: Field, domains: dict[int, int], found: Found) -> None:
         if cost > HOPE * found.cost:
             break
         if least < found.cost:
-            one = where.trials([domain])
-            taken, effort = _improved(where, domain, one, rough[together.trial == i], effort)
+            one = space.scenarios([domain])
+            taken, effort = _improved(space, domain, one, rough[together.scenario == i], effort)
             found.offer(one.cost_of(taken), domain, taken)
 
 
-def _improved(where: Field, domain: int, one: Trials, taken: Mask, effort: int) -> tuple[Mask, int]:
+def _improved(space: SearchSpace, domain: int, one: Scenarios, taken: Mask, effort: int) -> tuple[Mask, int]:
     """`taken`, or something cheaper, and what is left of the effort."""
     if len(one.cost) <= EXACT:
-        return _best_subset(where, domain, len(one.cost)), effort
+        return _best_subset(space, domain, len(one.cost)), effort
     most, moves = min(TRIES, CROWD // len(one.pair)), Moves(one)
     taken = moves.exchanged(taken)
     if len(one.cost) <= MANY and most >= FEW:
         begun = _prefixes(one, most)
-        starts = _pruned(where, domain, begun, np.zeros_like(begun))[: 1 + most // FOLLOWED]
+        starts = _pruned(space, domain, begun, np.zeros_like(begun))[: 1 + most // FOLLOWED]
         taken = min([taken, *map(moves.exchanged, starts)], key=one.cost_of)
     now, seen = taken, {taken.tobytes()}
     while effort > 0 and most >= FEW:
         begun, kept = moves.neighbours(now, most)
         effort -= 16 * len(begun) * len(one.pair)
-        nexts = _pruned(where, domain, begun, kept)[: 1 + most // FOLLOWED]
+        nexts = _pruned(space, domain, begun, kept)[: 1 + most // FOLLOWED]
         others = [other for other in map(moves.exchanged, nexts) if other.tobytes() not in seen]
         if not others:
             break
@@ -129,27 +129,27 @@ def _improved(where: Field, domain: int, one: Trials, taken: Mask, effort: int) 
     return taken, effort
 
 
-def _pruned(where: Field, domain: int, begun: Mask, kept: Mask) -> list[Mask]:
+def _pruned(space: SearchSpace, domain: int, begun: Mask, kept: Mask) -> list[Mask]:
     """What is left of the rows of `begun` that fit, the cheapest first; `kept` is let go last."""
-    crowd = where.trials([domain] * len(begun))
+    crowd = space.scenarios([domain] * len(begun))
     ends = crowd.pruned(crowd.pruned(begun.ravel(), kept.ravel()))
     costs = np.where(crowd.spare(ends) >= 0, crowd.costs(ends), NOTHING)
     rows = np.argsort(costs, kind="stable")[: int((costs < NOTHING).sum())]
     return list(ends.reshape(begun.shape)[rows])
 
 
-def _best_subset(where: Field, domain: int, candidates: int) -> Mask:
+def _best_subset(space: SearchSpace, domain: int, candidates: int) -> Mask:
     """The cheapest of all subsets that fit; of equal ones that with the first candidates."""
     numbers = np.arange(2**candidates - 1, -1, -1)
     subsets = ((numbers[:, None] >> np.arange(candidates - 1, -1, -1)) & 1).astype(np.bool_)
-    crowd = where.trials([domain] * len(numbers))
+    crowd = space.scenarios([domain] * len(numbers))
     flat = subsets.ravel()
     costs = np.where(crowd.spare(flat) >= 0, crowd.costs(flat), NOTHING)
     best: Mask = subsets[int(np.argmin(costs))]
     return best
 
 
-def _prefixes(one: Trials, most: int) -> Mask:
+def _prefixes(one: Scenarios, most: int) -> Mask:
     """Attempts without the dearest ones, one per row, from none left out to as many as can be."""
     lengths = np.unique(np.linspace(1, len(one.cost), most).astype(np.intp))
     result: Mask = np.arange(len(one.cost)) < lengths[:, None]
@@ -159,7 +159,7 @@ def _prefixes(one: Trials, most: int) -> Mask:
 class Moves:
     """Ways from one choice in a domain to cheaper ones; what was looked at once is remembered."""
 
-    def __init__(self, one: Trials) -> None:
+    def __init__(self, one: Scenarios) -> None:
         """`one` is a single attempt."""
         self._one = one
         self._known: dict[bytes, Groups] = {}
@@ -214,7 +214,7 @@ class Moves:
         return self._known[key]
 
 
-def _groups(one: Trials, taken: Mask) -> Groups:
+def _groups(one: Scenarios, taken: Mask) -> Groups:
     """Those on one node, and those on two."""
     groups = one.bundles(taken)
     costs, gains = _costs(one, groups), one.gains(taken, groups)
@@ -224,7 +224,7 @@ def _groups(one: Trials, taken: Mask) -> Groups:
     return groups + pairs, costs, np.concatenate([gains, one.gains(taken, pairs)])
 
 
-def _costs(one: Trials, groups: Sequence[tuple[int, ...]]) -> Ints:
+def _costs(one: Scenarios, groups: Sequence[tuple[int, ...]]) -> Ints:
     """What each group costs."""
     of = one.cost.tolist()
     return np.array([sum(of[member] for member in group) for group in groups], dtype=np.int64)

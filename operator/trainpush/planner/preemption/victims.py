@@ -15,9 +15,9 @@ from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.yielding.cover import cheapest
-from trainpush.planner.yielding.scene import Entries, Scene, scene_for
-from trainpush.planner.yielding.trials import Ints, Mask
+from trainpush.planner.preemption.min_cost import cheapest
+from trainpush.planner.preemption.problem import Entries, Problem, problem_for
+from trainpush.planner.preemption.scenarios import Ints, Mask
 
 HELD_MAX = AMOUNT_MAX >> 6
 """More than this nobody gives back on one node, so that sums stay in range."""
@@ -43,7 +43,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class VictimSet:
     """Whom to take; nobody where the gang fits as it is."""
 
     victims: tuple[Candidate, ...]
@@ -85,27 +85,27 @@ class Victims:
         """Who may be taken, as `choose` wants to be told: one entry per candidate, in the order of `candidates`."""
         return np.fromiter(map(may, self.candidates), dtype=np.bool_, count=len(self.candidates))
 
-    def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> Choice | None:
+    def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> VictimSet | None:
         """Whom of those that `may` be taken to evict so that `gang` fits; None if even all of them make no room.
 
         `used` is all that is held, also by those that were taken before; nodes that `filters` turn away count
         for nothing. Least lost work, then fewest victims, then their order: exactly so where no victims share nodes
         or few candidates are near, else nearly so. No victim is superfluous: without any one of them nothing fits.
         """
-        scene = scene_for(self._layout(gang.topology), gang, filters, used - self.leaving)
-        if scene is None:
+        problem = problem_for(self._layout(gang.topology), gang, filters, used - self.leaving)
+        if problem is None:
             return None
-        now = scene.slots(scene.free)
-        if (scene.rooms(now) >= gang.workers).any():
-            return Choice(())
+        now = problem.slots(problem.free)
+        if (problem.rooms(now) >= gang.workers).any():
+            return VictimSet(())
         allowed = may & ~self._taken
-        alone = self._cheapest_alone(scene, now, allowed)
-        chosen = [alone] if alone is not None else self._together(scene, now, allowed)
+        alone = self._cheapest_alone(problem, now, allowed)
+        chosen = [alone] if alone is not None else self._together(problem, now, allowed)
         if chosen is None:
             return None
-        return Choice(tuple(sorted((self.candidates[i] for i in chosen), key=lambda victim: victim.key)))
+        return VictimSet(tuple(sorted((self.candidates[i] for i in chosen), key=lambda victim: victim.key)))
 
-    def take(self, choice: Choice) -> None:
+    def take(self, choice: VictimSet) -> None:
         """Evict the victims of `choice`: no candidates any more, nor others of their key; their room counts as free."""
         for victim in choice.victims:
             self._taken[self._places[victim.key]] = True
@@ -116,21 +116,21 @@ class Victims:
             self._layouts[topology] = Layout.of(self._table, topology)
         return self._layouts[topology]
 
-    def _cheapest_alone(self, scene: Scene, now: Ints, allowed: Mask) -> int | None:
+    def _cheapest_alone(self, problem: Problem, now: Ints, allowed: Mask) -> int | None:
         """The cheapest candidate that could be of any use, if it makes room alone: then nothing is cheaper."""
         for one in np.flatnonzero(allowed)[:GLANCES].tolist():
             rows, held = self._entries.of(one)
-            if not scene.is_open[rows].any():
+            if not problem.is_open[rows].any():
                 continue
             there = now.copy()
-            there[rows] = scene.slots(scene.free[:, rows] + held[scene.asked])
-            return one if (scene.rooms(there) >= scene.workers).any() else None
+            there[rows] = problem.slots(problem.free[:, rows] + held[problem.asked])
+            return one if (problem.rooms(there) >= problem.workers).any() else None
         return None
 
-    def _together(self, scene: Scene, now: Ints, allowed: Mask) -> list[int] | None:
+    def _together(self, problem: Problem, now: Ints, allowed: Mask) -> list[int] | None:
         """The cheapest set of candidates in any domain."""
-        search = scene.search(self._entries, self._costs, now, allowed)
-        found = cheapest(search.field, search.domains())
+        search = problem.search(self._entries, self._costs, now, allowed)
+        found = cheapest(search.space, search.domains())
         return None if found.domain < 0 else search.without_superfluous(found.domain, found.taken)
 
 

@@ -30,7 +30,7 @@ def spans(firsts: Places, ends: Places) -> tuple[Places, Places]:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SearchSpace:
     """The domains in question, and the candidates that hold something of use there, one row per such pair."""
 
     request: tuple[int, ...]
@@ -58,7 +58,7 @@ class Field:
     entry_most: Ints
     """Per entry: the most slots that come free by it, whoever else is taken."""
 
-    def trials(self, domains: Sequence[int]) -> "Trials":
+    def scenarios(self, domains: Sequence[int]) -> "Scenarios":
         """One attempt for each of `domains`, which may be the same."""
         which = np.asarray(domains, dtype=np.intp)
         nodes, node_begins = spans(self.nodes[which], self.nodes[which + 1])
@@ -71,14 +71,14 @@ class Field:
             inside, _ = spans(low, high)
             levels.append((starts[inside] + np.repeat(node_begins - self.nodes[which], high - low), size))
         outermost = levels[-1][0] if levels else np.arange(len(nodes))
-        return Trials(
+        return Scenarios(
             request=self.request,
             workers=self.workers,
             free=self.free[:, nodes],
             floors=nested(levels, len(nodes)),
             begins=np.searchsorted(outermost, node_begins),
             pair_begins=pair_begins,
-            trial=np.repeat(np.arange(len(which)), self.pairs[which + 1] - self.pairs[which]),
+            scenario=np.repeat(np.arange(len(which)), self.pairs[which + 1] - self.pairs[which]),
             cost=self.cost[pairs],
             node=self.entry_node[entries] + np.repeat(node_begins - self.nodes[which], sizes),
             pair=self.entry_pair[entries] + np.repeat(pair_begins - self.pairs[which], sizes),
@@ -87,7 +87,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Trials:
+class Scenarios:
     """Attempts, one behind the other; `taken` is always one flag per pair of an attempt and a candidate."""
 
     request: tuple[int, ...]
@@ -97,7 +97,7 @@ class Trials:
     begins: Places
     """First of each attempt among the domains of the outermost slice level, or among the nodes."""
     pair_begins: Places
-    trial: Places
+    scenario: Places
     """Per pair: its attempt."""
     cost: Ints
     node: Places
@@ -192,29 +192,29 @@ class Trials:
         while True:
             near = near.holding(taken)
             spare, needed = near.changes(taken)
-            loose = np.flatnonzero(taken & (needed <= spare[self.trial]))
+            loose = np.flatnonzero(taken & (needed <= spare[self.scenario]))
             if kept is not None:
                 loose = loose[~kept[loose]]
             if not len(loose):
                 return taken
             worth = self.cost[loose] / np.maximum(needed[loose], 0.01)
-            loose = loose[np.lexsort((-worth, self.trial[loose]))]
+            loose = loose[np.lexsort((-worth, self.scenario[loose]))]
             near.let_go(taken, loose, needed[loose], spare // 2 if in_haste else np.zeros_like(spare))
 
     def let_go(self, taken: Mask, loose: Places, needed: Ints, allowance: Ints) -> None:
         """Let the first of `loose` go in each attempt, and those that follow while their needs are in `allowance`."""
-        trial = self.trial[loose]
-        first = np.searchsorted(trial, trial)
+        scenario = self.scenario[loose]
+        first = np.searchsorted(scenario, scenario)
         is_first = first == np.arange(len(loose))
         summed = np.cumsum(needed)
-        is_next = summed - (summed - needed)[first] < allowance[trial]
+        is_next = summed - (summed - needed)[first] < allowance[scenario]
         taken[loose[is_first | is_next]] = False
         if is_next.any():
             # together they may need more than each alone
-            short = self.spare(taken)[trial] < 0
+            short = self.spare(taken)[scenario] < 0
             taken[loose[short & ~is_first]] = True
 
-    def holding(self, taken: Mask) -> "Trials":
+    def holding(self, taken: Mask) -> "Scenarios":
         """The same without what others than `taken` hold: enough to see who of these can be let go."""
         use = np.flatnonzero(taken[self.pair])
         return replace(self, node=self.node[use], pair=self.pair[use], held=self.held[:, use])
