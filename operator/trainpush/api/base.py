@@ -14,7 +14,6 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
@@ -76,7 +75,9 @@ class MapBy:
         return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
     def _distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
-        _refuse_repeated(getattr(entry, _snake(entry, self.key)) for entry in entries)
+        if len(entries) > 1:
+            name = _snake(entries[0], self.key)
+            _refuse_repeated(getattr(entry, name) for entry in entries)
         return entries
 
 
@@ -123,11 +124,17 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """Rules that concern several fields at once."""
 
-    @model_validator(mode="after")
-    def _rules_hold(self) -> Self:
-        for rule in self.rules:
-            rule.checked(self)
-        return self
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the model's rules after its fields; a model without any is not called back for each of its objects."""
+        schema = handler(source)
+        return core_schema.no_info_after_validator_function(cls._checked, schema) if cls.rules else schema
+
+    @classmethod
+    def _checked(cls, model: Self) -> Self:
+        for rule in cls.rules:
+            rule.checked(model)
+        return model
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
