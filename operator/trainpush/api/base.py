@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -145,8 +146,26 @@ class ApiModel(BaseModel):
         return json
 
 
+def plain(model: ApiModel) -> dict[str, Any]:
+    """A part of an object as the API server takes it; what is not set is left out."""
+    return model.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+def timestamp(moment: datetime) -> str:
+    """As metav1.Time: UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0) if moment.microsecond else moment
+
+
 Count = Annotated[int, Field(ge=0)]
 """A count."""
+Time = Annotated[datetime, AfterValidator(_whole_second)]
+"""A moment in whole seconds, as metav1.Time."""
+OMIT_EMPTY: Final = Field(exclude_if=lambda value: not value)
+"""For a field that is left out of what is written while there is nothing to say, as Go's `omitempty`."""
 
 
 class Condition(ApiModel):
@@ -162,7 +181,7 @@ class Condition(ApiModel):
     """Why, for people."""
     observed_generation: Count | None = None
     """Generation of the spec that the statement speaks of."""
-    last_transition_time: datetime
+    last_transition_time: Time
     """When the status last flipped."""
 
 
@@ -219,6 +238,7 @@ class Resource(ApiModel):
     """A whole object: what kopf and the API server hand over."""
 
     metadata: Metadata = Metadata()
+    status: Status = Status()
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> Self:
@@ -233,12 +253,13 @@ class Resource(ApiModel):
         """
         known = {key: stored[key] for key in ("metadata", "spec") if key in stored}
         try:
-            return cls.model_validate({**known, "status": cls._read_status(stored)}, extra="ignore")
+            return cls.model_validate({**known, "status": cls.read_status(stored)}, extra="ignore")
         except ValidationError as error:
             raise InvalidObject(complaints(error)) from None
 
     @classmethod
-    def _read_status(cls, stored: Mapping[str, Any]) -> Status:
+    def read_status(cls, stored: Mapping[str, Any]) -> Status:
+        """The status of the object that stands in the cluster, whether its spec can be read or not."""
         kind = cls.model_fields["status"].annotation
         assert isinstance(kind, type)  # noqa: S101 - every kind declares its status
         assert issubclass(kind, Status)  # noqa: S101

@@ -20,7 +20,7 @@ from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINP
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
 from trainpush.model.plan import AskReplica
-from trainpush.render.status import merge_patch
+from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
 
@@ -74,7 +74,7 @@ class Applier:
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
-        self._kinds: dict[str, Kind[Any]] = {
+        self._kinds: dict[str, Kind[Any, Any]] = {
             TRAINPUSHJOBS.kind: store.jobs,
             INFERENCESERVICES.kind: store.services,
             GPUPOOLS.kind: store.pools,

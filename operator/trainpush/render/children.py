@@ -1,6 +1,7 @@
 """The pods and the Service of a gang, rendered from an allow-list."""
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
@@ -22,7 +23,6 @@ from trainpush.render.pods import (
     memory_volume,
     on_nodes,
     owner,
-    plain,
     pod_security,
 )
 from trainpush.render.volumes import Volumes

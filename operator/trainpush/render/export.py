@@ -9,6 +9,7 @@ import json
 from typing import Final
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.push import Export
 from trainpush.api.text import claim_and_path
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
@@ -23,7 +24,6 @@ from trainpush.render.pods import (
     container_security,
     near_nodes,
     owner,
-    plain,
     pod_security,
 )
 from trainpush.render.volumes import Volumes

@@ -9,7 +9,7 @@ from trainpush.kube.store import Seen
 from trainpush.kube.tasks import JobTask
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key
+from trainpush.model.workload import Key, Recorded
 
 RESOLVED = Resolved(
     pool="pool",
@@ -28,6 +28,6 @@ def test_a_status_says_how_large_the_world_is_that_runs(nodes: tuple[str, ...], 
     made = TrainPushJob.parse(job("job", replicas=2, elastic=elastic, strategy={"type": "FSDP"}))
     place = a_placement(*nodes) if nodes else None
     decision = Decision(Key("team", "job"), Stage.RUNNING, Verdict(Reason.RUNNING, "why"), placement=place)
-    status = JobTask(Seen(made.metadata, {}, made), decision, RESOLVED).status(NOW)
+    status = JobTask(Seen(made.metadata, {}, Recorded(), made), decision, RESOLVED).status(NOW)
     assert (status["resolved"]["worldSize"], status["resolved"]["shardingDegree"]) == (world_size, world_size)
     assert status["replicas"] == {"desired": 4, "assigned": len(nodes), "running": 0}
