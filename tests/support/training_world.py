@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
-from trainpush.model.plan import Decision, EndPod, JobAct, MakeExport, MakeService, MakeWorker, Plan, RemoveWorker
+from trainpush.model.plan import Decision, EndPod, JobAct, MakeBelongings, MakeExport, MakeWorker, Plan, RemoveWorker
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Gang, Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -97,7 +97,7 @@ class World:
             case EndPod(name, _):
                 self._ends[name] = 0
                 self._change(key, name, deleting=True)
-            case MakeService() | MakeExport():
+            case MakeBelongings() | MakeExport():
                 pass
 
     def _live(self) -> None:

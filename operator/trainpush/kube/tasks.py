@@ -14,11 +14,11 @@ from trainpush.model.plan import (
     Decision,
     EndPod,
     JobAct,
+    MakeBelongings,
     MakeEndpoint,
     MakeExport,
     MakeReplica,
     MakeRevision,
-    MakeService,
     MakeWarmer,
     MakeWorker,
     MarkStable,
@@ -38,12 +38,12 @@ from trainpush.status import job, pool, service
 
 Act = JobAct | ServiceAct | PoolAct
 ORDER: Final[tuple[type[Act], ...]] = (
-    *(EndPod, RemoveWorker, MakeService, MakeWorker, MakeExport),
+    *(EndPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
     *(RemoveWarmer, MakeWarmer),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
-FOUNDATION: Final = MakeService
+FOUNDATION: Final = MakeBelongings
 """What the acts after it cannot do without: workers find each other through it."""
 
 
