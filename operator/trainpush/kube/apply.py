@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
-from trainpush.api.base import Metadata
+from pydantic import ValidationError
+
+from trainpush.api.base import Metadata, complaints
 from trainpush.kube.acts import Acts
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -112,7 +115,11 @@ class Applier:
 
     async def _say(self, task: Task, now: datetime, later: Later) -> float | None:
         """Write a status and its Events; seconds to wait if that was put off."""
-        status = task.status(now)
+        try:
+            status = task.status(now)
+        except ValidationError as error:
+            # As the API server would refuse it: nobody else's status waits for this one.
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", complaints(error)) from None
         wait = await self._write_status(task, status)
         if wait is None:
             self._standing[task.seen.metadata.uid] = task
