@@ -35,26 +35,16 @@ def stamped(
 def _condition(statement: Statement, before: Condition | None, generation: int, now: datetime) -> Condition:
     kind, holds, reason, message = statement
     status: Literal["True", "False"] = "True" if holds else "False"
-    message = cut(message)
-    is_flip = before is None or before.status != status
-    if (
-        before
-        and not is_flip
-        and (before.reason, before.message, before.observed_generation)
-        == (
-            reason,
-            message,
-            generation,
-        )
-    ):
+    said = (status, reason, cut(message), generation)
+    if before and said == (before.status, before.reason, before.message, before.observed_generation):
         return before
     return Condition(
         type=str(kind),
         status=status,
         reason=str(reason),
-        message=message,
+        message=cut(message),
         observed_generation=generation,
-        last_transition_time=before.last_transition_time if before and not is_flip else now,
+        last_transition_time=before.last_transition_time if before and before.status == status else now,
     )
 
 
