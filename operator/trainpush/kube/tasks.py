@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
+from trainpush.api.gpupool import GPUPoolStatus
+from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.revision import RevisionData
-from trainpush.api.trainpushjob import Resolved
+from trainpush.api.trainpushjob import JobStatus, Resolved
 from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
 from trainpush.kube.store import SeenJob, SeenPool, SeenService
@@ -76,7 +78,8 @@ class JobTask:
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = JobStatus.read(self.seen.status), JobStatus.read(status)
+        return events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class ServiceTask:
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = ServiceStatus.read(self.seen.status), ServiceStatus.read(status)
+        return events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,8 @@ class PoolTask:
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return pool_events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = GPUPoolStatus.read(self.seen.status), GPUPoolStatus.read(status)
+        return pool_events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 Task = JobTask | ServiceTask | PoolTask

@@ -198,9 +198,14 @@ def test_daemon_sets_that_would_not_come_back_are_named() -> None:
     assert conditions(status)["DaemonSetsTolerate"] == ("False", "DaemonSetsRepelled")
 
 
+def events(old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those for what changed."""
+    return pool_events("GPUPool", OF, GPUPoolStatus.read(old), GPUPoolStatus.read(new), NOW)
+
+
 def told(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Type, reason and note of each Event."""
-    return [(event["type"], event["reason"], event["note"]) for event in pool_events("GPUPool", OF, old, new, NOW)]
+    return [(event["type"], event["reason"], event["note"]) for event in events(old, new)]
 
 
 def test_each_switch_is_told_once() -> None:
@@ -222,6 +227,6 @@ def test_a_person_is_called_once() -> None:
     assert told(good, stuck) == [("Warning", "Stuck", STUCK.message)]
     assert not told(stuck, stuck)
     assert not told(stuck, good)
-    event = pool_events("GPUPool", OF, good, stuck, NOW)[0]
+    event = events(good, stuck)[0]
     assert event["metadata"]["namespace"] == "default"
     assert event["regarding"] == {"apiVersion": "training.ai/v1", "kind": "GPUPool", "name": "a100", "uid": "uid"}
