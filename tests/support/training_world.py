@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from support.build import NOW
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, EndPod, JobAct, MakeExport, MakeService, MakeWorker, Plan, RemoveWorker
+from trainpush.model.plan import Decision, EndPod, JobAct, MakeBelongings, MakeExport, MakeWorker, Plan, RemoveWorker
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -95,7 +95,7 @@ class World:
             case EndPod(name, _):
                 self._ends[name] = 0
                 self._change(key, name, deleting=True)
-            case MakeService() | MakeExport():
+            case MakeBelongings() | MakeExport():
                 pass
 
     def _live(self) -> None:

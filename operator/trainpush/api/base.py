@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
@@ -76,7 +76,9 @@ class MapBy:
         return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
     def _distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
-        _refuse_repeated(getattr(entry, _snake(entry, self.key)) for entry in entries)
+        if len(entries) > 1:
+            name = _snake(entries[0], self.key)
+            _refuse_repeated(getattr(entry, name) for entry in entries)
         return entries
 
 
@@ -123,11 +125,17 @@ class ApiModel(BaseModel):
     rules: ClassVar[tuple[Rule, ...]] = ()
     """Rules that concern several fields at once."""
 
-    @model_validator(mode="after")
-    def _rules_hold(self) -> Self:
-        for rule in self.rules:
-            rule.checked(self)
-        return self
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the model's rules after its fields; a model without any is not called back for each of its objects."""
+        schema = handler(source)
+        return core_schema.no_info_after_validator_function(cls._checked, schema) if cls.rules else schema
+
+    @classmethod
+    def _checked(cls, model: Self) -> Self:
+        for rule in cls.rules:
+            rule.checked(model)
+        return model
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -138,8 +146,26 @@ class ApiModel(BaseModel):
         return json
 
 
+def plain(model: ApiModel) -> dict[str, Any]:
+    """A part of an object as the API server takes it; what is not set is left out."""
+    return model.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+def timestamp(moment: datetime) -> str:
+    """As metav1.Time: UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0) if moment.microsecond else moment
+
+
 Count = Annotated[int, Field(ge=0)]
 """A count."""
+Time = Annotated[datetime, AfterValidator(_whole_second)]
+"""A moment in whole seconds, as metav1.Time."""
+OMIT_EMPTY: Final = Field(exclude_if=lambda value: not value)
+"""For a field that is left out of what is written while there is nothing to say, as Go's `omitempty`."""
 
 
 class Condition(ApiModel):
@@ -155,7 +181,7 @@ class Condition(ApiModel):
     """Why, for people."""
     observed_generation: Count | None = None
     """Generation of the spec that the statement speaks of."""
-    last_transition_time: datetime
+    last_transition_time: Time
     """When the status last flipped."""
 
 
@@ -212,6 +238,7 @@ class Resource(ApiModel):
     """A whole object: what kopf and the API server hand over."""
 
     metadata: Metadata = Metadata()
+    status: Status = Status()
 
     @classmethod
     def parse(cls, stored: Mapping[str, Any]) -> Self:
@@ -226,12 +253,13 @@ class Resource(ApiModel):
         """
         known = {key: stored[key] for key in ("metadata", "spec") if key in stored}
         try:
-            return cls.model_validate({**known, "status": cls._read_status(stored)}, extra="ignore")
+            return cls.model_validate({**known, "status": cls.read_status(stored)}, extra="ignore")
         except ValidationError as error:
             raise InvalidObject(complaints(error)) from None
 
     @classmethod
-    def _read_status(cls, stored: Mapping[str, Any]) -> Status:
+    def read_status(cls, stored: Mapping[str, Any]) -> Status:
+        """The status of the object that stands in the cluster, whether its spec can be read or not."""
         kind = cls.model_fields["status"].annotation
         assert isinstance(kind, type)  # noqa: S101 - every kind declares its status
         assert issubclass(kind, Status)  # noqa: S101

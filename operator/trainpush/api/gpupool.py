@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
+from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
 from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
@@ -175,13 +175,13 @@ class GPUPoolStatus(Status):
     """Counts of accelerators."""
     largest_free: Annotated[dict[str, Count], Field(max_length=8)] = {}
     """Per level, the free accelerators of the domain that has most."""
-    quotas: Annotated[list[QuotaStatus], MapBy("name"), Field(max_length=QUOTAS_MAX + 1)] = []
+    quotas: Annotated[list[QuotaStatus], MapBy("name"), Field(max_length=QUOTAS_MAX + 1), OMIT_EMPTY] = []
     """What teams hold; absent without spec.quotas."""
     modes: ModeCounts | None = None
     """Nodes by mode; absent without spec.modes."""
-    plan: Annotated[list[PlannedStatus], MapBy("node"), Field(max_length=SWITCHES_MAX)] = []
+    plan: Annotated[list[PlannedStatus], MapBy("node"), Field(max_length=SWITCHES_MAX), OMIT_EMPTY] = []
     """Switches that are under way or, in a dry run, would be."""
-    switches: Annotated[list[SwitchStatus], Field(max_length=HISTORY_MAX)] = []
+    switches: Annotated[list[SwitchStatus], Field(max_length=HISTORY_MAX), OMIT_EMPTY] = []
     """Switches that are over, the latest first: 32, and more where more began within an hour."""
 
 

@@ -1,13 +1,13 @@
 """InferenceService: replicas of a model server that answer for one model, release after release."""
 
 import json
-from datetime import datetime
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from trainpush.api import names
-from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
+from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
 from trainpush.api.demand import Placement, Resources, Scheduling
 from trainpush.api.env import Env
 from trainpush.api.pod import PullPolicy, PullSecrets
@@ -202,7 +202,7 @@ class ReplicaPlace(ApiModel):
     """What it serves."""
     node: Annotated[str, Field(max_length=253)]
     """Where it is."""
-    since: datetime
+    since: Time
     """When it was decided."""
 
 
@@ -233,6 +233,13 @@ class ServiceStatus(Status):
     """Where the replicas are: from the decision on, before their pods exist."""
     verdict: VerdictStatus | None = None
     """Why the service is where it is."""
+
+    @classmethod
+    def read(cls, stored: object) -> Self:
+        """As every status; but one whose places cannot be read counts as lost: they are sought anew, from the pods."""
+        status = super().read(stored)
+        is_lost = isinstance(stored, Mapping) and stored.get("placements") and not status.placements
+        return status.model_copy(update={"observed_generation": None}) if is_lost else status
 
 
 class InferenceService(Resource):

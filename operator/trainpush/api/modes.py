@@ -1,11 +1,10 @@
 """The modes of a pool's nodes: how many of each, when, and within which limits they change."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainpush.api.base import ApiModel, Count, Distinct, MapBy, Rule
+from trainpush.api.base import ApiModel, Count, Distinct, MapBy, Rule, Time
 from trainpush.api.quantity import lasts
 from trainpush.api.quota import Label
 from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, Image, Message, matches
@@ -254,9 +253,9 @@ class SwitchStatus(ApiModel):
     """What it was."""
     to: Annotated[str, Field(max_length=16)]
     """What it was to be."""
-    begun: datetime
+    begun: Time
     """When it was planned."""
-    ended: datetime
+    ended: Time
     """When it was over."""
     outcome: Annotated[str, Field(max_length=16)]
     """Active, or Aborted for a node that kept its mode."""

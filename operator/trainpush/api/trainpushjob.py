@@ -1,13 +1,12 @@
 """TrainPushJob: a gang of workers that trains one model, all or nothing."""
 
-from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from trainpush.api import names
-from trainpush.api.base import ApiModel, Condition, Count, MapBy, Resource, Rule, Status
+from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, MapBy, Resource, Rule, Status, Time
 from trainpush.api.demand import Placement, Resources
 from trainpush.api.gang import SLICES_MAX, Elastic, JobScheduling, Slice
 from trainpush.api.pod import Toleration, WorkerTemplate
@@ -197,9 +196,9 @@ class PlacementStatus(ApiModel):
     """That domain."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=names.GANG_MAX)]
     """One node per worker, in rank order."""
-    since: datetime
+    since: Time
     """When it was decided."""
-    protected_until: datetime | None = None
+    protected_until: Time | None = None
     """Nothing is taken from it before this time, since it had waited very long; absent where it had not."""
 
 
@@ -239,13 +238,13 @@ class Progress(ApiModel):
 
     attempt: Count = 0
     """The attempt that it speaks of."""
-    at: datetime | None = None
+    at: Time | None = None
     """When the operator heard of it."""
     step: Annotated[int, Field(ge=0)] | None = None
     """Steps done."""
     total_steps: Annotated[int, Field(ge=0)] | None = None
     """Steps to do."""
-    metrics: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = {}
+    metrics: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32), OMIT_EMPTY] = {}
     """Named figures, such as accuracy, as text."""
 
 
@@ -256,11 +255,11 @@ class CheckpointStatus(ApiModel):
     """The attempt that saved it."""
     step: Count
     """Steps done."""
-    uri: Annotated[str, Field(max_length=1024)] = ""
+    uri: Annotated[str, Field(max_length=1024), OMIT_EMPTY] = ""
     """Where it lies, in the program's words."""
-    digest: Annotated[str, Field(max_length=1024)] = ""
+    digest: Annotated[str, Field(max_length=1024), OMIT_EMPTY] = ""
     """What tells it from others, in the program's words."""
-    at: datetime
+    at: Time
     """When the operator learned of it."""
 
 
@@ -290,11 +289,11 @@ class EvictionStatus(ApiModel):
     """Work that is lost, in accelerator-seconds."""
     carried_out: bool = False
     """Whether it happened; then it stands here until the other has its place, so that nobody else takes the room."""
-    asked_at: datetime | None = None
+    asked_at: Time | None = None
     """When the program was asked for a checkpoint; absent before, and where programs get SIGTERM only."""
-    deadline: datetime | None = None
+    deadline: Time | None = None
     """Until when it may answer."""
-    answered: bool = False
+    answered: Annotated[bool, OMIT_EMPTY] = False
     """Whether it has saved and takes no further step: now it must happen."""
 
 
@@ -305,7 +304,7 @@ class JobStatus(Status):
     """Generation of the spec that this status speaks of."""
     phase: Annotated[str, Field(max_length=32)] | None = None
     """Summary for people; programs read the conditions."""
-    queued_at: datetime | None = None
+    queued_at: Time | None = None
     """Since when it has been in the queue; absent while it is not, also while only an edit could help."""
     conditions: Annotated[list[Condition], MapBy("type"), Field(max_length=16)] = []
     """Ready, Accepted, Placed, Running, Checkpointed, Evicted, TrainingComplete, Failed; with spec.push also Pushed;

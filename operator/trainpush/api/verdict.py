@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trainpush.api.base import ApiModel, Count
+from trainpush.api.base import OMIT_EMPTY, ApiModel, Count
 from trainpush.api.text import Message
 
 
@@ -24,7 +24,7 @@ class VerdictStatus(ApiModel):
     """One word of a closed list."""
     message: Message
     """The same for people, with numbers."""
-    cause: Annotated[str, Field(max_length=64)] = ""
+    cause: Annotated[str, Field(max_length=64), OMIT_EMPTY] = ""
     """What binds, finer than the reason, while it waits: docs/reference/why-pending.md has all of them."""
     needed: Count = 0
     """Accelerators that are asked for: of the whole gang, or of all replicas."""
@@ -32,11 +32,11 @@ class VerdictStatus(ApiModel):
     """Free accelerators on nodes that would do."""
     largest_free: Count = 0
     """Of these, the accelerators in the domain that has most."""
-    holders: Annotated[list[HolderStatus], Field(max_length=5)] = []
+    holders: Annotated[list[HolderStatus], Field(max_length=5), OMIT_EMPTY] = []
     """Those that hold most of what would do."""
-    position: Count = 0
+    position: Annotated[Count, OMIT_EMPTY] = 0
     """Place in the queue of its pool, from 1; absent where it does not wait."""
-    advice: Message = ""
+    advice: Annotated[Message, OMIT_EMPTY] = ""
     """The smallest change that would let it in, and why that was not done."""
 
 

@@ -1,13 +1,13 @@
 """The checkpoint contract as words: what a program may say, and what it is told by what stands in its job's status."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from trainpush.model.workload import Checkpoint, Heard
+from trainpush.api.base import timestamp
+from trainpush.model.workload import Checkpoint, Heard, Recorded
 
 BODY_BYTES: Final = 65_536
 """Longest message."""
@@ -65,28 +65,27 @@ class Answer(msgspec.Struct, frozen=True):
     """Whether the program must take no further step."""
 
 
-def answer(status: Mapping[str, Any], attempt: int) -> Answer:
-    """What the program of an `attempt` is told, by the status of its job."""
-    if status.get("attempt") != attempt:
+def answer(record: Recorded, attempt: int) -> Answer:
+    """What the program of an `attempt` is told, by what the status of its job says."""
+    if record.attempt != attempt:
         return Answer(None, stop=True)
-    eviction = status.get("eviction") or {}
-    is_over = bool(eviction.get("carriedOut"))
-    asked_at, deadline = eviction.get("askedAt"), eviction.get("deadline")
+    eviction = record.eviction
+    if eviction is None or eviction.is_done:
+        return Answer(None, stop=eviction is not None)
     request = None
-    if asked_at and deadline and not is_over:
-        request = Standing(f"{attempt}-{asked_at}", deadline, eviction.get("reason", ""))
-    return Answer(request, stop=is_over or bool(eviction.get("answered")))
+    if eviction.asked_at and eviction.deadline:
+        request = Standing(eviction.request(attempt), timestamp(eviction.deadline), eviction.reason)
+    return Answer(request, stop=eviction.is_answered)
 
 
-def is_recorded(saved: Saved, status: Mapping[str, Any], attempt: int) -> bool:
-    """Whether the status speaks of this checkpoint, or a newer one, and of the answer to the request if it was one.
+def is_recorded(saved: Saved, record: Recorded, attempt: int) -> bool:
+    """Whether the status says this checkpoint, or a newer one, and the answer to the request if it was one.
 
     Of an attempt that is over nothing more is awaited.
     """
-    told = answer(status, attempt)
-    if told.stop and status.get("attempt") != attempt:
+    if record.attempt != attempt:
         return True
-    checkpoint = status.get("checkpoint") or {}
-    stands = (checkpoint.get("attempt", 0), checkpoint.get("step", -1)) >= (attempt, saved.step)
+    told, known = answer(record, attempt), record.checkpoint
+    stands = known is not None and (known.attempt, known.step) >= (attempt, saved.step)
     is_open = told.request is not None and told.request.id == saved.request and not told.stop
     return stands and not is_open

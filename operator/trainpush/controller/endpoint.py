@@ -1,10 +1,10 @@
 """Where workers report progress and checkpoints, and hear who needs their room: HTTPS, answered by the leader alone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -14,7 +14,7 @@ from trainpush.controller import contract
 from trainpush.controller.contract import Report, Saved
 from trainpush.kube.errors import ApiError
 from trainpush.kube.store import Store
-from trainpush.model.workload import Worker
+from trainpush.model.workload import Recorded, Worker
 from trainpush.telemetry.metrics import Metrics
 
 RECORDED_SECONDS: Final = 10.0
@@ -70,7 +70,7 @@ class Endpoint:
         self._waiting.add(worker.uid)
         try:
             async with asyncio.timeout(RECORDED_SECONDS):
-                while not contract.is_recorded(saved, self._status(worker), worker.attempt):
+                while not contract.is_recorded(saved, self._record(worker), worker.attempt):
                     await self._store.changed()
         except TimeoutError:
             raise web.HTTPServiceUnavailable(text="the checkpoint is not recorded yet\n", headers=RETRY) from None
@@ -79,7 +79,7 @@ class Endpoint:
         return self._answer(worker)
 
     def _answer(self, worker: Worker) -> web.Response:
-        told = contract.answer(self._status(worker), worker.attempt)
+        told = contract.answer(self._record(worker), worker.attempt)
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     async def _speaker(self, request: web.Request) -> Worker:
@@ -98,16 +98,16 @@ class Endpoint:
             raise web.HTTPNotFound(text="the pod is not a worker that runs\n")
         if row.ours.rank != 0:
             raise web.HTTPForbidden(text=f"the worker of rank 0 reports, not the one of rank {row.ours.rank}\n")
-        self._status(row.ours)
+        self._record(row.ours)
         return row.ours
 
-    def _status(self, worker: Worker) -> Mapping[str, Any]:
-        """The status of the job that `worker` belongs to, as it stands now."""
+    def _record(self, worker: Worker) -> Recorded:
+        """What the status of the job that `worker` belongs to says now."""
         row = self._store.pods.get(worker.uid)
         job = self._store.jobs.get(row.owner.uid) if row and row.owner else None
         if row is None or job is None or job.owner != row.owner:
             raise web.HTTPNotFound(text="the pod belongs to no job that is known here\n")
-        return job.status
+        return job.record
 
 
 async def _read(request: web.Request, kind: type[M]) -> M:

@@ -41,7 +41,7 @@ def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: S
     What does not stand yet is decided again, and counted then.
     """
     announced = {job.key: (job.recorded.preemptions, job.recorded.eviction) for job in seen.snapshot.jobs}
-    standing = {job.metadata.uid: job.status.get("restarts", {}).get("preemptions") for job in store.jobs}
+    standing = {job.metadata.uid: job.record.preemptions for job in store.jobs}
     for decision in decided.decisions:
         preemptions, eviction = announced[decision.key]
         stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.record.preemptions
@@ -69,4 +69,4 @@ def _pool_of(seen: Observation, decision: Decision) -> str:
 
 def _has_place(seen: Observation, decision: Decision) -> bool:
     """Whether the gang had a place already; a restart dates it anew, and so does the loss of some workers."""
-    return "placement" in seen.jobs[decision.key].status
+    return seen.jobs[decision.key].record.placement is not None

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.kube.store import Store
 from trainpush.model.fleet import NOBODY, Fleet
 from trainpush.model.marks import Marks
@@ -11,13 +10,13 @@ from trainpush.model.modes import Switch, Switching
 from trainpush.model.plan import MarkNode, NodeDecision
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Refusal
-from trainpush.render.pool_status import ModesSeen
+from trainpush.status.pool import History, ModesSeen
 
 Switchings = Mapping[str, Switching | Refusal | None]
 """What each pool wants of its nodes' modes, by name."""
 
 
-def with_modes(pool: Pool, fleet: Fleet, switching: Switching | Refusal | None, status: GPUPoolStatus) -> Pool:
+def with_modes(pool: Pool, fleet: Fleet, switching: Switching | Refusal | None, history: History) -> Pool:
     """`pool` with what it wants, and what its nodes and its status say."""
     if not isinstance(switching, Switching):
         return pool
@@ -30,7 +29,7 @@ def with_modes(pool: Pool, fleet: Fleet, switching: Switching | Refusal | None, 
         wishes=marks.wishes,
         unhealthy=marks.unhealthy,
         states=_states(switching, marks),
-        history=tuple((switch.node, switch.begun) for switch in status.switches),
+        history=history,
     )
 
 

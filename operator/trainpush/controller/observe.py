@@ -5,22 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from trainpush.api import names
-from trainpush.api.conditions import Condition
 from trainpush.api.gpupool import GPUPool
-from trainpush.api.inferenceservice import InferenceService, ServiceStatus
+from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.quantity import seconds
 from trainpush.api.topology import levels_of
-from trainpush.api.trainpushjob import JobStatus, TrainPushJob
+from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
 from trainpush.intake.admission import Admission, admit
-from trainpush.intake.convert import places, recorded
 from trainpush.intake.modes import switching_of
 from trainpush.intake.pools import age, quotas_of
 from trainpush.intake.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
 from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
-from trainpush.kube.store import Seen, Store
+from trainpush.kube.store import SeenJob, SeenPool, SeenService, Store
 from trainpush.model.fleet import Claim
 from trainpush.model.nodes import Level
 from trainpush.model.plan import NodeDecision
@@ -29,7 +27,8 @@ from trainpush.model.serving import Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
 from trainpush.render.export import export_name
-from trainpush.render.pool_status import ModesSeen
+from trainpush.status.job import read_push
+from trainpush.status.pool import ModesSeen
 
 TroubleOf = Callable[[str], str]
 """Tells by uid what the API server last refused."""
@@ -52,9 +51,9 @@ class Observation:
     """A snapshot, and the objects that it was made from."""
 
     snapshot: Snapshot
-    jobs: Mapping[Key, Seen[TrainPushJob]]
-    services: Mapping[Key, Seen[InferenceService]]
-    pools: Mapping[str, Seen[GPUPool]]
+    jobs: Mapping[Key, SeenJob]
+    services: Mapping[Key, SeenService]
+    pools: Mapping[str, SeenPool]
     admissions: Mapping[Key, Admission | Refusal]
     asked: Mapping[Key, Asked | Refusal | None]
     modes: Mapping[str, ModesSeen]
@@ -80,7 +79,7 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     admissions = {key: _admission(seen, offers, made.priorities) for key, seen in jobs.items()}
     wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
-        pools=tuple(_pools(store, offers, switchings, trouble_of)),
+        pools=tuple(_pools(store, pools, switchings, trouble_of)),
         jobs=tuple(_job(key, jobs[key], admissions[key], store, made, trouble_of) for key in sorted(jobs)),
         services=tuple(_service(key, services[key], wanted[key], store, made, trouble_of) for key in sorted(services)),
         orphans=orphans(store.fleet, switchings) if len(offers) == len(pools) else (),
@@ -89,11 +88,11 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     return Observation(snapshot, jobs, services, pools, admissions, wanted, modes, repairs(store.fleet, switchings))
 
 
-def _key(seen: Seen[TrainPushJob] | Seen[InferenceService]) -> Key:
+def _key(seen: SeenJob | SeenService) -> Key:
     return Key(seen.metadata.namespace, seen.metadata.name)
 
 
-def _admission(seen: Seen[TrainPushJob], offers: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
+def _admission(seen: SeenJob, offers: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
     return admit(seen.found, offers, priorities) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
 
 
@@ -111,9 +110,9 @@ def _releases(store: Store) -> Mapping[OwnerId, Sequence[RevisionRow]]:
 
 
 def _asked(
-    seen: Seen[InferenceService],
+    seen: SeenService,
     offers: Sequence[GPUPool],
-    jobs: Mapping[Key, Seen[TrainPushJob]],
+    jobs: Mapping[Key, SeenJob],
     made: _Made,
     proxy_image: str,
 ) -> Asked | Refusal | None:
@@ -127,14 +126,9 @@ def _asked(
     return asked(seen.found, offers, source.found if source else None, released, _stable(seen), proxy_image)
 
 
-def _stable(seen: Seen[InferenceService]) -> str:
+def _stable(seen: SeenService) -> str:
     """The revision that serves: what the annotation says, else the status."""
-    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or _status(seen).stable or ""
-
-
-def _status(seen: Seen[InferenceService]) -> ServiceStatus:
-    """The status that stands, parsed once where the whole object could be."""
-    return seen.found.status if seen.found else ServiceStatus.read(seen.status)
+    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or seen.record.stable
 
 
 def _follows(service: InferenceService | None) -> str:
@@ -144,7 +138,7 @@ def _follows(service: InferenceService | None) -> str:
 
 def _job(
     key: Key,
-    seen: Seen[TrainPushJob],
+    seen: SeenJob,
     admission: Admission | Refusal,
     store: Store,
     made: _Made,
@@ -152,8 +146,7 @@ def _job(
 ) -> Job:
     metadata, job = seen.metadata, seen.found
     workers = tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid)))
-    status = recorded(job.status if job else JobStatus.read(seen.status))
-    told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= status.attempt)
+    told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= seen.record.attempt)
     return Job(
         key=key,
         uid=metadata.uid,
@@ -167,7 +160,7 @@ def _job(
         max_restarts=job.spec.failure_policy.max_restarts if job else 0,
         is_asked=is_asked(job.spec) if job else False,
         grace=timedelta(seconds=seconds(job.grace_period)) if job else timedelta(0),
-        recorded=status,
+        recorded=seen.record,
         heard=next(filter(None, told), None),
         left=store.last_words.get(seen.owner),
         workers=workers,
@@ -182,18 +175,16 @@ def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
     if push is None or isinstance(admission, Refusal):
         return None
     name = export_name(job, admission.resolved)
-    done = job.status.push
-    digest = done.digest if done and done.export_job == name else None
-    where = push.export.uri.rstrip("/")
-    pushed = next((c for c in job.status.conditions if c.type == Condition.PUSHED and c.status == "True"), None)
+    done = read_push(job.status)
+    digest = done.digest if done and done.export == name else ""
     return Push(
         target=push.target.inference_service,
         export=name,
-        uri=where,
-        digest=digest or "",
+        uri=push.export.uri.rstrip("/"),
+        digest=digest,
         is_new=done is None,
-        over=Refusal(pushed.reason, pushed.message) if pushed and digest else None,
-        revision=(done.revision or "") if done else "",
+        over=Refusal(done.reason, done.message) if done and done.is_over and digest else None,
+        revision=done.revision if done else "",
     )
 
 
@@ -210,14 +201,13 @@ def _exports(store: Store) -> Mapping[OwnerId, tuple[Export, ...]]:
 
 def _service(
     key: Key,
-    seen: Seen[InferenceService],
+    seen: SeenService,
     wanted: Asked | Refusal | None,
     store: Store,
     made: _Made,
     trouble_of: TroubleOf,
 ) -> Service:
-    metadata, owner, found = seen.metadata, seen.owner, seen.found
-    status = _status(seen)
+    metadata, owner, found, record = seen.metadata, seen.owner, seen.found, seen.record
     budget = made.budgets.get((owner, key.name))
     kept = budget.min_available if budget else None
     return Service(
@@ -225,15 +215,15 @@ def _service(
         uid=metadata.uid,
         created_at=metadata.created_at,
         request=wanted.name if isinstance(wanted, Asked) else wanted,
-        replicas=found.spec.replicas if found else len(status.placements),
+        replicas=found.spec.replicas if found else len(record.places),
         min_available=found.spec.min_available if found else kept or 0,
         priority=made.priorities.of(found.spec.scheduling.priority_class_name if found else None),
         is_readable=found is not None,
         follows=_follows(found),
         deleting=metadata.deletion_timestamp is not None,
         stable=_stable(seen),
-        is_new=status.observed_generation is None or bool(seen.status.get("placements") and not status.placements),
-        places=places(status),
+        is_new=record.is_new,
+        places=record.places,
         revisions=tuple(_revision(row) for row in made.releases.get(owner, [])),
         pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
         has_endpoint=(owner, key.name) in made.endpoints,
@@ -248,13 +238,13 @@ def _revision(row: RevisionRow) -> Revision:
     return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
 
 
-def _pools(store: Store, pools: Sequence[GPUPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
+def _pools(store: Store, pools: Mapping[str, SeenPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
     """Pools with their nodes; a node that several match belongs to the oldest."""
     fleet = store.fleet
-    fleet.divide([_claim(pool) for pool in sorted(pools, key=age)])
+    known = [(pool, seen.record) for _, seen in sorted(pools.items()) if (pool := seen.found)]
+    fleet.divide([_claim(pool) for pool in sorted((pool for pool, _ in known), key=age)])
     return [
-        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], pool.status)
-        for pool in sorted(pools, key=lambda pool: pool.name)
+        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], history) for pool, history in known
     ]
 
 

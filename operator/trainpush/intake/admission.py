@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.intake.convert import toleration
-from trainpush.intake.modes import tolerance
+from trainpush.intake.modes import tolerance, toleration
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.intake.scheduling import Priorities
 from trainpush.intake.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault

@@ -9,6 +9,7 @@ from trainpush.api.gpupool import GPUPoolSpec
 from trainpush.api.modes import Hook as HookSpec
 from trainpush.api.modes import ModeBounds
 from trainpush.api.modes import Window as WindowSpec
+from trainpush.api.pod import Toleration as TolerationSpec
 from trainpush.api.quantity import seconds
 from trainpush.api.topology import HOST, levels_of
 from trainpush.model.modes import MODE_KEY, Bounds, Hook, Mode, Switching, Window
@@ -57,6 +58,11 @@ def _of_unit(spec: GPUPoolSpec) -> list[Refusal]:
 def tolerance(mode: Mode) -> Toleration:
     """The toleration of pods that belong on nodes of `mode`."""
     return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
+
+
+def toleration(spec: TolerationSpec) -> Toleration:
+    """A toleration as the planner reads it."""
+    return Toleration(key=spec.key or "", operator=spec.operator, value=spec.value or "", effect=spec.effect or "")
 
 
 def _window(index: int, window: WindowSpec) -> Window | Refusal:

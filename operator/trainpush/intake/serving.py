@@ -8,8 +8,7 @@ from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.quantity import milli
 from trainpush.api.revision import PROXY_REQUESTS, Provenance, ResolvedReplica, RevisionData, ServedModel, revision_name
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.intake.convert import toleration
-from trainpush.intake.modes import tolerance
+from trainpush.intake.modes import tolerance, toleration
 from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode

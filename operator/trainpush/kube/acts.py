@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,15 +25,16 @@ from trainpush.kube.resources import (
     Resource,
 )
 from trainpush.kube.store import Store
+from trainpush.kube.table import Row, Table
 from trainpush.kube.tasks import Act, JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import (
     AskReplica,
     EndPod,
+    MakeBelongings,
     MakeEndpoint,
     MakeExport,
     MakeReplica,
     MakeRevision,
-    MakeService,
     MakeWarmer,
     MakeWorker,
     MarkStable,
@@ -49,7 +50,8 @@ from trainpush.telemetry.logs import logger
 
 Ask = Callable[[str, RevisionData], Coroutine[Any, Any, str]]
 """Asks the model server at an address whether it serves that revision; empty, or why not."""
-BY_KIND = {resource.kind: resource for resource in (SERVICES, CONFIGMAPS, BUDGETS)}
+BY_KIND: Final = {it.kind: it for it in (PODS, SERVICES, CONFIGMAPS, BUDGETS, JOBS, REVISIONS)}
+"""What is made for our objects."""
 
 _log = logger(__name__)
 
@@ -63,6 +65,12 @@ class Acts:
         self._client = client
         self._store = store
         self._ask = ask
+        self._tables: dict[str, tuple[Callable[[bytes], Row[Any]], Table[Any]]] = {
+            PODS.kind: (read_pod, store.pods),
+            JOBS.kind: (read_export, store.exports),
+            SERVICES.kind: (read_owned, store.endpoints),
+            BUDGETS.kind: (read_owned, store.budgets),
+        }
 
     async def perform(self, task: Task, act: Act) -> None:
         """Carry out one act of `task`.
@@ -82,39 +90,36 @@ class Acts:
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case MarkStable(revision):
                 await self._annotate(task, {names.ANNOTATION_STABLE: revision})
-            case MakeService() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
+            case MakeBelongings() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
                 await self._for_job(task, act, owner)
             case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
                 await self._for_service(task, act, owner)
             case MakeWarmer() if isinstance(task, PoolTask) and task.seen.found:
-                made = await self._create(PODS, warming.warmer(task.seen.found, namespace, act), owner)
-                self._store.pods.put(read_pod(msgspec.json.encode(made)))
+                await self._create(warming.warmer(task.seen.found, namespace, act), owner)
             case _:
                 _log.error("an act that does not fit its object", act=str(act))
 
-    async def _for_job(self, task: JobTask, act: MakeService | MakeWorker | MakeExport, owner: str) -> None:
+    async def _for_job(self, task: JobTask, act: MakeBelongings | MakeWorker | MakeExport, owner: str) -> None:
         job, resolved = task.seen.found, task.resolved
         if job is None or resolved is None:
             _log.error("an act on a job that cannot be read", job=str(task.decision.key))
             return
         match act:
-            case MakeService():
-                await self._apply(children.service(job), owner)
+            case MakeBelongings():
+                for manifest in children.belongings(job):
+                    await self._apply(manifest, owner)
             case MakeWorker():
-                made = await self._create(PODS, children.worker(job, resolved, act, self._endpoint), owner)
-                self._store.pods.put(read_pod(msgspec.json.encode(made)))
+                await self._create(children.worker(job, resolved, act, self._endpoint), owner)
             case MakeExport():
-                made = await self._create(JOBS, export.export(job, resolved), owner)
-                self._store.exports.put(read_export(msgspec.json.encode(made)))
+                for manifest in export.belongings(job, resolved):
+                    await self._create(manifest, owner)
 
     async def _for_service(self, task: ServiceTask, act: MakeRevision | MakeEndpoint | MakeReplica, owner: str) -> None:
         service = task.seen.found
         match act:
             case MakeEndpoint() if service:
                 for manifest in serving.endpoint(service):
-                    made = read_owned(msgspec.json.encode(await self._apply(manifest, owner)))
-                    table = self._store.budgets if manifest["kind"] == BUDGETS.kind else self._store.endpoints
-                    table.put(made)
+                    await self._apply(manifest, owner)
             case MakeRevision(name, number) if service and task.data:
                 await self._record(serving.revision(service, task.data, name, number), number, owner)
             case MakeReplica(place) if service:
@@ -130,15 +135,14 @@ class Acts:
             return
         name, uid, data = revision.name, revision.uid, revision.data
         for manifest in serving.belongings(service.name, service.namespace, name, uid, data):
-            await self._create(BY_KIND[manifest["kind"]], manifest, uid)
-        pod = await self._create(PODS, serving.replica(service, name, data, place.serial, place.node), owner.uid)
-        self._store.pods.put(read_pod(msgspec.json.encode(pod)))
+            await self._create(manifest, uid)
+        await self._create(serving.replica(service, name, data, place.serial, place.node), owner.uid)
 
     def _revision(self, owner: OwnerId, name: str) -> RevisionRow | None:
         return next((row for row in self._store.revisions if row.owner == owner and row.name == name), None)
 
     async def _record(self, revision: Object, number: int, owner: str) -> None:
-        made = await self._create(REVISIONS, revision, owner)
+        made = await self._create(revision, owner)
         metadata, labels = made["metadata"], revision["metadata"]["labels"]
         if made["revision"] != number or not labels.items() <= metadata.get("labels", {}).items():
             body = {"metadata": {"uid": metadata["uid"], "labels": labels}, "revision": number}
@@ -189,16 +193,18 @@ class Acts:
             written = await self._client.apply(PODS, manifest, subresource="status")
             self._store.pods.put(read_pod(msgspec.json.encode(written)))
 
-    async def _apply(self, manifest: Object, owner_uid: str) -> Object:
+    async def _apply(self, manifest: Object, owner_uid: str) -> None:
+        """Make an object, or make it what it should be."""
         resource = BY_KIND[manifest["kind"]]
         metadata = manifest["metadata"]
         with suppress(NotFound):
             found = await self._client.get(resource, metadata["name"], metadata["namespace"])
             _check_owner(found, resource.kind, owner_uid)
-        return await self._client.apply(resource, manifest)
+        self._note(resource, await self._client.apply(resource, manifest))
 
-    async def _create(self, resource: Resource, manifest: Object, owner_uid: str) -> Object:
+    async def _create(self, manifest: Object, owner_uid: str) -> Object:
         """Make an object, or find it made."""
+        resource = BY_KIND[manifest["kind"]]
         metadata = manifest["metadata"]
         try:
             made = await self._client.create(resource, manifest)
@@ -206,7 +212,14 @@ class Acts:
         except AlreadyExists:
             made = await self._client.get(resource, metadata["name"], metadata["namespace"])
             _check_owner(made, resource.kind, owner_uid)
+        self._note(resource, made)
         return made
+
+    def _note(self, resource: Resource, made: Object) -> None:
+        """Tell the store of what was made, where it keeps such objects."""
+        if resource.kind in self._tables:
+            read, table = self._tables[resource.kind]
+            table.put(read(msgspec.json.encode(made)))
 
 
 def _check_owner(found: Object, kind: str, owner_uid: str) -> None:

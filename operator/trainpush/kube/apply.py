@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
-from trainpush.api.base import Metadata
+from pydantic import ValidationError
+
+from trainpush.api.base import Metadata, complaints
 from trainpush.kube.acts import Acts
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -20,7 +23,7 @@ from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINP
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
 from trainpush.model.plan import AskReplica
-from trainpush.render.status import merge_patch
+from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
 
@@ -74,7 +77,7 @@ class Applier:
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
-        self._kinds: dict[str, Kind[Any]] = {
+        self._kinds: dict[str, Kind[Any, Any]] = {
             TRAINPUSHJOBS.kind: store.jobs,
             INFERENCESERVICES.kind: store.services,
             GPUPOOLS.kind: store.pools,
@@ -112,7 +115,11 @@ class Applier:
 
     async def _say(self, task: Task, now: datetime, later: Later) -> float | None:
         """Write a status and its Events; seconds to wait if that was put off."""
-        status = task.status(now)
+        try:
+            status = task.status(now)
+        except ValidationError as error:
+            # As the API server would refuse it: nobody else's status waits for this one.
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", complaints(error)) from None
         wait = await self._write_status(task, status)
         if wait is None:
             self._standing[task.seen.metadata.uid] = task

@@ -19,19 +19,22 @@ from trainpush.kube.table import Row, Table
 from trainpush.model.fleet import Fleet
 from trainpush.model.modes import Warmer
 from trainpush.model.nodes import Node
-from trainpush.model.serving import Replica
-from trainpush.model.workload import Worker
+from trainpush.model.serving import Replica, ServiceRecord
+from trainpush.model.workload import Recorded, Worker
+from trainpush.status import job, pool, service
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Generic[R]):
+class Seen(Generic[R, T]):
     """One of our own objects: parsed for deciding, raw status for writing the difference."""
 
     metadata: Metadata
     status: Mapping[str, Any]
+    record: T
+    """What the status says, also where this version cannot read the rest."""
     found: R | None = None
     fault: str = ""
     """Why this version cannot read it; then `found` is None."""
@@ -42,13 +45,24 @@ class Seen(Generic[R]):
         return OwnerId(self.metadata.uid, self.metadata.namespace)
 
 
-class Kind(Table[Seen[R]]):
+SeenJob = Seen[TrainPushJob, Recorded]
+SeenService = Seen[InferenceService, ServiceRecord]
+SeenPool = Seen[GPUPool, pool.History]
+
+
+class Kind(Table[Seen[R, T]]):
     """All objects of one of our own kinds."""
 
-    def __init__(self, model: type[R], on_change: Callable[[Seen[R] | None, Seen[R] | None], None]) -> None:
-        """An empty table of `model`s."""
+    def __init__(
+        self,
+        model: type[R],
+        read: Callable[[Any], T],
+        on_change: Callable[[Seen[R, T] | None, Seen[R, T] | None], None],
+    ) -> None:
+        """An empty table of `model`s, whose statuses `read` makes records of."""
         super().__init__(on_change)
         self._model = model
+        self._read = read
 
     def take(self, raw: Mapping[str, Any]) -> bool:
         """Take an object as the API server sent it."""
@@ -58,13 +72,15 @@ class Kind(Table[Seen[R]]):
         """Take the list of all objects; how many were not as known."""
         return self.replace([self._row(raw) for raw in raws], as_of)
 
-    def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R]]:
+    def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R, T]]:
         metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
-        status = raw.get("status") or {}
+        found, fault = None, ""
         try:
-            seen = Seen(metadata, status, found=self._model.parse(raw))
+            found = self._model.parse(raw)
         except InvalidObject as error:
-            seen = Seen(metadata, status, fault=str(error))
+            fault = str(error)
+        record = self._read(found.status if found else self._model.read_status(raw))
+        seen = Seen(metadata, raw.get("status") or {}, record, found, fault)
         return Row(metadata.uid, int(metadata.resource_version), seen)
 
 
@@ -106,9 +122,9 @@ class Store:
         self.reports = Reports(self.dirty.set)
         self.nodes: Table[Node] = Table(self._node_changed)
         self.pods: Table[PodRow] = Table(self._pod_changed)
-        self.jobs = Kind(TrainPushJob, self._owner_changed)
-        self.services = Kind(InferenceService, self._owner_changed)
-        self.pools = Kind(GPUPool, self._changed)
+        self.jobs: Kind[TrainPushJob, Recorded] = Kind(TrainPushJob, job.read, self._owner_changed)
+        self.services: Kind[InferenceService, ServiceRecord] = Kind(InferenceService, service.read, self._owner_changed)
+        self.pools: Kind[GPUPool, pool.History] = Kind(GPUPool, pool.read, self._changed)
         self.priorities: Table[PriorityRow] = Table(self._changed)
         self.daemons: Table[DaemonRow] = Table(self._changed)
         self.exports: Table[ExportRow] = Table(self._changed)
@@ -141,7 +157,7 @@ class Store:
             self.fleet.remove(before.name)
         self.dirty.set()
 
-    def _owner_changed(self, before: Seen[Any] | None, after: Seen[Any] | None) -> None:
+    def _owner_changed(self, before: Seen[Any, Any] | None, after: Seen[Any, Any] | None) -> None:
         if before is None and after:
             self._owners.add(after.owner)
             self._count_pods_of(after.owner, -1)

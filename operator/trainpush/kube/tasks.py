@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from trainpush.api.gpupool import GPUPool
-from trainpush.api.inferenceservice import InferenceService
+from trainpush.api.gpupool import GPUPoolStatus
+from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.revision import RevisionData
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.api.trainpushjob import JobStatus, Resolved
 from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
-from trainpush.kube.store import Seen
+from trainpush.kube.store import SeenJob, SeenPool, SeenService
 from trainpush.model.plan import (
     Decision,
     EndPod,
     JobAct,
+    MakeBelongings,
     MakeEndpoint,
     MakeExport,
     MakeReplica,
     MakeRevision,
-    MakeService,
     MakeWarmer,
     MakeWorker,
     MarkStable,
@@ -35,19 +35,17 @@ from trainpush.model.plan import (
 )
 from trainpush.render.environment import of_attempt
 from trainpush.render.events import events, pool_events
-from trainpush.render.pool_status import ModesSeen, pool_status
-from trainpush.render.service_status import service_status
 from trainpush.render.serving import selector, url
-from trainpush.render.status import job_status
+from trainpush.status import job, pool, service
 
 Act = JobAct | ServiceAct | PoolAct
 ORDER: Final[tuple[type[Act], ...]] = (
-    *(EndPod, RemoveWorker, MakeService, MakeWorker, MakeExport),
+    *(EndPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
     *(RemoveWarmer, MakeWarmer),
 )
 """Acts of one kind are carried out at once, one kind after the other."""
-FOUNDATION: Final = MakeService
+FOUNDATION: Final = MakeBelongings
 """What the acts after it cannot do without: workers find each other through it."""
 
 
@@ -56,7 +54,7 @@ class JobTask:
     """What a cycle wants of one job."""
 
     resource: ClassVar[Resource] = TRAINPUSHJOBS
-    seen: Seen[TrainPushJob]
+    seen: SeenJob
     decision: Decision
     resolved: Resolved | None
 
@@ -69,7 +67,7 @@ class JobTask:
         """Its whole status."""
         seen = self.seen
         workers = seen.found.spec.sizes()[0] if seen.found else 0
-        return job_status(self.decision, self._resolved(), workers, seen.metadata.generation, seen.status, now)
+        return job.write(self.decision, self._resolved(), workers, seen.metadata.generation, seen.status, now)
 
     def _resolved(self) -> Resolved | None:
         """What defaults come to with the workers that it has."""
@@ -80,7 +78,8 @@ class JobTask:
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = JobStatus.read(self.seen.status), JobStatus.read(status)
+        return events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class ServiceTask:
     """What a cycle wants of one InferenceService."""
 
     resource: ClassVar[Resource] = INFERENCESERVICES
-    seen: Seen[InferenceService]
+    seen: SeenService
     decision: ServiceDecision
     data: RevisionData | None
     """Of the revision that it asks for."""
@@ -103,11 +102,12 @@ class ServiceTask:
         metadata = self.seen.metadata
         where = url(metadata.name, metadata.namespace)
         old = self.seen.status
-        return service_status(self.decision, selector(metadata.name), where, metadata.generation, old, now)
+        return service.write(self.decision, selector(metadata.name), where, metadata.generation, old, now)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = ServiceStatus.read(self.seen.status), ServiceStatus.read(status)
+        return events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,9 @@ class PoolTask:
     """What a cycle wants of one pool."""
 
     resource: ClassVar[Resource] = GPUPOOLS
-    seen: Seen[GPUPool]
+    seen: SeenPool
     decision: PoolSummary
-    modes: ModesSeen | None = None
+    modes: pool.ModesSeen | None = None
     """None where its nodes have no modes."""
 
     @property
@@ -127,11 +127,12 @@ class PoolTask:
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
-        return pool_status(self.decision, self.seen.metadata.generation, self.seen.status, now, self.modes)
+        return pool.write(self.decision, self.seen.metadata.generation, self.seen.status, now, self.modes)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        return pool_events(self.resource.kind, self.seen.metadata, self.seen.status, status, now)
+        old, new = GPUPoolStatus.read(self.seen.status), GPUPoolStatus.read(status)
+        return pool_events(self.resource.kind, self.seen.metadata, old, new, now)
 
 
 Task = JobTask | ServiceTask | PoolTask

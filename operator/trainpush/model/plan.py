@@ -52,8 +52,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeService:
-    """Make the headless Service by which the workers find each other."""
+class MakeBelongings:
+    """Make what the workers of a gang need besides their pods, before any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class RemoveWorker:
 
 @dataclass(frozen=True, slots=True)
 class MakeExport:
-    """Make the Job that exports the trained model."""
+    """Make what exports the trained model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class EndPod:
     uid: str
 
 
-JobAct = MakeService | MakeWorker | RemoveWorker | EndPod | MakeExport
+JobAct = MakeBelongings | MakeWorker | RemoveWorker | EndPod | MakeExport
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """What the status of a service says: decisions of earlier cycles."""
+
+    is_new: bool = True
+    """Whether no status stands there: it was never looked at, or its status was lost."""
+    stable: str = ""
+    """Name of the revision that was last served by all replicas; empty before the first."""
+    places: tuple[Place, ...] = ()
+    """By serial."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One pod of a model server as it is seen."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, JobAct, MakeService, MakeWorker, RemoveWorker, Stage, Verdict
+from trainpush.model.plan import Decision, JobAct, MakeBelongings, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
 from trainpush.planner import reports
@@ -225,7 +225,7 @@ def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) 
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
     pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there]
-    return [MakeService(), *pods] if pods else []
+    return [MakeBelongings(), *pods] if pods else []
 
 
 def _stale(job: Job, attempt: int) -> list[Worker]:

@@ -1,6 +1,7 @@
-"""The pods and the Service of a gang, rendered from an allow-list."""
+"""The pods of a gang and what they need besides, rendered from an allow-list."""
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
@@ -22,7 +23,6 @@ from trainpush.render.pods import (
     memory_volume,
     on_nodes,
     owner,
-    plain,
     pod_security,
 )
 from trainpush.render.volumes import Volumes
@@ -42,24 +42,21 @@ def worker_name(job_name: str, rank: int, attempt: int) -> str:
     return f"{job_name}-worker-{rank}-a{attempt}"
 
 
-def service(job: TrainPushJob) -> Manifest:
-    """The headless Service that gives every worker a DNS name, before it is ready too."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": service_name(job.name),
-            "namespace": job.namespace,
-            "labels": _labels(job),
-            "ownerReferences": [owner(job)],
-        },
-        "spec": {
-            "clusterIP": "None",
-            "publishNotReadyAddresses": True,
-            "selector": {names.LABEL_JOB_UID: job.uid},
-            "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT, "protocol": "TCP"}],
-        },
+def belongings(job: TrainPushJob) -> list[Manifest]:
+    """What all workers need: the headless Service that gives each a DNS name, before it is ready too."""
+    metadata = {
+        "name": service_name(job.name),
+        "namespace": job.namespace,
+        "labels": _labels(job),
+        "ownerReferences": [owner(job)],
     }
+    spec = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": {names.LABEL_JOB_UID: job.uid},
+        "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT, "protocol": "TCP"}],
+    }
+    return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
 
 
 def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker, endpoint: Address | None = None) -> Manifest:

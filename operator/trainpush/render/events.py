@@ -5,13 +5,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from trainpush.api import names
-from trainpush.api.base import Metadata
+from trainpush.api import base, names
+from trainpush.api.base import Metadata, timestamp
 from trainpush.api.conditions import Condition, PoolCondition, ServiceCondition
+from trainpush.api.gpupool import GPUPoolStatus
+from trainpush.api.inferenceservice import ServiceStatus
+from trainpush.api.modes import SwitchStatus
+from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.modes import Step
 from trainpush.model.reasons import Reason
 
-_FLIPS: Final = {
+_FLIPS: Final[Mapping[tuple[str, str], str]] = {
     (Condition.ACCEPTED, "False"): "Warning",
     (Condition.PLACED, "True"): "Normal",
     (Condition.PLACED, "False"): "Normal",
@@ -42,77 +46,78 @@ _SETBACKS: Final = {
 _NOTE_MAX: Final = 1024
 """Longest note of an Event, in bytes, as Kubernetes bounds it."""
 
+_Told = JobStatus | ServiceStatus
 _News = tuple[str, str, str]
 """An Event before it has a name: type, reason, note."""
 
 
-def events(
-    kind: str, of: Metadata, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime
-) -> list[dict[str, Any]]:
+def events(kind: str, of: Metadata, old: _Told, new: _Told, now: datetime) -> list[dict[str, Any]]:
     """Events for what changed between two statuses; the same change always gives the same names."""
-    before = {entry["type"]: entry for entry in old.get("conditions", [])}
-    found = [_change(before.get(entry["type"], {}), entry) for entry in new["conditions"]]
+    before = {condition.type: condition for condition in old.conditions}
+    found = [_change(before.get(condition.type), condition) for condition in new.conditions]
     told = [_event(kind, of, news, _moment(new), now) for news in [*found, _restart(old, new)] if news]
     return list({event["metadata"]["name"]: event for event in told}.values())
 
 
-def pool_events(
-    kind: str, of: Metadata, old: Mapping[str, Any], new: Mapping[str, Any], now: datetime
-) -> list[dict[str, Any]]:
+def pool_events(kind: str, of: Metadata, old: GPUPoolStatus, new: GPUPoolStatus, now: datetime) -> list[dict[str, Any]]:
     """Events of a pool: its switches that are over, and that a person must look; names as those of `events`."""
-    known = [(entry["node"], entry["begun"]) for entry in old.get("switches", [])]
-    over = [entry for entry in new.get("switches", []) if (entry["node"], entry["begun"]) not in known]
-    told = [_event(kind, of, _switched(entry), (entry["node"], entry["begun"]), now) for entry in over]
+    known = {(switch.node, switch.begun) for switch in old.switches}
+    over = [switch for switch in new.switches if (switch.node, switch.begun) not in known]
+    told = [_event(kind, of, _switched(switch), (switch.node, timestamp(switch.begun)), now) for switch in over]
     was, degraded = _degraded(old), _degraded(new)
-    if degraded["status"] == "True" and (was["status"], was["reason"]) != ("True", degraded["reason"]):
-        moment = (degraded["lastTransitionTime"], new["observedGeneration"])
-        told.append(_event(kind, of, ("Warning", degraded["reason"], degraded["message"]), moment, now))
+    if degraded and (was is None or was.reason != degraded.reason):
+        moment = (timestamp(degraded.last_transition_time), new.observed_generation)
+        told.append(_event(kind, of, ("Warning", degraded.reason, degraded.message), moment, now))
     return told
 
 
-def _switched(entry: Mapping[str, Any]) -> _News:
-    node, before, after = entry["node"], entry["from"], entry["to"]
-    if entry["outcome"] == Step.ACTIVE:
+def _switched(switch: SwitchStatus) -> _News:
+    node, before, after = switch.node, switch.old, switch.to
+    if switch.outcome == Step.ACTIVE:
         return ("Normal", Reason.SWITCHED, f"node {node} changed from {before} to {after}")
     return ("Normal", Reason.SWITCH_ABORTED, f"node {node} stays {before}: {after} is not needed any more")
 
 
-def _degraded(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The condition of a pool that says whether a person must look."""
-    found = (entry for entry in status.get("conditions", []) if entry["type"] == PoolCondition.DEGRADED)
-    return next(found, {"status": "False", "reason": ""})
+def _degraded(status: GPUPoolStatus) -> base.Condition | None:
+    """The condition of a pool that says that a person must look; None where nobody must."""
+    found = (it for it in status.conditions if it.type == PoolCondition.DEGRADED and it.status == "True")
+    return next(found, None)
 
 
-def _change(before: Mapping[str, Any], entry: Mapping[str, Any]) -> _News | None:
+def _change(before: base.Condition | None, after: base.Condition) -> _News | None:
     """What is worth telling of one condition."""
-    condition, status, reason = entry["type"], entry["status"], entry["reason"]
+    condition, status, reason = after.type, after.status, after.reason
+    was = before.status if before else None
     if condition in _STEPS:
-        is_news = (before.get("status"), before.get("reason")) != (status, reason)
+        is_news = before is None or (was, before.reason) != (status, reason)
         grade = "Warning" if reason in _SETBACKS else "Normal"
     elif condition in _LOSSES and status == "False":
-        is_news, grade = before.get("status") == "True", "Warning"
+        is_news, grade = was == "True", "Warning"
     else:
-        is_news = before.get("status") != status and (condition, status) in _FLIPS
+        is_news = was != status and (condition, status) in _FLIPS
         grade = _FLIPS.get((condition, status), "Normal")
-    return (grade, reason, entry["message"]) if is_news and reason not in _QUIET else None
+    return (grade, reason, after.message) if is_news and reason not in _QUIET else None
 
 
-def _restart(old: Mapping[str, Any], new: Mapping[str, Any]) -> _News | None:
+def _restart(old: _Told, new: _Told) -> _News | None:
     """A new start of a gang, with its cause."""
-    if _restarts(new) > _restarts(old) and "lastFailure" in new:
-        return ("Warning", new["lastFailure"]["reason"], new["lastFailure"]["message"])
-    return None
+    cause = new.last_failure if isinstance(new, JobStatus) else None
+    return ("Warning", cause.reason, cause.message) if cause and _restarts(new) > _restarts(old) else None
 
 
-def _restarts(status: Mapping[str, Any]) -> int:
-    return sum(status.get("restarts", {}).values())
+def _restarts(status: _Told) -> int:
+    if not isinstance(status, JobStatus):
+        return 0
+    return status.restarts.failures + status.restarts.infrastructure + status.restarts.preemptions
 
 
-def _moment(status: Mapping[str, Any]) -> Iterable[object]:
+def _moment(status: _Told) -> Iterable[object]:
     """What tells apart two changes of the same kind: how far a job or service has come."""
-    serials = [place["serial"] for place in status.get("placements", [])]
-    progress = (status.get("attempt", 0), _restarts(status), status.get("wanted", ""), max(serials, default=0))
-    return (*progress, status.get("eviction", {}).get("by", ""), status["observedGeneration"])
+    if isinstance(status, JobStatus):
+        by = status.eviction.by if status.eviction else ""
+        return (status.attempt, _restarts(status), "", 0, by, status.observed_generation)
+    serials = [place.serial for place in status.placements]
+    return (0, 0, status.wanted or "", max(serials, default=0), "", status.observed_generation)
 
 
 def _event(kind: str, of: Metadata, news: _News, moment: Iterable[object], now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import json
 from typing import Final
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.push import Export
 from trainpush.api.text import claim_and_path
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
@@ -23,7 +24,6 @@ from trainpush.render.pods import (
     container_security,
     near_nodes,
     owner,
-    plain,
     pod_security,
 )
 from trainpush.render.volumes import Volumes
@@ -48,21 +48,17 @@ def export_name(job: TrainPushJob, resolved: Resolved) -> str:
     return f"{job.name}-export-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]}"
 
 
-def export(job: TrainPushJob, resolved: Resolved) -> Manifest:
-    """The Job; its pods go to nodes that trained, which see the volumes."""
+def belongings(job: TrainPushJob, resolved: Resolved) -> list[Manifest]:
+    """What an export needs: the Job, whose pods go to nodes that trained, which see the volumes."""
     name = export_name(job, resolved)
     metadata = {"name": name, "namespace": job.namespace, "labels": _labels(job), "ownerReferences": [owner(job)]}
     disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata,
-        "spec": {
-            "backoffLimit": TRIES - 1,
-            "podFailurePolicy": {"rules": [disrupted]},
-            "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, resolved, name)},
-        },
+    spec = {
+        "backoffLimit": TRIES - 1,
+        "podFailurePolicy": {"rules": [disrupted]},
+        "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, resolved, name)},
     }
+    return [{"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}]
 
 
 def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trainpush.api import names
+from trainpush.api.base import timestamp
 from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch
 from trainpush.model.nodes import Taint, Toleration
-from trainpush.render.conditions import timestamp
 from trainpush.render.pods import Manifest
 
 WHY_MAX: Final = 256

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from trainpush.api import names
-from trainpush.api.base import ApiModel, Resource
+from trainpush.api.base import Resource, plain
 from trainpush.api.pod import SecurityContext
 
 Manifest = dict[str, Any]
@@ -74,8 +74,3 @@ def memory_volume(size: str | int) -> Manifest:
 def memory_mount() -> Manifest:
     """Where it appears."""
     return {"name": SHARED_MEMORY, "mountPath": "/dev/shm"}  # noqa: S108 - the pod's own
-
-
-def plain(model: ApiModel) -> Manifest:
-    """A part of a spec as the API server takes it."""
-    return model.model_dump(by_alias=True, exclude_none=True, mode="json")

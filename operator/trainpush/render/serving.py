@@ -3,6 +3,7 @@
 from typing import Final
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import PROXY_REQUESTS, RevisionData
 from trainpush.api.text import claim_and_path
@@ -18,7 +19,6 @@ from trainpush.render.pods import (
     memory_volume,
     on_nodes,
     owner,
-    plain,
 )
 
 DRAIN_SECONDS: Final = 10

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from trainpush.api.base import plain
 from trainpush.api.pod import WorkerTemplate
 from trainpush.api.text import claim_and_path
-from trainpush.render.pods import Manifest, plain
+from trainpush.render.pods import Manifest
 
 
 class Volumes:

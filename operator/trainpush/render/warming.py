@@ -4,10 +4,11 @@ from hashlib import sha256
 from typing import Final
 
 from trainpush.api import names
+from trainpush.api.base import plain
 from trainpush.api.gpupool import GPUPool
 from trainpush.model.modes import digest_of
 from trainpush.model.plan import MakeWarmer
-from trainpush.render.pods import NO_ACCELERATOR, Manifest, confined, container_security, owner, plain
+from trainpush.render.pods import NO_ACCELERATOR, Manifest, confined, container_security, owner
 
 _CONTAINER: Final = "image-"
 _NOBODY: Final = 65534

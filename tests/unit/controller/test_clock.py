@@ -40,7 +40,7 @@ class Told(Clock):
         return 0.0
 
 
-def take(kind: Kind[Any], made: dict[str, Any], **more: Any) -> None:
+def take(kind: Kind[Any, Any], made: dict[str, Any], **more: Any) -> None:
     """An object as a watch would bring it."""
     identity = {"namespace": "team", "uid": made["metadata"]["name"], "resourceVersion": "1"}
     kind.take(

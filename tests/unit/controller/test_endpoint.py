@@ -24,7 +24,14 @@ from trainpush.telemetry.metrics import Metrics
 
 OWNER = OwnerId("job-uid", "ns")
 PROGRAM = Worker(name="j-worker-0-a3", uid="rank-0", attempt=3, rank=0, phase=Phase.RUNNING)
-EVICTION = {"askedAt": "2026-01-01T00:00:00Z", "deadline": "2026-01-01T00:02:00Z", "reason": "Preempted"}
+EVICTION = {
+    "by": "ns/other",
+    "reason": "Preempted",
+    "message": "why",
+    "askedAt": "2026-01-01T00:00:00Z",
+    "deadline": "2026-01-01T00:02:00Z",
+}
+CHECKPOINT = {"attempt": 3, "step": 50, "at": "2026-01-01T00:00:30Z"}
 SAVED = {"step": 50, "uri": "pvc://c/p", "digest": "d", "request": ""}
 
 
@@ -106,21 +113,20 @@ async def test_a_checkpoint_is_acknowledged_when_it_stands_in_status(world: Worl
     assert heard
     assert heard.saved
     assert (heard.saved.attempt, heard.saved.step, heard.saved.uri, heard.saved.digest) == (3, 50, "pvc://c/p", "d")
-    world.status(attempt=3, checkpoint={"attempt": 3, "step": 40})
+    world.status(attempt=3, checkpoint=CHECKPOINT | {"step": 40})
     assert not saving.done()
-    world.status(attempt=3, checkpoint={"attempt": 3, "step": 50})
+    world.status(attempt=3, checkpoint=CHECKPOINT)
     assert await saving == (200, {"request": None, "stop": False})
 
 
 async def test_the_answer_to_an_eviction_is_acknowledged_with_the_word_to_stop(world: World) -> None:
-    checkpoint = {"attempt": 3, "step": 50}
-    world.status(attempt=3, eviction=EVICTION, checkpoint=checkpoint)
+    world.status(attempt=3, eviction=EVICTION, checkpoint=CHECKPOINT)
     saving = asyncio.create_task(world.post("/v1/saved", {**SAVED, "request": "3-2026-01-01T00:00:00Z"}))
     await until(lambda: bool(len(world.store.reports)), "the answer")
     heard = world.store.reports.get(PROGRAM.uid)
     assert heard
     assert heard.request == "3-2026-01-01T00:00:00Z"
-    world.status(attempt=3, eviction={**EVICTION, "answered": True}, checkpoint=checkpoint)
+    world.status(attempt=3, eviction={**EVICTION, "answered": True}, checkpoint=CHECKPOINT)
     status, told = await saving
     assert (status, told["stop"]) == (200, True)
 
@@ -132,7 +138,7 @@ async def test_what_does_not_come_to_stand_is_not_acknowledged(world: World, mon
     await until(lambda: bool(len(world.store.reports)), "the checkpoint")
     assert (await world.post("/v1/saved", SAVED))[0] == 429
     assert await saving == (503, "the checkpoint is not recorded yet\n")
-    world.status(attempt=3, checkpoint={"attempt": 3, "step": 50})
+    world.status(attempt=3, checkpoint=CHECKPOINT)
     assert (await world.post("/v1/saved", SAVED))[0] == 200
 
 
@@ -220,7 +226,7 @@ async def test_a_malformed_checkpoint_is_refused_and_changes_nothing(world: Worl
 async def test_the_largest_values_are_taken(world: World) -> None:
     metrics = {f"{n:064}": "x" * 256 for n in range(32)}
     assert (await world.post("/v1/report", {"step": 2**53, "totalSteps": 2**53, "metrics": metrics}))[0] == 200
-    world.status(attempt=3, checkpoint={"attempt": 3, "step": 0})
+    world.status(attempt=3, checkpoint=CHECKPOINT | {"step": 0})
     assert (await world.post("/v1/saved", {"step": 0, "uri": "x" * 1024, "digest": "x" * 1024}))[0] == 200
 
 
@@ -262,7 +268,7 @@ async def test_every_message_is_counted_with_its_answer(world: World) -> None:
     await world.post("/v1/report", {"step": -1})
     await world.post("/v1/report", {"step": 1}, "rank-1")
     await world.post("/v1/report", {"step": 1}, "nobody")
-    world.status(attempt=3, checkpoint={"attempt": 3, "step": 50})
+    world.status(attempt=3, checkpoint=CHECKPOINT)
     await world.post("/v1/saved", SAVED)
     await world.post("/elsewhere", {})
     world.leads = False

@@ -27,7 +27,7 @@ PLACED = {
 }
 
 
-def take(kind: Kind[Any], manifest: dict[str, Any], **more: Any) -> None:
+def take(kind: Kind[Any, Any], manifest: dict[str, Any], **more: Any) -> None:
     """An object as a watch would bring it."""
     identity = {"namespace": "team", "uid": manifest["metadata"]["name"], "resourceVersion": "1"}
     metadata = {**manifest["metadata"], **identity, "creationTimestamp": "2026-01-01T11:59:00Z", **more}

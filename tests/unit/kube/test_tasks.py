@@ -29,6 +29,6 @@ def test_a_status_says_how_large_the_world_is_that_runs(nodes: tuple[str, ...], 
     place = a_placement(*nodes) if nodes else None
     record = Recorded(placement=place)
     decision = Decision(Key("team", "job"), record, Stage.RUNNING, Verdict(Reason.RUNNING, "why"))
-    status = JobTask(Seen(made.metadata, {}, made), decision, RESOLVED).status(NOW)
+    status = JobTask(Seen(made.metadata, {}, Recorded(), made), decision, RESOLVED).status(NOW)
     assert (status["resolved"]["worldSize"], status["resolved"]["shardingDegree"]) == (world_size, world_size)
     assert status["replicas"] == {"desired": 4, "assigned": len(nodes), "running": 0}

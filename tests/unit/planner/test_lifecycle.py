@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
-from trainpush.model.plan import Decision, MakeService, MakeWorker, RemoveWorker, Stage
+from trainpush.model.plan import Decision, MakeBelongings, MakeWorker, RemoveWorker, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Heard, Job, Outcome, Phase, Recorded, Refusal
 from trainpush.planner.plan import plan
@@ -34,7 +34,7 @@ TWO = placed_job("r1-n0", "r1-n1")
 def test_pods_follow_the_recorded_place() -> None:
     """Service first, then a pod per rank on its node."""
     decision = decide(TWO)
-    assert decision.acts[0] == MakeService()
+    assert decision.acts[0] == MakeBelongings()
     assert made(decision) == [(1, 0, "r1-n0"), (1, 1, "r1-n1")]
     assert decision.wake_at == NOW + timedelta(seconds=120)
 

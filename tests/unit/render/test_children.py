@@ -7,7 +7,7 @@ import pytest
 from support.manifests import job
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.plan import MakeWorker
-from trainpush.render.children import worker
+from trainpush.render.children import belongings, worker
 from trainpush.render.environment import of_attempt
 
 
@@ -72,3 +72,15 @@ def test_a_worker_may_run_on_nodes_that_train() -> None:
     pod = worker(a_job(), told, MakeWorker(attempt=1, rank=0, node="n1", workers=4))
     ours = {"key": "training.ai/mode", "operator": "Equal", "value": "Training", "effect": "NoSchedule"}
     assert pod["spec"]["tolerations"] == [*theirs, ours]
+
+
+def test_workers_find_each_other_before_they_are_ready() -> None:
+    """By the name that each has in the Service that is made before them."""
+    made = a_job()
+    (found,) = belongings(made)
+    pod = worker(made, resolved(), MakeWorker(attempt=3, rank=0, node="n1", workers=1))
+    assert found["kind"] == "Service"
+    assert found["spec"]["publishNotReadyAddresses"] is True
+    assert found["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert pod["spec"]["subdomain"] == found["metadata"]["name"]
+    assert found["metadata"]["ownerReferences"] == pod["metadata"]["ownerReferences"]

@@ -6,22 +6,40 @@ import pytest
 
 from support.build import NOW
 from trainpush.api.base import Metadata
+from trainpush.api.inferenceservice import ServiceStatus
+from trainpush.api.trainpushjob import JobStatus
 from trainpush.render.events import events
 
 OF = Metadata(name="digits", namespace="team", uid="uid")
 CONDITION = tuple[str, str, str]
 
 
+STATUSES: dict[str, type[JobStatus] | type[ServiceStatus]] = {
+    "TrainPushJob": JobStatus,
+    "InferenceService": ServiceStatus,
+}
+
+
 def a_status(*conditions: CONDITION, **more: Any) -> dict[str, Any]:
     entries = [
-        {"type": kind, "status": status, "reason": reason, "message": f"{reason}."}
+        {"type": kind, "status": status, "reason": reason, "message": f"{reason}.", "lastTransitionTime": NOW}
         for kind, status, reason in conditions
     ]
     return {"conditions": entries, "observedGeneration": 1, **more}
 
 
+def a_place(serial: int) -> dict[str, Any]:
+    return {"serial": serial, "revision": "digits-1", "node": "n1", "since": NOW}
+
+
+def made(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[dict[str, Any]]:
+    """The Events for what changed."""
+    read = STATUSES[kind].model_validate
+    return events(kind, OF, read(old), read(new), NOW)
+
+
 def told(kind: str, old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
-    return [(event["type"], event["reason"], event["note"]) for event in events(kind, OF, old, new, NOW)]
+    return [(event["type"], event["reason"], event["note"]) for event in made(kind, old, new)]
 
 
 def flips(kind: str, before: CONDITION | None, after: CONDITION) -> list[tuple[str, str]]:
@@ -105,13 +123,9 @@ def test_an_eviction_is_told_once() -> None:
 
 def test_another_announcement_is_another_event() -> None:
     """The first may have been dropped: somebody else needs the room now."""
-    names = {
-        events("TrainPushJob", OF, {}, a_status(("Evicted", "False", "Announced"), eviction={"by": by}), NOW)[0][
-            "metadata"
-        ]["name"]
-        for by in ("team/a", "team/b")
-    }
-    assert len(names) == 2
+    evictions = [{"by": by, "reason": "Preempted", "message": "why"} for by in ("team/a", "team/b")]
+    statuses = [a_status(("Evicted", "False", "Announced"), eviction=eviction) for eviction in evictions]
+    assert len({made("TrainPushJob", {}, status)[0]["metadata"]["name"] for status in statuses}) == 2
 
 
 def test_one_cause_of_two_changes_is_told_once() -> None:
@@ -125,16 +139,16 @@ def test_the_same_change_has_the_same_name_and_a_later_one_another() -> None:
 
     def name(**more: Any) -> str:
         new = a_status(("Progressing", "True", "RolledOut"), **more)
-        (event,) = events("InferenceService", OF, {}, new, NOW)
+        (event,) = made("InferenceService", {}, new)
         return str(event["metadata"]["name"])
 
-    first = name(wanted="digits-1", placements=[{"serial": 1}])
-    assert first == name(wanted="digits-1", placements=[{"serial": 1}])
-    assert len({first, name(wanted="digits-2"), name(wanted="digits-1", placements=[{"serial": 2}])}) == 3
+    first = name(wanted="digits-1", placements=[a_place(1)])
+    assert first == name(wanted="digits-1", placements=[a_place(1)])
+    assert len({first, name(wanted="digits-2"), name(wanted="digits-1", placements=[a_place(2)])}) == 3
 
 
 def test_an_event_names_what_it_is_about() -> None:
-    (event,) = events("InferenceService", OF, {}, a_status(("Accepted", "False", "PoolNotFound")), NOW)
+    (event,) = made("InferenceService", {}, a_status(("Accepted", "False", "PoolNotFound")))
     assert event["regarding"] == {
         "apiVersion": "training.ai/v1",
         "kind": "InferenceService",
@@ -148,5 +162,5 @@ def test_a_note_fits_into_an_event() -> None:
     """Kubernetes counts bytes."""
     new = a_status(("Accepted", "False", "PoolNotFound"))
     new["conditions"][0]["message"] = "é" * 1024
-    (event,) = events("InferenceService", OF, {}, new, NOW)
+    (event,) = made("InferenceService", {}, new)
     assert event["note"] == "é" * 512

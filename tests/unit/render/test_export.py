@@ -6,7 +6,7 @@ import pytest
 
 from support.manifests import job
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.render.export import export, export_name
+from trainpush.render.export import belongings, export_name
 
 RESOLVED = Resolved(
     pool="pool",
@@ -33,6 +33,12 @@ def a_job(name: str = "digits", nodes: tuple[str, ...] = ("n1",), uid: str = "ui
 
 def a_push(**more: Any) -> dict[str, Any]:
     return {"target": {"inferenceService": "digits"}, "export": {"uri": "pvc://models/team/digits", **more}}
+
+
+def export(made: TrainPushJob, resolved: Resolved) -> dict[str, Any]:
+    """All that it needs."""
+    (found,) = belongings(made, resolved)
+    return found
 
 
 def pod_of(made: dict[str, Any]) -> dict[str, Any]:

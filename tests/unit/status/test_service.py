@@ -11,7 +11,7 @@ from trainpush.model.plan import Claim, Served, ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
 from trainpush.model.workload import Key, Refusal
-from trainpush.render.service_status import service_status
+from trainpush.status.service import read, write
 
 DIGEST = "sha256:" + "0" * 64
 SERVING = ServiceDecision(
@@ -69,7 +69,7 @@ ALL = {
 
 
 def status(decision: ServiceDecision, old: dict[str, Any] | None = None) -> dict[str, Any]:
-    return service_status(decision, "a=b", "http://digits.team.svc", 2, old or {}, NOW)
+    return write(decision, "a=b", "http://digits.team.svc", 2, old or {}, NOW)
 
 
 def conditions(decision: ServiceDecision) -> dict[str, tuple[str, str]]:
@@ -152,3 +152,18 @@ def test_more_revisions_than_a_status_takes_are_cut_to_the_newest() -> None:
     written = status(replace(SERVING, revisions=many))
     assert [entry["number"] for entry in written["revisions"]] == list(range(14, 30))
     assert "digest" not in written["revisions"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_new"),
+    [
+        ({}, False),
+        ({"placements": [{"serial": 0}]}, True),
+        ({"observedGeneration": None}, True),
+        ({"phase": 1, "url": []}, False),
+    ],
+    ids=str,
+)
+def test_a_status_without_its_places_counts_as_lost(changes: dict[str, Any], is_new: bool) -> None:
+    """They are sought anew then; what else cannot be read is only written anew."""
+    assert read(ServiceStatus.read(status(SERVING) | changes)).is_new is is_new

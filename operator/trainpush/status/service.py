@@ -1,38 +1,66 @@
-"""The decision on an InferenceService as its status."""
+"""The status of an InferenceService: what earlier cycles decided is read from it, what this one decides is written."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from trainpush.api.base import plain
 from trainpush.api.conditions import ServiceCondition
+from trainpush.api.inferenceservice import ReplicaPlace, RevisionStatus, ServiceStatus
 from trainpush.api.names import REVISIONS_MAX
 from trainpush.model.plan import Claim, Served, ServiceDecision
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Place
-from trainpush.render.conditions import Statement, Status, stamped, timestamp, verdict_status
+from trainpush.model.serving import Place, ServiceRecord
+from trainpush.status.conditions import Statement, by_type, part, stamped, verdict
 
 
-def service_status(
+def read(status: ServiceStatus) -> ServiceRecord:
+    """The decisions of earlier cycles."""
+    return ServiceRecord(
+        is_new=status.observed_generation is None,
+        stable=status.stable or "",
+        places=tuple(sorted(map(_read_place, status.placements))),
+    )
+
+
+def write(
     decision: ServiceDecision, selector: str, url: str, generation: int, old: Mapping[str, Any], now: datetime
-) -> Status:
+) -> dict[str, Any]:
     """The whole status of an InferenceService; `old` gives unchanged conditions their times."""
-    status: Status = {
-        "observedGeneration": generation,
-        "phase": _phase(decision),
-        "conditions": stamped(_claims(decision), generation, old, now),
-        "replicas": decision.replicas,
-        "readyReplicas": decision.ready,
-        "selector": selector,
-        "url": url,
-        "revisions": [_revision(served) for served in decision.revisions[-REVISIONS_MAX:]],
-        "placements": [_place(place) for place in decision.places],
-        "verdict": verdict_status(decision.verdict),
-    }
-    if decision.stable:
-        status["stable"] = decision.stable
-    if decision.wanted:
-        status["wanted"] = decision.wanted
-    return status
+    before = ServiceStatus.read(part(old, "conditions"))
+    status = ServiceStatus(
+        observed_generation=generation,
+        phase=_phase(decision),
+        conditions=stamped(_statements(decision), generation, by_type(before.conditions), now),
+        replicas=decision.replicas,
+        ready_replicas=decision.ready,
+        selector=selector,
+        url=url,
+        stable=decision.stable or None,
+        wanted=decision.wanted or None,
+        revisions=[_write_revision(served) for served in decision.revisions[-REVISIONS_MAX:]],
+        placements=[_write_place(place) for place in decision.places],
+        verdict=verdict(decision.verdict),
+    )
+    return plain(status)
+
+
+def _read_place(told: ReplicaPlace) -> Place:
+    return Place(told.serial, told.revision, told.node, told.since)
+
+
+def _write_place(place: Place) -> ReplicaPlace:
+    return ReplicaPlace(serial=place.serial, revision=place.revision, node=place.node, since=place.since)
+
+
+def _write_revision(served: Served) -> RevisionStatus:
+    return RevisionStatus(
+        name=served.name,
+        number=served.number,
+        digest=served.digest or None,
+        replicas=served.replicas,
+        ready=served.ready,
+    )
 
 
 def _phase(decision: ServiceDecision) -> str:
@@ -46,7 +74,7 @@ def _phase(decision: ServiceDecision) -> str:
     return "Rolling" if decision.ready else "Starting"
 
 
-def _claims(decision: ServiceDecision) -> list[Statement]:
+def _statements(decision: ServiceDecision) -> list[Statement]:
     return [
         _ready(decision),
         _accepted(decision),
@@ -55,7 +83,7 @@ def _claims(decision: ServiceDecision) -> list[Statement]:
         _stated(ServiceCondition.MODEL_LOADED, decision.loaded),
         _stated(ServiceCondition.AVAILABLE, decision.available),
         _stated(ServiceCondition.PROGRESSING, decision.progressing),
-        *_passing_claims(decision),
+        *_passing(decision),
     ]
 
 
@@ -72,7 +100,7 @@ def _ready(decision: ServiceDecision) -> Statement:
     return _stated(ServiceCondition.READY, decision.available)
 
 
-def _passing_claims(decision: ServiceDecision) -> Iterable[Statement]:
+def _passing(decision: ServiceDecision) -> Iterable[Statement]:
     """The conditions that are there only while true."""
     if refusal := decision.refusal:
         yield (ServiceCondition.STALLED, True, refusal.reason, refusal.message)
@@ -83,23 +111,3 @@ def _passing_claims(decision: ServiceDecision) -> Iterable[Statement]:
 
 def _stated(condition: ServiceCondition, claim: Claim) -> Statement:
     return (condition, claim.holds, claim.reason, claim.message)
-
-
-def _revision(served: Served) -> Status:
-    digest = {"digest": served.digest} if served.digest else {}
-    return {
-        "name": served.name,
-        "number": served.number,
-        **digest,
-        "replicas": served.replicas,
-        "ready": served.ready,
-    }
-
-
-def _place(place: Place) -> Status:
-    return {
-        "serial": place.serial,
-        "revision": place.revision,
-        "node": place.node,
-        "since": timestamp(place.since),
-    }

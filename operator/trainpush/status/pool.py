@@ -1,17 +1,20 @@
-"""Summaries of pools as status: nodes, accelerators, quotas, and how nodes change their mode."""
+"""The status of a GPUPool: its nodes, accelerators and quotas, and how its nodes change their mode."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from trainpush.api.base import plain
 from trainpush.api.conditions import PoolCondition
-from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, VICTIMS_MAX
+from trainpush.api.gpupool import AcceleratorCounts, GPUPoolStatus, NodeCounts
+from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, VICTIMS_MAX, ModeCounts, PlannedStatus, SwitchStatus
+from trainpush.api.quota import QuotaStatus, ResourceUse
 from trainpush.model.modes import Mode
 from trainpush.model.plan import FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
-from trainpush.render.conditions import MESSAGE_MAX, Statement, Status, counted, stamped, timestamp
+from trainpush.status.conditions import Statement, by_type, counted, cut, part, stamped
 
 COUNT_MAX: Final = 2**53
 """Largest count that every reader of JSON understands."""
@@ -20,6 +23,8 @@ _NAMED_MAX: Final = 8
 """Nodes or DaemonSets that a message names."""
 _BAD: Final = frozenset({Reason.STUCK, Reason.NOT_READY_IN_TIME, Reason.FROZEN})
 """Reasons for which a person must look."""
+History = tuple[tuple[str, datetime], ...]
+"""Of the latest switches that are over: the node, and when each began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +37,40 @@ class ModesSeen:
     """DaemonSets that would not come back on a node with a mode, in order."""
 
 
-def pool_status(
+def read(status: GPUPoolStatus) -> History:
+    """The switches of earlier cycles, which count against `perHour`."""
+    return tuple((switch.node, switch.begun) for switch in status.switches)
+
+
+def write(
     summary: PoolSummary, generation: int, old: Mapping[str, Any], now: datetime, seen: ModesSeen | None = None
-) -> Status:
-    """The whole status of a GPUPool; `seen` is None where its nodes have no modes."""
-    claims = [*_pool_claims(summary), *(_mode_claims(summary.modes, seen) if seen else ())]
-    status: Status = {
-        "observedGeneration": generation,
-        "conditions": stamped(claims, generation, old, now),
-        "nodes": {
-            "total": summary.nodes,
-            "ready": summary.ready,
-            "cordoned": summary.cordoned,
-            "notReady": summary.not_ready,
-        },
-        "accelerators": {
-            "total": summary.total,
-            "used": summary.used,
-            "free": summary.free,
-            "unavailable": summary.unavailable,
-        },
-        "largestFree": dict(summary.largest_free),
-    }
-    if summary.teams:
-        status["quotas"] = _quotas(summary.teams)
-    if summary.modes:
-        status |= _modes(summary.modes, old, now)
-    elif seen and "switches" in old:
-        status["switches"] = old["switches"]
-    return status
+) -> dict[str, Any]:
+    """The whole status of a GPUPool; `seen` is None where its nodes have no modes.
+
+    The switches that are over stay as they stand until another one is, also while spec.modes cannot be taken.
+    """
+    before, modes = GPUPoolStatus.read(part(old, "conditions", "switches")), summary.modes
+    said = [*_pool_statements(summary), *(_mode_statements(modes, seen) if seen else ())]
+    status = GPUPoolStatus(
+        observed_generation=generation,
+        conditions=stamped(said, generation, by_type(before.conditions), now),
+        nodes=NodeCounts(
+            total=summary.nodes, ready=summary.ready, cordoned=summary.cordoned, not_ready=summary.not_ready
+        ),
+        accelerators=AcceleratorCounts(
+            total=summary.total, used=summary.used, free=summary.free, unavailable=summary.unavailable
+        ),
+        largest_free=dict(summary.largest_free),
+        quotas=_write_quotas(summary.teams),
+        modes=_write_counts(modes) if modes else None,
+        plan=[_write_planned(switch) for switch in modes.planned[:SWITCHES_MAX]] if modes else [],
+        switches=_write_switches(modes.finished, before.switches, now) if modes and modes.finished else [],
+    )
+    kept = part(old, "switches") if seen or modes else {}
+    return {**kept, **plain(status)}
 
 
-def _pool_claims(summary: PoolSummary) -> list[Statement]:
+def _pool_statements(summary: PoolSummary) -> list[Statement]:
     found = (
         (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"the pool has {counted(summary.nodes, 'node')}")
         if summary.nodes
@@ -91,7 +98,7 @@ def _pool_claims(summary: PoolSummary) -> list[Statement]:
     return [ready, found, known]
 
 
-def _mode_claims(modes: ModesSummary | None, seen: ModesSeen) -> Iterable[Statement]:
+def _mode_statements(modes: ModesSummary | None, seen: ModesSeen) -> Iterable[Statement]:
     fault = seen.fault
     if fault:
         yield (PoolCondition.MODE_SETTLED, False, fault.reason, f"no node is touched: {fault.message}")
@@ -118,26 +125,27 @@ def _tolerating(repelled: Sequence[str]) -> Statement:
     return (kind, False, Reason.DAEMON_SETS_REPELLED, text)
 
 
-def _modes(modes: ModesSummary, old: Mapping[str, Any], now: datetime) -> Status:
-    counts = {mode.value.lower(): modes.counts.get(mode, 0) for mode in Mode}
-    status: Status = {"modes": {**counts, "switching": modes.switching}}
-    if modes.planned:
-        status["plan"] = [_planned(switch) for switch in modes.planned[:SWITCHES_MAX]]
-    if switches := _switches(modes.finished, old.get("switches", []), now):
-        status["switches"] = switches
-    return status
+def _write_counts(modes: ModesSummary) -> ModeCounts:
+    counts = {mode: modes.counts.get(mode, 0) for mode in Mode}
+    return ModeCounts(
+        training=counts[Mode.TRAINING],
+        inference=counts[Mode.INFERENCE],
+        shared=counts[Mode.SHARED],
+        maintenance=counts[Mode.MAINTENANCE],
+        switching=modes.switching,
+    )
 
 
-def _planned(switch: PlannedSwitch) -> Status:
-    return {
-        "node": switch.node,
-        "from": switch.old.value,
-        "to": switch.new.value,
-        "step": switch.step.value,
-        "why": switch.why[:MESSAGE_MAX],
-        "victims": list(switch.victims[:VICTIMS_MAX]),
-        "lostAcceleratorSeconds": _rough(switch.lost),
-    }
+def _write_planned(switch: PlannedSwitch) -> PlannedStatus:
+    return PlannedStatus(
+        node=switch.node,
+        old=switch.old.value,
+        to=switch.new.value,
+        step=switch.step.value,
+        why=cut(switch.why),
+        victims=list(switch.victims[:VICTIMS_MAX]),
+        lost_accelerator_seconds=_rough(switch.lost),
+    )
 
 
 def _rough(amount: int) -> int:
@@ -146,41 +154,40 @@ def _rough(amount: int) -> int:
     return min(-(-amount // digit) * digit, COUNT_MAX)
 
 
-def _switches(
-    finished: Iterable[FinishedSwitch], known: Sequence[Mapping[str, Any]], now: datetime
-) -> list[Mapping[str, Any]]:
+def _write_switches(
+    finished: Iterable[FinishedSwitch], known: Sequence[SwitchStatus], now: datetime
+) -> list[SwitchStatus]:
     """The latest switches, and all that began within the hour; `perHour` is counted from them.
 
     What is told again was not written down on its node in time, and stays as first told.
     """
-    told = [_finished(switch) for switch in finished]
-    if not told:
-        return list(known)
-    once = {(entry["node"], entry["begun"]): entry for entry in [*told, *known]}
-    latest = sorted(once.values(), key=lambda entry: (entry["ended"], entry["node"]), reverse=True)
-    counted = [entry for entry in latest[SWITCHES_MAX:] if entry["begun"] > timestamp(now - _HOUR)]
+    told = map(_write_switch, finished)
+    once = {(switch.node, switch.begun): switch for switch in [*told, *known]}
+    latest = sorted(once.values(), key=lambda switch: (switch.ended, switch.node), reverse=True)
+    counted = [switch for switch in latest[SWITCHES_MAX:] if switch.begun > now - _HOUR]
     return [*latest[:SWITCHES_MAX], *counted][:HISTORY_MAX]
 
 
-def _finished(switch: FinishedSwitch) -> Status:
-    return {
-        "node": switch.node,
-        "from": switch.old.value,
-        "to": switch.new.value,
-        "begun": timestamp(switch.begun),
-        "ended": timestamp(switch.ended),
-        "outcome": switch.outcome.value,
-    }
+def _write_switch(switch: FinishedSwitch) -> SwitchStatus:
+    return SwitchStatus(
+        node=switch.node,
+        old=switch.old.value,
+        to=switch.new.value,
+        # In whole seconds, as those that stand.
+        begun=switch.begun.replace(microsecond=0),
+        ended=switch.ended.replace(microsecond=0),
+        outcome=switch.outcome.value,
+    )
 
 
-def _quotas(uses: Iterable[TeamUse]) -> list[Status]:
+def _write_quotas(uses: Iterable[TeamUse]) -> list[QuotaStatus]:
     """One entry per team, with all of its resources."""
-    teams: dict[str, dict[str, Status]] = {}
+    teams: dict[str, dict[str, ResourceUse]] = {}
     for use in uses:
-        counts = {"used": _whole(use.used), "guarantee": _whole(use.guarantee)}
-        limit = {} if use.limit is None else {"limit": _whole(use.limit)}
-        teams.setdefault(use.team, {})[use.resource] = counts | limit
-    return [{"name": team, "resources": resources} for team, resources in teams.items()]
+        limit = None if use.limit is None else _whole(use.limit)
+        amounts = ResourceUse(used=_whole(use.used), guarantee=_whole(use.guarantee), limit=limit)
+        teams.setdefault(use.team, {})[use.resource] = amounts
+    return [QuotaStatus(name=team, resources=resources) for team, resources in teams.items()]
 
 
 def _whole(thousandths: int) -> int:

@@ -8,11 +8,10 @@ import pytest
 
 from support.build import NOW, a_placement
 from trainpush.api.trainpushjob import JobStatus
-from trainpush.intake.convert import recorded
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Key, Outcome, Recorded, Refusal
-from trainpush.render.status import job_status
+from trainpush.status.job import read, write
 
 EVICTION = Eviction("team/urgent", Reason.PREEMPTED, "makes room for team/urgent: 3600 s of work", lost=3600)
 TAKEN = {"preemptions": 1, "last": Refusal(Reason.PREEMPTED, EVICTION.message)}
@@ -28,7 +27,7 @@ def after(*steps: Mapping[str, Any]) -> list[dict[str, Any]]:
         stage = rest.pop("stage", Stage.QUEUED)
         decision = Decision(Key("team", "job"), Recorded(**rest), stage, Verdict("Why", "why"))
         old = statuses[-1] if statuses else {}
-        statuses.append(job_status(decision, None, 2, 1, old, NOW + timedelta(minutes=minute)))
+        statuses.append(write(decision, None, 2, 1, old, NOW + timedelta(minutes=minute)))
     return statuses
 
 
@@ -104,7 +103,7 @@ def test_an_announcement_says_who_needs_the_room_why_and_what_it_costs() -> None
 def test_what_a_status_says_of_evictions_is_read_back() -> None:
     """The next cycle must know what was announced."""
     (status,) = after(ANNOUNCED | {"preemptions": 3})
-    found = recorded(JobStatus.read(status))
+    found = read(JobStatus.read(status))
     assert (found.eviction, found.preemptions, found.has_run) == (EVICTION, 3, True)
     assert status["restarts"] == {"failures": 0, "infrastructure": 0, "preemptions": 3}
 
@@ -112,5 +111,5 @@ def test_what_a_status_says_of_evictions_is_read_back() -> None:
 @pytest.mark.parametrize("stored", [{}, {"restarts": {"failures": 1}}, {"eviction": {"by": "x"}}], ids=str)
 def test_a_status_that_lacks_parts_announces_nothing(stored: dict[str, Any]) -> None:
     """Such as one that an earlier version wrote."""
-    found = recorded(JobStatus.read(stored))
+    found = read(JobStatus.read(stored))
     assert (found.eviction, found.preemptions) == (None, 0)
