@@ -18,7 +18,7 @@ from bench.result import Result
 from trainpush.kube.records import PodRow
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
-from trainpush.model.fleet import Claim
+from trainpush.model.fleet import PoolSelector
 from trainpush.model.nodes import PODS, Level, Node
 
 GPU: Final = "nvidia.com/gpu"
@@ -26,7 +26,7 @@ NODES: Final = 5_000
 PODS_PER_NODE: Final = 10
 TURNS: Final = 101
 LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))
-POOL: Final = Claim("bench", {"pool": "bench"}, LEVELS)
+POOL: Final = PoolSelector("bench", {"pool": "bench"}, LEVELS)
 ALLOCATABLE: Final = {
     "cpu": 96_000,
     "memory": 2**40 * 1000,
@@ -129,8 +129,8 @@ def _another_resource(store: Store) -> Event:
     return lambda turn: store.nodes.put(made[turn])
 
 
-def _pool(turn: int) -> Claim:
-    return Claim(POOL.pool, POOL.selector, LEVELS if turn % 2 else LEVELS[1:])
+def _pool(turn: int) -> PoolSelector:
+    return PoolSelector(POOL.pool, POOL.labels, LEVELS if turn % 2 else LEVELS[1:])
 
 
 def _node(i: int, *, ready: bool = True, more: dict[str, int] | None = None) -> Node:

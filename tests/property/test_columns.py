@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.build import NOW
-from trainpush.model.fleet import NOBODY, Claim, Fleet
+from trainpush.model.fleet import NOBODY, Fleet, PoolSelector
 from trainpush.model.modes import MODE_KEY, Mode, Step, Switch
 from trainpush.model.nodes import AMOUNT_MAX, Level, Node, NodeTable, Taint, node_table
 
@@ -45,12 +45,12 @@ NODES = st.builds(
 )
 CLAIMS = st.lists(
     st.builds(
-        Claim,
+        PoolSelector,
         pool=st.sampled_from(["p", "q", "r"]),
         selector=st.sampled_from([{}, {"team": "a"}, {"team": "b"}, {"other": "a", "team": "a"}]),
         levels=st.sampled_from([(), (RACK,), (BLOCK, RACK), (RACK, BLOCK)]),
     ),
-    unique_by=lambda claim: claim.pool,
+    unique_by=lambda selector: selector.pool,
 )
 
 
@@ -61,7 +61,7 @@ class World:
     fleet: Fleet = field(default_factory=Fleet)
     nodes: dict[str, Node] = field(default_factory=dict)
     pods: list[tuple[str, Mapping[str, int]]] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    selectors: list[PoolSelector] = field(default_factory=list)
     handed_out: list[tuple[NodeTable, NodeTable]] = field(default_factory=list)
 
     def put(self, node: Node) -> None:
@@ -84,9 +84,9 @@ class World:
         if self.pods:
             self.fleet.add_usage(*self.pods.pop(number % len(self.pods)), -1)
 
-    def divide(self, claims: list[Claim]) -> None:
+    def divide(self, selectors: list[PoolSelector]) -> None:
         """Pools came, went, changed, or were made again younger."""
-        self.claims = claims
+        self.selectors = selectors
 
     def look(self) -> None:
         """Compare everything with what is made anew."""
@@ -94,18 +94,18 @@ class World:
         for node, amounts in self.pods:
             used = usage.setdefault(node, {})
             used.update({name: used.get(name, 0) + amount for name, amount in amounts.items()})
-        self.fleet.divide(self.claims)
+        self.fleet.divide(self.selectors)
         left = dict(self.nodes)
-        for claim in self.claims:
-            shared = [n for n in self.nodes if n not in left and claim.covers(self.nodes[n])]
-            own = [left.pop(name) for name in list(left) if claim.covers(left[name])]
-            found = self.fleet.table(claim.pool)
-            assert_same(node_table(own, claim.levels, usage), found)
-            assert self.fleet.table(claim.pool) is found
-            assert self.fleet.shared(claim.pool) == tuple(sorted(shared))
-            self.look_at_marks(claim.pool, own)
-            lacking = [node for node in own if not all(node.labels.get(level.label) for level in claim.levels)]
-            assert self.fleet.unlabelled(claim.pool) == len(lacking)
+        for selector in self.selectors:
+            shared = [n for n in self.nodes if n not in left and selector.covers(self.nodes[n])]
+            own = [left.pop(name) for name in list(left) if selector.covers(left[name])]
+            found = self.fleet.table(selector.pool)
+            assert_same(node_table(own, selector.levels, usage), found)
+            assert self.fleet.table(selector.pool) is found
+            assert self.fleet.shared(selector.pool) == tuple(sorted(shared))
+            self.look_at_marks(selector.pool, own)
+            lacking = [node for node in own if not all(node.labels.get(level.label) for level in selector.levels)]
+            assert self.fleet.unlabelled(selector.pool) == len(lacking)
             self.handed_out.append((found, a_copy(found)))
         self.look_at_marks(NOBODY, list(left.values()))
 
@@ -166,7 +166,7 @@ def test_columns_say_what_a_table_made_anew_says(
     nodes: list[Node], bursts: list[list[tuple[Callable[..., None], object]]]
 ) -> None:
     """After every burst of events; and no table that was handed out changes afterwards."""
-    world = World(claims=[Claim("p", {"team": "a"}, (BLOCK, RACK)), Claim("q", {}, (RACK,))])
+    world = World(selectors=[PoolSelector("p", {"team": "a"}, (BLOCK, RACK)), PoolSelector("q", {}, (RACK,))])
     for node in nodes:
         world.put(node)
     for burst in bursts:

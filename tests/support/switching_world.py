@@ -12,7 +12,7 @@ from support.build import GPU, LEVELS, NOW, RACK, a_gang, a_node
 from trainpush.model.gang import Gang
 from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching, Warmer
 from trainpush.model.nodes import HOST, Node, Toleration, node_table
-from trainpush.model.plan import Claim, Decision, NodeDecision, ServiceDecision, Stage, Verdict
+from trainpush.model.plan import Condition, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
@@ -25,8 +25,8 @@ from trainpush.planner.placing.ground import Ground
 from trainpush.render.modes import picture
 
 MINUTE = timedelta(minutes=1)
-FULL = Claim(True, Reason.PLACED, "placed")
-SHORT = Claim(False, Reason.WAITING_FOR_CAPACITY, "no room")
+FULL = Condition(True, Reason.PLACED, "placed")
+SHORT = Condition(False, Reason.WAITING_FOR_CAPACITY, "no room")
 
 
 def a_trainer(name: str = "job", *nodes: str, workers: int = 1, age: float = 100, **fields: Any) -> Job:
@@ -216,7 +216,7 @@ class World:
             serial = 1 + max([place.serial for place in places], default=0)
             places.append(Place(serial, name, site.nodes(ground.pool.table)[0], self.now))
         placed = FULL if len(places) >= service.replicas else SHORT
-        settled = Claim(True, Reason.ROLLED_OUT, "serves")
+        settled = Condition(True, Reason.ROLLED_OUT, "serves")
         return ServiceDecision(
             key=service.key,
             verdict=Verdict(placed.reason, placed.message),

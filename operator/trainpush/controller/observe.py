@@ -19,7 +19,7 @@ from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, SeenPool, SeenService, Store
-from trainpush.model.fleet import Claim
+from trainpush.model.fleet import PoolSelector
 from trainpush.model.nodes import Level
 from trainpush.model.plan import NodeDecision
 from trainpush.model.reasons import Reason
@@ -242,7 +242,7 @@ def _pools(store: Store, pools: Mapping[str, SeenPool], switchings: Switchings, 
     """Pools with their nodes; a node that several match belongs to the oldest."""
     fleet = store.fleet
     known = [(pool, seen.record) for _, seen in sorted(pools.items()) if (pool := seen.found)]
-    fleet.divide([_claim(pool) for pool in sorted((pool for pool, _ in known), key=age)])
+    fleet.divide([_selector(pool) for pool in sorted((pool for pool, _ in known), key=age)])
     return [
         with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], history) for pool, history in known
     ]
@@ -264,6 +264,6 @@ def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
     )
 
 
-def _claim(pool: GPUPool) -> Claim:
+def _selector(pool: GPUPool) -> PoolSelector:
     levels = (Level(alias, label) for alias, label in levels_of(pool.spec.topology))
-    return Claim(pool.name, pool.spec.node_selector, tuple(levels))
+    return PoolSelector(pool.name, pool.spec.node_selector, tuple(levels))

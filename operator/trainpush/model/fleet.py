@@ -10,18 +10,18 @@ from trainpush.model.nodes import Level, Node, NodeTable
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class PoolSelector:
     """Which nodes a pool wants, and how they are to be sorted."""
 
     pool: str
-    selector: Mapping[str, str]
+    labels: Mapping[str, str]
     """Labels that a node must have."""
     levels: tuple[Level, ...]
     """Outermost first."""
 
     def covers(self, node: Node) -> bool:
         """Whether the pool wants `node`."""
-        return all(node.labels.get(key) == value for key, value in self.selector.items())
+        return all(node.labels.get(key) == value for key, value in self.labels.items())
 
 
 NOBODY: Final = ""
@@ -36,13 +36,13 @@ class Fleet:
         self._nodes: dict[str, Node] = {}
         self._usage: dict[str, dict[str, int]] = {}
         """Thousandths per node and resource, also for nodes that are not known yet, or no more."""
-        self._claims: tuple[Claim, ...] = ()
+        self._selectors: tuple[PoolSelector, ...] = ()
         self._columns: dict[str, Columns] = {}
         """By pool."""
         self._registers: dict[str, Register] = {NOBODY: Register()}
         """By pool, and for the nodes that none has."""
         self._shared: dict[str, Tally[str]] = {}
-        """By pool, the nodes that an earlier claim has."""
+        """By pool, the nodes that an earlier selector has."""
         self._pools: dict[str, tuple[str, ...]] = {}
         """By node, the pools that want it: the first has it."""
 
@@ -68,20 +68,20 @@ class Fleet:
         if pools := self._pools.get(node):
             self._columns[pools[0]].usage_changed(node)
 
-    def divide(self, claims: Sequence[Claim]) -> None:
-        """Give each node to the first of `claims` that covers it; costs nothing where these are the last ones."""
-        before, self._claims = self._claims, tuple(claims)
-        if self._claims == before:
+    def divide(self, selectors: Sequence[PoolSelector]) -> None:
+        """Give each node to the first of `selectors` that covers it; costs nothing where these are the last ones."""
+        before, self._selectors = self._selectors, tuple(selectors)
+        if self._selectors == before:
             return
-        for claim in claims:
-            self._columns.setdefault(claim.pool, Columns(claim.levels, self._usage)).arrange(claim.levels)
-            self._shared.setdefault(claim.pool, Tally())
-            self._registers.setdefault(claim.pool, Register())
-        if [(claim.pool, claim.selector) for claim in claims] == [(claim.pool, claim.selector) for claim in before]:
+        for selector in selectors:
+            self._columns.setdefault(selector.pool, Columns(selector.levels, self._usage)).arrange(selector.levels)
+            self._shared.setdefault(selector.pool, Tally())
+            self._registers.setdefault(selector.pool, Register())
+        if [(it.pool, it.labels) for it in selectors] == [(it.pool, it.labels) for it in before]:
             return
         for node in self._nodes.values():
             self._assign(node)
-        for pool in self._columns.keys() - {claim.pool for claim in claims}:
+        for pool in self._columns.keys() - {selector.pool for selector in selectors}:
             del self._columns[pool], self._shared[pool], self._registers[pool]
 
     def table(self, pool: str) -> NodeTable:
@@ -106,7 +106,7 @@ class Fleet:
 
     def _assign(self, node: Node) -> None:
         before = self._pools.get(node.name)
-        pools = tuple(claim.pool for claim in self._claims if claim.covers(node))
+        pools = tuple(selector.pool for selector in self._selectors if selector.covers(node))
         if before is not None and _owner(before) != _owner(pools):
             self._registers[_owner(before)].remove(node.name)
         self._registers[_owner(pools)].put(node)

@@ -189,7 +189,7 @@ ServiceAct = (
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Condition:
     """One statement of a status: whether it holds, and why."""
 
     holds: bool
@@ -214,12 +214,12 @@ class ServiceDecision:
 
     key: Key
     verdict: Verdict
-    placed: Claim
-    scaling: Claim
+    placed: Condition
+    scaling: Condition
     """Whether a replica finds no room, and none is on the way."""
-    loaded: Claim
-    available: Claim
-    progressing: Claim
+    loaded: Condition
+    available: Condition
+    progressing: Condition
     replicas: int
     """Pods that are there and stay."""
     ready: int
@@ -303,7 +303,7 @@ class ModesSummary:
     """Nodes by what they are now, those that switch too."""
     switching: int
     """Nodes that switch."""
-    settled: Claim
+    settled: Condition
     """Whether the nodes have the modes that are wanted; else why not."""
     planned: tuple[PlannedSwitch, ...] = ()
     """By node; in a dry run what would be done."""

@@ -41,7 +41,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Preemptor:
     """A gang in its turn, for which others may have to make room."""
 
     job: Job
@@ -80,18 +80,18 @@ class Evictions:
         self._reach: dict[tuple[object, ...], tuple[Mask, Mask]] = {}
         self._spared: dict[tuple[object, ...], tuple[Mapping[Cause, int], datetime | None]] = {}
 
-    def make_room(self, claim: Claim) -> Mapping[str, Eviction]:
+    def make_room(self, preemptor: Preemptor) -> Mapping[str, Eviction]:
         """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
         if self._searches >= SEARCHES:
             return {}
         used = self._ground.used + self._ground.reserved - self._ending
-        for may in filter(np.any, self._may(claim)):
-            choice = self._victims.choose(claim.gang, used, self._ground.filters(claim.gang), may)
+        for may in filter(np.any, self._may(preemptor)):
+            choice = self._victims.choose(preemptor.gang, used, self._ground.filters(preemptor.gang), may)
             if choice:
-                choice = self._trimmed(choice, claim.gang, used)
+                choice = self._trimmed(choice, preemptor.gang, used)
                 self._searches += len(choice.victims) > 1
                 self._victims.take(choice)
-                return {str(victim.key): self._take(victim, claim) for victim in choice.victims}
+                return {str(victim.key): self._take(victim, preemptor) for victim in choice.victims}
         return {}
 
     def _trimmed(self, choice: VictimSet, gang: Gang, used: Amounts) -> VictimSet:
@@ -119,32 +119,32 @@ class Evictions:
     def _rows(self, nodes: Iterable[str]) -> Mapping[int, int]:
         return ledger.counts(nodes, self._ground.pool.table.rows)
 
-    def spared(self, claim: Claim) -> tuple[Mapping[Cause, int], datetime | None]:
+    def spared(self, preemptor: Preemptor) -> tuple[Mapping[Cause, int], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
-        if claim.kind not in self._spared:
-            causes = [(self._eligibility(it, claim).cause, it) for it in self._running.values()]
+        if preemptor.kind not in self._spared:
+            causes = [(self._eligibility(it, preemptor).cause, it) for it in self._running.values()]
             young = [it for cause, it in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
             times = [until for it in young if (until := it.protected_until(self._now))]
-            self._spared[claim.kind] = Counter(cause for cause, _ in causes if cause), min(times, default=None)
-        return self._spared[claim.kind]
+            self._spared[preemptor.kind] = Counter(cause for cause, _ in causes if cause), min(times, default=None)
+        return self._spared[preemptor.kind]
 
-    def _may(self, claim: Claim) -> tuple[Mask, Mask]:
+    def _may(self, preemptor: Preemptor) -> tuple[Mask, Mask]:
         """Whom the gang may ask, extras first, then whole gangs: worked out once for all that are alike in this."""
-        if claim.kind not in self._reach:
-            allowed = {key: self._eligibility(it, claim).most for key, it in self._running.items()}
+        if preemptor.kind not in self._reach:
+            allowed = {key: self._eligibility(it, preemptor).most for key, it in self._running.items()}
             extras = self._victims.among(lambda one: self._is_part(one) and allowed[one.key] is not Preemption.NEVER)
             wholes = self._victims.among(
                 lambda one: allowed[one.key] is (Preemption.BEYOND_MIN if self._is_part(one) else Preemption.ALWAYS)
             )
-            self._reach[claim.kind] = extras, wholes
-        return self._reach[claim.kind]
+            self._reach[preemptor.kind] = extras, wholes
+        return self._reach[preemptor.kind]
 
-    def _eligibility(self, it: GangAllocation, claim: Claim) -> Eligibility:
+    def _eligibility(self, it: GangAllocation, preemptor: Preemptor) -> Eligibility:
         """How much of a gang may be taken for the sake of another; and what is said of it if that was not enough."""
-        if not self._ranks_below(it, claim):
-            is_guaranteed = claim.is_owed and self._team(it) != claim.team
+        if not self._ranks_below(it, preemptor):
+            is_guaranteed = preemptor.is_owed and self._team(it) != preemptor.team
             return Eligibility(Preemption.NEVER, Cause.WITHIN_GUARANTEES if is_guaranteed else None)
-        if self._team(it) != claim.team:
+        if self._team(it) != preemptor.team:
             return Eligibility(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
         if cause := it.protection(len(it.nodes) - 1, self._now):
             return Eligibility(Preemption.NEVER, cause)
@@ -153,10 +153,10 @@ class Evictions:
     def _team(self, it: GangAllocation) -> str:
         return self._accounts.team_of(it.job.key.namespace)
 
-    def _ranks_below(self, it: GangAllocation, claim: Claim) -> bool:
-        if self._team(it) == claim.team:
-            return it.job.priority < claim.job.priority
-        return claim.is_owed and it.job.key in self._borrowers
+    def _ranks_below(self, it: GangAllocation, preemptor: Preemptor) -> bool:
+        if self._team(it) == preemptor.team:
+            return it.job.priority < preemptor.job.priority
+        return preemptor.is_owed and it.job.key in self._borrowers
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
@@ -201,19 +201,19 @@ class Evictions:
         """Whether it stands for the extras of a gang."""
         return sum(one.nodes.values()) < len(self._running[one.key].place.nodes)
 
-    def _take(self, victim: Candidate, claim: Claim) -> Eviction:
+    def _take(self, victim: Candidate, preemptor: Preemptor) -> Eviction:
         it = self._running[victim.key]
         lost = it.lost(self._now)
         left = len(it.nodes) - sum(victim.nodes.values())
         self._ground.depart(victim.nodes, victim.request)
-        if self._team(it) == claim.team:
-            reason, right = Reason.PREEMPTED, f"priority {claim.job.priority} is above {it.job.priority}"
+        if self._team(it) == preemptor.team:
+            reason, right = Reason.PREEMPTED, f"priority {preemptor.job.priority} is above {it.job.priority}"
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"
         message = (
-            f"{self._how(left)} for {claim.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
+            f"{self._how(left)} for {preemptor.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
         )
-        eviction = Eviction(str(claim.job.key), reason, message, left, lost)
+        eviction = Eviction(str(preemptor.job.key), reason, message, left, lost)
         self.wanted[victim.key] = eviction
         return eviction
 

@@ -14,13 +14,14 @@ from trainpush.model.plan import Decision, NodeDecision, Plan, PoolSummary, Serv
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Job, Key, Refusal
-from trainpush.planner import asking, lifecycle, pools, pushing, reports, serving
+from trainpush.planner import asking, lifecycle, pools, pushing, reports
 from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.modes import mode_switch
 from trainpush.planner.modes.mode_switch import ModeDecision
 from trainpush.planner.queue import Precedence, Turn, turns
+from trainpush.planner.rollout import rollout
 from trainpush.planner.round import Round
 
 Rounds = Mapping[str, Round]
@@ -92,7 +93,7 @@ def _give_out(
             precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
             waiting[gang.pool].append(Turn(job, gang.of_size(gang.least), precedence))
     for service in services:
-        wanted = serving.wanted(service)
+        wanted = rollout.wanted(service)
         if service.deleting:
             continue
         if wanted and wanted.gang.pool in rounds:
@@ -100,12 +101,12 @@ def _give_out(
             precedence = Precedence.SERVING if is_short else Precedence.NONE
             waiting[wanted.gang.pool].append(Turn(service, wanted.gang, precedence))
         else:
-            served.append(serving.decide(service, rounds, now))
+            served.append(rollout.decide(service, rounds, now))
     for name in sorted(waiting):
         for turn in turns(waiting[name], rounds[name].accounts, now):
             work = turn.work
             if isinstance(work, Service):
-                served.append(serving.decide(work, rounds, now))
+                served.append(rollout.decide(work, rounds, now))
             elif isinstance(work.request, Gang) and (placed := rounds[name].seek(work, work.request)):
                 stages[work.key] = placed
         stages |= rounds[name].explained()

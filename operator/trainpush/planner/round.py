@@ -22,7 +22,7 @@ from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
-from trainpush.planner.evictions import Claim, Evictions
+from trainpush.planner.evictions import Evictions, Preemptor
 from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.placing.ground import Ground
 from trainpush.planner.placing.placement import Site, domain_of
@@ -44,7 +44,7 @@ _PASSING: Final = {
 class _Blocked:
     """A gang for which there was no room in its turn."""
 
-    claim: Claim
+    preemptor: Preemptor
     position: int
     """In the queue, from 1."""
     wake_at: datetime | None
@@ -226,29 +226,29 @@ class Round:
         found, known = {}, dict[Gang, Verdict]()
         held = holdings(self.ground.pool.table, [*self._holdings, *self._new])
         for blocked in self._blocked:
-            gang, wake_at = blocked.claim.gang, blocked.wake_at
+            gang, wake_at = blocked.preemptor.gang, blocked.wake_at
             if gang not in known:
                 known[gang] = self._explain(gang, held)
             verdict = known[gang]
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
-                spared, until = self.evictions.spared(blocked.claim)
+                spared, until = self.evictions.spared(blocked.preemptor)
                 verdict = verdicts.not_preempted(verdict, spared, until)
                 wake_at = min((time for time in (until, wake_at) if time), default=None)
-            job = blocked.claim.job
+            job = blocked.preemptor.job
             found[job.key] = self._queued(job, replace(verdict, position=blocked.position), wake_at)
         return found
 
     def _make_room(self, job: Job, gang: Gang) -> Decision | None:
         """It gets no place now; what will be room for it is kept for it."""
         is_owed = self.accounts.is_owed(job.key.namespace, gang)
-        claim = Claim(job, gang, self.accounts.team_of(job.key.namespace), is_owed)
-        kind = gang, claim.kind
+        preemptor = Preemptor(job, gang, self.accounts.team_of(job.key.namespace), is_owed)
+        kind = gang, preemptor.kind
         if kind not in self._dead_ends:
             if site := self.ground.soon(gang):
                 self._keep(job, gang, site)
                 return self._waiting(job, self._ending(job, gang))
             if not _was_unbound(job):
-                if taken := self.evictions.make_room(claim):
+                if taken := self.evictions.make_room(preemptor):
                     self._dead_ends.clear()
                     if site := self.ground.soon(gang):
                         self._keep(job, gang, site)
@@ -256,7 +256,7 @@ class Round:
                 self._dead_ends.add(kind)
         wake_at = self._reserve(job, gang)
         self._waiters += 1
-        self._blocked.append(_Blocked(claim, self._waiters, wake_at))
+        self._blocked.append(_Blocked(preemptor, self._waiters, wake_at))
         return None
 
     def _save_up(self, job: Job, gang: Gang, verdict: Verdict) -> None:

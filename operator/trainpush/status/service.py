@@ -8,7 +8,7 @@ from trainpush.api.base import plain
 from trainpush.api.conditions import ServiceCondition
 from trainpush.api.inferenceservice import ReplicaPlace, RevisionStatus, ServiceStatus
 from trainpush.api.names import REVISIONS_MAX
-from trainpush.model.plan import Claim, Served, ServiceDecision
+from trainpush.model.plan import Condition, Served, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, ServiceRecord
 from trainpush.status.conditions import Statement, by_type, part, stamped, verdict
@@ -109,5 +109,5 @@ def _passing(decision: ServiceDecision) -> Iterable[Statement]:
         yield (ServiceCondition.RECONCILING, True, progressing.reason, progressing.message)
 
 
-def _stated(condition: ServiceCondition, claim: Claim) -> Statement:
-    return (condition, claim.holds, claim.reason, claim.message)
+def _stated(condition: ServiceCondition, said: Condition) -> Statement:
+    return (condition, said.holds, said.reason, said.message)

@@ -13,7 +13,7 @@ from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
-from trainpush.model.plan import Claim, Decision, ModesSummary, Plan, PoolSummary, Stage, TeamUse, Verdict
+from trainpush.model.plan import Condition, Decision, ModesSummary, Plan, PoolSummary, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Key, Recorded, Refusal
 from trainpush.telemetry.metrics import Metrics
@@ -120,7 +120,7 @@ def test_what_teams_hold_goes_with_their_quotas() -> None:
 def test_nodes_are_counted_by_mode_where_there_are_modes() -> None:
     """Every mode has a figure there; a pool without modes has none."""
     plain = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {})
-    modes = ModesSummary({Mode.TRAINING: 2}, 0, Claim(True, Reason.SETTLED, "all have"))
+    modes = ModesSummary({Mode.TRAINING: 2}, 0, Condition(True, Reason.SETTLED, "all have"))
     seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
     measure(metrics, seen, a_plan(WAITS, replace(plain, modes=modes)), 0.1, NOW)
     assert value(metrics, "pool_nodes", pool="pool", mode="Training") == 2

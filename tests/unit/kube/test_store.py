@@ -6,7 +6,7 @@ from collections.abc import Callable
 from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
-from trainpush.model.fleet import Claim
+from trainpush.model.fleet import PoolSelector
 from trainpush.model.nodes import Node
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
@@ -36,7 +36,7 @@ def a_replica(uid: str, owner: str) -> Row[PodRow]:
 
 def pods_taken(store: Store) -> int:
     """How many pods count as taken on node n."""
-    store.fleet.divide([Claim("p", {}, ())])
+    store.fleet.divide([PoolSelector("p", {}, ())])
     return int(store.fleet.table("p").used.sum()) // 1000
 
 

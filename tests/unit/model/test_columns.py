@@ -5,7 +5,7 @@ import pytest
 
 from support.build import GPU, LEVELS, a_node, three_racks
 from trainpush.model.columns import Columns
-from trainpush.model.fleet import Claim, Fleet
+from trainpush.model.fleet import Fleet, PoolSelector
 from trainpush.model.nodes import Taint
 
 COLUMNS = ("allocatable", "used", "ready", "cordoned", "kind")
@@ -70,7 +70,7 @@ def test_nobody_can_write_into_a_table() -> None:
 def test_what_is_taken_before_a_node_is_known_is_not_lost() -> None:
     """Pods may be listed before nodes, and a node may come before its device plugin."""
     fleet = Fleet()
-    fleet.divide([Claim("p", {}, LEVELS)])
+    fleet.divide([PoolSelector("p", {}, LEVELS)])
     fleet.add_usage("n", {GPU: 2000}, +1)
     fleet.put(a_node("other", rack="r1"))
     assert np.array_equal(fleet.table("p").used, [[0], [0]])
@@ -82,13 +82,13 @@ def test_a_node_goes_to_the_first_pool_that_claims_it() -> None:
     """When that pool goes, the next one has it; when it is made again, younger, it does not get it back."""
     fleet = Fleet()
     fleet.put(a_node("n", rack="r1"))
-    old, young = Claim("old", {}, LEVELS), Claim("young", {}, ())
-    for claims, owner, shared in (
+    old, young = PoolSelector("old", {}, LEVELS), PoolSelector("young", {}, ())
+    for selectors, owner, shared in (
         ([old, young], "old", "young"),
         ([young], "young", ""),
         ([young, old], "young", "old"),
     ):
-        fleet.divide(claims)
-        having = [claim.pool for claim in claims if fleet.table(claim.pool).names == ("n",)]
+        fleet.divide(selectors)
+        having = [selector.pool for selector in selectors if fleet.table(selector.pool).names == ("n",)]
         assert [owner] == having
-        assert [shared] * bool(shared) == [claim.pool for claim in claims if fleet.shared(claim.pool)]
+        assert [shared] * bool(shared) == [selector.pool for selector in selectors if fleet.shared(selector.pool)]

@@ -10,7 +10,7 @@ from trainpush.api import names
 from trainpush.api.gpupool import GPUPool
 from trainpush.kube.records import OwnerId, read_node, read_pod
 from trainpush.kube.store import Store
-from trainpush.model.fleet import Claim
+from trainpush.model.fleet import PoolSelector
 from trainpush.model.modes import Warmer, digest_of
 from trainpush.model.plan import MakeWarmer
 from trainpush.render.warming import position_of, warmer, warmer_name
@@ -101,7 +101,7 @@ def test_which_image_a_container_is_for(container: str, position: int | None) ->
 def test_it_keeps_no_work_away() -> None:
     """What others claim to be such a pod in a namespace of theirs counts as any pod."""
     store = Store(home="home")
-    store.fleet.divide([Claim("p", {}, ())])
+    store.fleet.divide([PoolSelector("p", {}, ())])
     node = {
         "metadata": {"name": ACT.node, "uid": "n", "resourceVersion": "1"},
         "status": {"allocatable": {"pods": "9"}},

@@ -11,7 +11,7 @@ from trainpush.api.base import Metadata
 from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX
 from trainpush.model.modes import Mode, Step
-from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
+from trainpush.model.plan import Condition, FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 from trainpush.render.events import pool_events
@@ -20,8 +20,8 @@ from trainpush.status.pool import ModesSeen, write
 OF = Metadata(name="a100", uid="uid")
 SEEN = ModesSeen()
 GOING = PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, Step.DRAINING, "service team/a", ("team/job",), 12_345)
-SETTLED = Claim(True, Reason.SETTLED, "as wanted")
-STUCK = Claim(False, Reason.STUCK, "node n1: team/job is still there")
+SETTLED = Condition(True, Reason.SETTLED, "as wanted")
+STUCK = Condition(False, Reason.STUCK, "node n1: team/job is still there")
 MODES = ModesSummary({Mode.TRAINING: 6, Mode.INFERENCE: 2}, switching=0, settled=SETTLED)
 
 
@@ -98,7 +98,7 @@ def test_a_pool_without_modes_says_nothing_of_them() -> None:
 
 def test_a_pool_shows_what_changes() -> None:
     """Counts for people, the plan with its cost in two digits."""
-    modes = replace(MODES, switching=1, planned=(GOING,), settled=Claim(False, Reason.SWITCHING, "1 node"))
+    modes = replace(MODES, switching=1, planned=(GOING,), settled=Condition(False, Reason.SWITCHING, "1 node"))
     status = write(a_summary(modes=modes), 1, {}, NOW, SEEN)
     assert status["modes"] == {"training": 6, "inference": 2, "shared": 0, "maintenance": 0, "switching": 1}
     assert status["plan"] == [

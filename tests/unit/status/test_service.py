@@ -7,7 +7,7 @@ import pytest
 
 from support.build import NOW
 from trainpush.api.inferenceservice import ServiceStatus
-from trainpush.model.plan import Claim, Served, ServiceDecision, Verdict
+from trainpush.model.plan import Condition, Served, ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
 from trainpush.model.workload import Key, Refusal
@@ -17,11 +17,11 @@ DIGEST = "sha256:" + "0" * 64
 SERVING = ServiceDecision(
     key=Key("team", "digits"),
     verdict=Verdict(Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
-    placed=Claim(True, Reason.PLACED, "1 replicas on 1 nodes"),
-    scaling=Claim(False, Reason.NOT_BLOCKED, "every replica has room"),
-    loaded=Claim(True, Reason.MODEL_LOADED, "1 replicas answer"),
-    available=Claim(True, Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
-    progressing=Claim(True, Reason.ROLLED_OUT, "1 of 1 replicas serve digits-1"),
+    placed=Condition(True, Reason.PLACED, "1 replicas on 1 nodes"),
+    scaling=Condition(False, Reason.NOT_BLOCKED, "every replica has room"),
+    loaded=Condition(True, Reason.MODEL_LOADED, "1 replicas answer"),
+    available=Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
+    progressing=Condition(True, Reason.ROLLED_OUT, "1 of 1 replicas serve digits-1"),
     replicas=1,
     ready=1,
     stable="digits-1",
@@ -32,9 +32,9 @@ SERVING = ServiceDecision(
 STARTING = replace(
     SERVING,
     verdict=Verdict(Reason.MINIMUM_REPLICAS_UNAVAILABLE, "0 of 1"),
-    loaded=Claim(False, Reason.MODEL_LOADING, "no replica answers yet"),
-    available=Claim(False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, "0 of 1"),
-    progressing=Claim(True, Reason.ROLLING_OUT, "0 of 1"),
+    loaded=Condition(False, Reason.MODEL_LOADING, "no replica answers yet"),
+    available=Condition(False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, "0 of 1"),
+    progressing=Condition(True, Reason.ROLLING_OUT, "0 of 1"),
     ready=0,
     stable="",
 )
@@ -42,8 +42,8 @@ FAILING = replace(
     SERVING,
     wanted="digits-2",
     verdict=Verdict(Reason.MODEL_LOAD_FAILED, "server: exit code 1"),
-    loaded=Claim(False, Reason.MODEL_LOAD_FAILED, "server: exit code 1"),
-    progressing=Claim(False, Reason.MODEL_LOAD_FAILED, "server: exit code 1; digits-1 keeps serving"),
+    loaded=Condition(False, Reason.MODEL_LOAD_FAILED, "server: exit code 1"),
+    progressing=Condition(False, Reason.MODEL_LOAD_FAILED, "server: exit code 1; digits-1 keeps serving"),
 )
 WAITING = replace(
     STARTING,
@@ -51,8 +51,8 @@ WAITING = replace(
     places=(),
     revisions=(),
     verdict=Verdict(Reason.WAITING_FOR_MODEL, "nothing released yet"),
-    loaded=Claim(False, Reason.WAITING_FOR_MODEL, "there is no revision yet"),
-    progressing=Claim(False, Reason.WAITING_FOR_MODEL, "there is no revision yet"),
+    loaded=Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet"),
+    progressing=Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet"),
 )
 REFUSED = replace(SERVING, refusal=Refusal(Reason.POOL_NOT_FOUND, "spec.placement.pool: no"))
 REFUSED = replace(REFUSED, verdict=Verdict(Reason.POOL_NOT_FOUND, "spec.placement.pool: no"))

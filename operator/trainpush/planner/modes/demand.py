@@ -11,9 +11,10 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
-from trainpush.planner import resizing, serving
+from trainpush.planner import resizing
 from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.rollout import rollout
 
 CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
 """Why somebody waits whom a node of another mode may help; the rest is a matter of quotas, or of pods that end."""
@@ -60,7 +61,7 @@ def _is_here(job: Job, pool: Pool) -> bool:
 
 def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iterator[Demand]:
     """One want for each replica that is missing; one more than asked for where none may be missed for a moment."""
-    revision = serving.wanted(service)
+    revision = rollout.wanted(service)
     if revision is None or revision.gang.pool != pool.name:
         return
     if decision.placed.holds or decision.placed.reason not in CURABLE:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from trainpush.model.modes import Mode, Step, Switch, Switching
-from trainpush.model.plan import Claim, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
+from trainpush.model.plan import Condition, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
 from trainpush.planner.allocations import Owner
@@ -101,7 +101,7 @@ def _finished(here: SwitchPlan) -> list[FinishedSwitch]:
     return found
 
 
-def _settled(here: SwitchPlan) -> Claim:
+def _settled(here: SwitchPlan) -> Condition:
     """The worst thing first."""
     if hanging := _hanging(here):
         return hanging
@@ -109,27 +109,27 @@ def _settled(here: SwitchPlan) -> Claim:
         pick for pick in here.selection.picks.values() if pick.node.is_resting and pick.node.name in here.refused
     ]
     if here.budget.trouble and (waiting or here.selection.unmet):
-        return Claim(False, Reason.FROZEN, f"no switch begins, since {here.budget.trouble}: bring them back")
+        return Condition(False, Reason.FROZEN, f"no switch begins, since {here.budget.trouble}: bring them back")
     if here.selection.unmet:
-        return Claim(False, Reason.BOUNDS_NOT_MET, "; ".join(here.selection.unmet))
+        return Condition(False, Reason.BOUNDS_NOT_MET, "; ".join(here.selection.unmet))
     if not here.switching.is_enforced and here.selection.picks:
         plural = count(len(here.selection.picks), "node")
         said = f"{plural} would change the mode, see status.plan; set spec.switching.policy to Enforce to let them"
-        return Claim(False, Reason.DRY_RUN, said)
+        return Condition(False, Reason.DRY_RUN, said)
     under_way = sum(switch is not None and not switch.is_resting for switch in here.after.values())
     if under_way or waiting:
         more = f", {len(waiting)} more will" if waiting else ""
         said = f"{count(under_way, 'node')} on the way to another mode{more}{_waited_for(here)}"
-        return Claim(False, Reason.SWITCHING, said)
-    return Claim(True, Reason.SETTLED, f"all {count(len(here.nodes), 'node')} have the modes that are wanted")
+        return Condition(False, Reason.SWITCHING, said)
+    return Condition(True, Reason.SETTLED, f"all {count(len(here.nodes), 'node')} have the modes that are wanted")
 
 
-def _hanging(here: SwitchPlan) -> Claim | None:
+def _hanging(here: SwitchPlan) -> Condition | None:
     """Nodes that go no further."""
     stuck = sorted(node.name for node in here.nodes if (it := here.after[node.name]) and it.step is Step.STUCK)
     late = sorted((node for node in here.nodes if node.lacking.is_late), key=lambda it: it.name)
     parts = [*([_stuck(here, stuck)] if stuck else ()), *([_late(late)] if late else ())]
-    return Claim(False, Reason.STUCK if stuck else Reason.NOT_READY_IN_TIME, "; ".join(parts)) if parts else None
+    return Condition(False, Reason.STUCK if stuck else Reason.NOT_READY_IN_TIME, "; ".join(parts)) if parts else None
 
 
 def _stuck(here: SwitchPlan, names: Sequence[str]) -> str:

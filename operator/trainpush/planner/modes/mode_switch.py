@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from trainpush.model.modes import Mode, Step, Switch, Switching
 from trainpush.model.plan import (
-    Claim,
+    Condition,
     Decision,
     EndPod,
     MarkNode,
@@ -201,8 +201,8 @@ def on_service(decision: ServiceDecision, switched: ModeDecision) -> ServiceDeci
     owner = Owner(decision.key, is_service=True)
     helping, ends = switched.help.get(owner), switched.removals.get(owner)
     if helping:
-        claim = Claim(not helping.is_coming, helping.reason, helping.message)
-        decision = replace(decision, verdict=helping.on(decision.verdict), scaling=claim)
+        condition = Condition(not helping.is_coming, helping.reason, helping.message)
+        decision = replace(decision, verdict=helping.on(decision.verdict), scaling=condition)
     return replace(decision, acts=(*_but_of(ends, decision.acts), *ends)) if ends else decision
 
 

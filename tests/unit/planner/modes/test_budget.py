@@ -8,7 +8,7 @@ import pytest
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Mode, Step, Switching
-from trainpush.model.plan import Claim
+from trainpush.model.plan import Condition
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes.mode_switch import ModeDecision
 
@@ -98,4 +98,4 @@ def test_a_node_of_a_service_that_rolls_out_is_left_alone() -> None:
     assert not begun(decided)
     assert decided.summary
     said = "n1 does not become Training yet: a service on it rolls out"
-    assert decided.summary.settled == Claim(False, Reason.BOUNDS_NOT_MET, said)
+    assert decided.summary.settled == Condition(False, Reason.BOUNDS_NOT_MET, said)

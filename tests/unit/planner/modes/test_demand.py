@@ -6,7 +6,7 @@ from support.build import NOW
 from support.switching_world import FULL, SHORT, World, a_server, a_switch, a_trainer, books, help_for
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.nodes import node_table
-from trainpush.model.plan import Claim, Decision, Stage, Verdict
+from trainpush.model.plan import Condition, Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Service
 from trainpush.planner.modes.demand import demands
@@ -45,7 +45,7 @@ def test_nothing_moves_without_need() -> None:
     assert decided.summary.settled.reason == Reason.SETTLED
 
 
-def asked(world: World, service: Service, placed: Claim, *nodes: str) -> int:
+def asked(world: World, service: Service, placed: Condition, *nodes: str) -> int:
     """How many replicas want a node, where the service has places on `nodes` and hears `placed` of the others."""
     served = world.served(Ground.at_rest(world.pool, world.pool.table.used), service)
     places = tuple(Place(number, "svc", node, NOW) for number, node in enumerate(nodes, 1))
@@ -58,7 +58,7 @@ def test_replicas_that_only_a_quota_keeps_away_want_no_node() -> None:
     service = a_server(replicas=3)
     world = World.of(ENFORCED, service, nodes=2)
     assert asked(world, service, SHORT, "n1") == 2
-    assert asked(world, service, Claim(False, Reason.WAITING_FOR_QUOTA, "no"), "n1") == 0
+    assert asked(world, service, Condition(False, Reason.WAITING_FOR_QUOTA, "no"), "n1") == 0
     assert asked(world, service, FULL, "n1") == 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Bounds, Mode, Step, Switching
-from trainpush.model.plan import Claim, PlannedSwitch, Verdict
+from trainpush.model.plan import Condition, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes.mode_switch import ModeDecision
 
@@ -14,7 +14,7 @@ TRAINING = a_switch(Mode.TRAINING)
 SERVER = a_server(replicas=1)
 
 
-def settled(decided: ModeDecision) -> Claim:
+def settled(decided: ModeDecision) -> Condition:
     """Whether the nodes have the modes that are wanted."""
     assert decided.summary
     return decided.summary.settled
@@ -45,7 +45,7 @@ def test_what_is_under_way_is_told() -> None:
     assert [(it.step, it.victims, it.lost) for it in decided.summary.planned] == [
         (Step.NOTIFIED, ("default/job",), 800)
     ]
-    assert settled(decided) == Claim(False, Reason.SWITCHING, "1 node on the way to another mode")
+    assert settled(decided) == Condition(False, Reason.SWITCHING, "1 node on the way to another mode")
     helping = help_for(decided, SERVER)
     assert helping.message == "n1 (Notified) changes its mode for it, until 2026-01-01T12:15:00Z at most"
 
@@ -55,7 +55,7 @@ def test_bounds_that_are_not_kept_are_told_with_what_is_in_the_way() -> None:
     policy = replace(POLICY, bounds={Mode.TRAINING: Bounds(2)})
     decided = World.of(policy, a_server("svc", "n1"), nodes=2, n1=a_switch(Mode.INFERENCE), n2=TRAINING).decide()
     said = "Training has 1 of at least 2 nodes; of the others: 1 node with replicas"
-    assert settled(decided) == Claim(False, Reason.BOUNDS_NOT_MET, said)
+    assert settled(decided) == Condition(False, Reason.BOUNDS_NOT_MET, said)
 
 
 def test_a_mode_at_its_most_is_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_switch
 from trainpush.model.modes import Mode, Step, Switching, Warmer, digest_of
-from trainpush.model.plan import Claim, MakeWarmer, PoolAct, RemoveWarmer
+from trainpush.model.plan import Condition, MakeWarmer, PoolAct, RemoveWarmer
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes import prepull
 from trainpush.planner.modes.mode_switch import ModeDecision
@@ -38,7 +38,7 @@ def acts(world: World) -> tuple[PoolAct, ...]:
     return world.decide().acts
 
 
-def settled(decided: ModeDecision) -> Claim:
+def settled(decided: ModeDecision) -> Condition:
     """What the pool says."""
     assert decided.summary
     return decided.summary.settled
@@ -73,11 +73,11 @@ def test_all_images_are_waited_for() -> None:
     decided = a_world(slow).decide()
     assert not decided.nodes
     said = "1 node on the way to another mode; n1 waits: image triton:1: ImagePullBackOff: no such host"
-    assert settled(decided) == Claim(False, Reason.SWITCHING, said)
+    assert settled(decided) == Condition(False, Reason.SWITCHING, said)
     late = a_world(slow)
     late.now += timedelta(minutes=14)
     said = "n1 does not get ready for Inference: image triton:1: ImagePullBackOff: no such host"
-    assert settled(late.decide()) == Claim(False, Reason.NOT_READY_IN_TIME, said)
+    assert settled(late.decide()) == Condition(False, Reason.NOT_READY_IN_TIME, said)
     assert [it.act.after.step for it in a_world(a_warmer(0, 1)).decide().nodes if it.act.after] == [Step.ACTIVE]
 
 

@@ -8,7 +8,7 @@ from support.build import GPU, NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.modes import Bounds, Hook, Mode, Setting, Step, Switch, Switching
 from trainpush.model.nodes import Node
-from trainpush.model.plan import Claim
+from trainpush.model.plan import Condition
 from trainpush.model.reasons import Reason
 
 MIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
@@ -38,7 +38,7 @@ def mark(world: World) -> Switch | None:
     return nodes[0].act.after if nodes else None
 
 
-def settled(world: World) -> Claim:
+def settled(world: World) -> Condition:
     """Whether the nodes have the modes that are wanted."""
     summary = world.decide().summary
     assert summary
@@ -159,7 +159,7 @@ def test_what_does_not_get_ready_in_time_is_told_and_goes_on() -> None:
     early = warming("pending", age=14).decide()
     assert early.wake_at == NOW + MINUTE
     world = warming("pending", age=15)
-    assert settled(world) == Claim(
+    assert settled(world) == Condition(
         False, Reason.NOT_READY_IN_TIME, f"n1 does not get ready for Inference: {STATE} is pending"
     )
     assert world.decide().wake_at is None
@@ -171,7 +171,7 @@ def test_what_does_not_get_ready_in_time_is_told_and_goes_on() -> None:
 def test_what_has_failed_is_told_at_once() -> None:
     """Waiting does not help."""
     said = f"n1 does not get ready for Inference: {STATE} is failed"
-    assert settled(warming("failed", age=0)) == Claim(False, Reason.NOT_READY_IN_TIME, said)
+    assert settled(warming("failed", age=0)) == Condition(False, Reason.NOT_READY_IN_TIME, said)
 
 
 def test_nothing_is_said_of_a_broken_node_that_goes_to_maintenance() -> None:

@@ -25,11 +25,11 @@ from trainpush.model.plan import (
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
-from trainpush.planner import claims
 from trainpush.planner.feasibility.filters import PASSING, FilterReason
 from trainpush.planner.placing.ground import Ground
+from trainpush.planner.rollout import conditions
+from trainpush.planner.rollout.state import RolloutState
 from trainpush.planner.round import Round
-from trainpush.planner.stand import Stand
 
 BIND_TIMEOUT: Final = timedelta(seconds=120)
 """A replica that is not bound by then gives its place back."""
@@ -46,29 +46,29 @@ HISTORY: Final = 10
 def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> ServiceDecision:
     """The whole decision on one service."""
     revisions = {revision.name: revision for revision in service.revisions}
-    stand = Stand(service, revisions, wanted(service))
-    _take_stock(stand, rounds, now)
+    state = RolloutState(service, revisions, wanted(service))
+    _take_stock(state, rounds, now)
     if service.is_readable:
-        _shrink(stand)
-        _grow(stand, rounds, now)
-    stable = stand.wanted.name if stand.wanted and _is_settled(stand) else service.stable
+        _shrink(state)
+        _grow(state, rounds, now)
+    stable = state.wanted.name if state.wanted and _is_settled(state) else service.stable
     return ServiceDecision(
         key=service.key,
-        verdict=claims.verdict(stand),
-        placed=claims.placed(stand),
-        scaling=claims.scaling(stand),
-        loaded=claims.loaded(stand),
-        available=claims.available(stand),
-        progressing=claims.progressing(stand, stable),
-        replicas=len([place for place in stand.places if stand.pod(place)]),
-        ready=stand.ready(stand.places),
+        verdict=conditions.verdict(state),
+        placed=conditions.placed(state),
+        scaling=conditions.scaling(state),
+        loaded=conditions.loaded(state),
+        available=conditions.available(state),
+        progressing=conditions.progressing(state, stable),
+        replicas=len([place for place in state.places if state.pod(place)]),
+        ready=state.ready(state.places),
         stable=stable,
-        wanted=stand.wanted.name if stand.wanted else "",
-        places=stand.places,
-        revisions=claims.served(stand, stable),
+        wanted=state.wanted.name if state.wanted else "",
+        places=state.places,
+        revisions=conditions.served(state, stable),
         refusal=service.request if isinstance(service.request, Refusal) else None,
-        acts=tuple(_acts(stand, stable)) if service.is_readable else (),
-        wake_at=_wake_at(stand, now),
+        acts=tuple(_acts(state, stable)) if service.is_readable else (),
+        wake_at=_wake_at(state, now),
     )
 
 
@@ -78,25 +78,25 @@ def wanted(service: Service) -> Revision | None:
     return named or (service.revisions[-1] if service.revisions else None)
 
 
-def _take_stock(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> None:
+def _take_stock(state: RolloutState, rounds: Mapping[str, Round], now: datetime) -> None:
     """Sort the places that still hold into good and old ones."""
-    wanted = stand.wanted.name if stand.wanted else ""
-    for place in stand.service.places:
-        revision = stand.revisions.get(place.revision)
-        pod = stand.pod(place)
-        if stand.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(stand, place, revision)):
+    wanted = state.wanted.name if state.wanted else ""
+    for place in state.service.places:
+        revision = state.revisions.get(place.revision)
+        pod = state.pod(place)
+        if state.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(state, place, revision)):
             continue
         if revision and _is_bad(place, revision, rounds):
             if pod is None:
                 continue
-            stand.bad.add(place)
-        is_good = place.revision == wanted and place not in stand.bad
-        (stand.good if is_good else stand.old).append(place)
+            state.bad.add(place)
+        is_good = place.revision == wanted and place not in state.bad
+        (state.good if is_good else state.old).append(place)
 
 
-def _is_kept(stand: Stand, place: Place, revision: Revision | None) -> bool:
+def _is_kept(state: RolloutState, place: Place, revision: Revision | None) -> bool:
     """Whether a place may stay: one whose revision is gone, or cannot be read, only while it serves."""
-    return revision is not None or stand.is_ready(place)
+    return revision is not None or state.is_ready(place)
 
 
 def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
@@ -124,96 +124,98 @@ def _may_stay(node: str, round_: Round) -> bool:
     return switching is None or not switching.is_reset(switch, switch.to)
 
 
-def _shrink(stand: Stand) -> None:
+def _shrink(state: RolloutState) -> None:
     """Let go what is not needed: surplus of the wanted revision, then what it has replaced."""
-    wanted = stand.service.replicas
-    stand.good.sort(key=lambda place: (not stand.is_ready(place), place.serial))
-    del stand.good[wanted:]
-    names = {stand.service.stable, stand.wanted.name if stand.wanted else ""}
-    stand.old = [place for place in stand.old if place.revision in names or stand.is_ready(place)]
+    wanted = state.service.replicas
+    state.good.sort(key=lambda place: (not state.is_ready(place), place.serial))
+    del state.good[wanted:]
+    names = {state.service.stable, state.wanted.name if state.wanted else ""}
+    state.old = [place for place in state.old if place.revision in names or state.is_ready(place)]
     # The last of them go first: they serve nobody, are on a node that will not do, or furthest from what is stable.
-    stand.old.sort(
-        key=lambda place: (not stand.is_ready(place), place in stand.bad, place.revision not in names, place.serial)
+    state.old.sort(
+        key=lambda place: (not state.is_ready(place), place in state.bad, place.revision not in names, place.serial)
     )
-    while stand.old and len(stand.old) + stand.ready(stand.good) > wanted:
-        last = stand.old[-1]
-        if stand.is_ready(last) and stand.ready(stand.places) <= wanted:
+    while state.old and len(state.old) + state.ready(state.good) > wanted:
+        last = state.old[-1]
+        if state.is_ready(last) and state.ready(state.places) <= wanted:
             break
-        stand.old.pop()
+        state.old.pop()
 
 
-def _grow(stand: Stand, rounds: Mapping[str, Round], now: datetime) -> None:
+def _grow(state: RolloutState, rounds: Mapping[str, Round], now: datetime) -> None:
     """Find places for what is missing."""
-    service = stand.service
-    stable = stand.revisions.get(service.stable)
-    if stable and stable is not stand.wanted:
+    service = state.service
+    stable = state.revisions.get(service.stable)
+    if stable and stable is not state.wanted:
         floor = min(service.min_available, service.replicas)
-        while _hopeful(stand) + stand.ready(stand.good) < floor and _has_room(stand):
-            if not _seat(stand, stable, stand.old, rounds, now):
+        while _hopeful(state) + state.ready(state.good) < floor and _has_room(state):
+            if not _seat(state, stable, state.old, rounds, now):
                 break
-    while stand.wanted and len(stand.good) < service.replicas and _has_room(stand):
-        if not _seat(stand, stand.wanted, stand.good, rounds, now):
-            _make_way(stand, stand.wanted, rounds)
+    while state.wanted and len(state.good) < service.replicas and _has_room(state):
+        if not _seat(state, state.wanted, state.good, rounds, now):
+            _make_way(state, state.wanted, rounds)
             break
 
 
-def _hopeful(stand: Stand) -> int:
+def _hopeful(state: RolloutState) -> int:
     """Old replicas that serve, or may yet."""
-    return sum(stand.is_ready(place) or place not in stand.bad for place in stand.old)
+    return sum(state.is_ready(place) or place not in state.bad for place in state.old)
 
 
-def _has_room(stand: Stand) -> bool:
-    stable = stand.service.stable
-    is_rolling = bool(stand.old or (stable and stand.wanted and stand.wanted.name != stable))
-    return len(stand.good) + len(stand.old) < stand.service.replicas + (SURGE if is_rolling else 0)
+def _has_room(state: RolloutState) -> bool:
+    stable = state.service.stable
+    is_rolling = bool(state.old or (stable and state.wanted and state.wanted.name != stable))
+    return len(state.good) + len(state.old) < state.service.replicas + (SURGE if is_rolling else 0)
 
 
-def _seat(stand: Stand, revision: Revision, among: list[Place], rounds: Mapping[str, Round], now: datetime) -> bool:
+def _seat(
+    state: RolloutState, revision: Revision, among: list[Place], rounds: Mapping[str, Round], now: datetime
+) -> bool:
     """Give one more replica of `revision` a place; whether there was one."""
     round_ = rounds.get(revision.gang.pool)
-    site = round_.seat(stand.service.key, revision.gang) if round_ else None
+    site = round_.seat(state.service.key, revision.gang) if round_ else None
     if round_ is None or site is None:
         gone = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {revision.gang.pool} is gone: make it again")
-        stand.waiting = round_.refusal(stand.service.key.namespace, revision.gang) if round_ else gone
+        state.waiting = round_.refusal(state.service.key.namespace, revision.gang) if round_ else gone
         return False
-    among.append(Place(_next_serial(stand), revision.name, site.nodes(round_.ground.pool.table)[0], now))
+    among.append(Place(_next_serial(state), revision.name, site.nodes(round_.ground.pool.table)[0], now))
     return True
 
 
-def _next_serial(stand: Stand) -> int:
-    known = [*stand.service.places, *stand.places]
-    return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in stand.service.pods)])
+def _next_serial(state: RolloutState) -> int:
+    known = [*state.service.places, *state.places]
+    return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in state.service.pods)])
 
 
-def _make_way(stand: Stand, wanted: Revision, rounds: Mapping[str, Round]) -> None:
+def _make_way(state: RolloutState, wanted: Revision, rounds: Mapping[str, Round]) -> None:
     """No place is free: give up one old replica whose place would do, if enough others serve and none is going yet."""
     ground = rounds[wanted.gang.pool].ground if wanted.gang.pool in rounds else None
-    if ground is None or any(_is_going(stand, pod, ground, wanted) for pod in stand.service.pods):
+    if ground is None or any(_is_going(state, pod, ground, wanted) for pod in state.service.pods):
         return
-    for place in reversed(stand.old):
-        former = stand.revisions.get(place.revision)
-        left = stand.ready(stand.places) - stand.is_ready(place)
-        may_go = left >= stand.service.min_available or not stand.is_ready(place)
+    for place in reversed(state.old):
+        former = state.revisions.get(place.revision)
+        left = state.ready(state.places) - state.is_ready(place)
+        may_go = left >= state.service.min_available or not state.is_ready(place)
         if former and may_go and ground.would_seat(wanted.gang, former.gang, place.node):
-            stand.old.remove(place)
+            state.old.remove(place)
             return
 
 
-def _is_going(stand: Stand, pod: Replica, ground: Ground, wanted: Revision) -> bool:
+def _is_going(state: RolloutState, pod: Replica, ground: Ground, wanted: Revision) -> bool:
     """Whether a pod will soon free its place; one on a node that is lost may stay for ever."""
-    if any(stand.pod(place) == pod for place in stand.places):
+    if any(state.pod(place) == pod for place in state.places):
         return False
     return pod.node is None or ground.filter_reason(wanted.gang, pod.node) not in PASSING
 
 
-def _is_settled(stand: Stand) -> bool:
+def _is_settled(state: RolloutState) -> bool:
     """Whether the wanted revision serves with all its replicas."""
-    wanted = stand.service.replicas
-    return wanted > 0 and stand.ready(stand.good) >= wanted
+    wanted = state.service.replicas
+    return wanted > 0 and state.ready(state.good) >= wanted
 
 
-def _acts(stand: Stand, stable: str) -> Iterable[ServiceAct]:
-    service = stand.service
+def _acts(state: RolloutState, stable: str) -> Iterable[ServiceAct]:
+    service = state.service
     if isinstance(service.request, str) and _must_record(service):
         newest = max((revision.number for revision in service.revisions), default=0)
         yield MakeRevision(service.request, newest + 1)
@@ -221,9 +223,9 @@ def _acts(stand: Stand, stable: str) -> Iterable[ServiceAct]:
         yield MakeEndpoint()
     if stable and stable != service.stable:
         yield MarkStable(stable)
-    staying = {*stand.places, *service.places}
-    for place in stand.places:
-        if place in service.places and stand.pod(place) is None:
+    staying = {*state.places, *service.places}
+    for place in state.places:
+        if place in service.places and state.pod(place) is None:
             yield MakeReplica(place)
     known = {(place.serial, place.revision) for place in staying}
     for pod in service.pods:
@@ -233,7 +235,7 @@ def _acts(stand: Stand, stable: str) -> Iterable[ServiceAct]:
             yield RemoveReplica(pod.name, pod.uid)
         elif pod.loaded and not pod.answered:
             yield AskReplica(pod.name, pod.uid, pod.address, pod.revision)
-    yield from _outdated(stand, stable)
+    yield from _outdated(state, stable)
 
 
 def _must_record(service: Service) -> bool:
@@ -241,19 +243,19 @@ def _must_record(service: Service) -> bool:
     return not service.revisions or service.revisions[-1].name != service.request
 
 
-def _outdated(stand: Stand, stable: str) -> Iterable[RemoveRevision]:
+def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
     """Revisions beyond the history that nothing needs any more, oldest first."""
-    used = {place.revision for place in stand.places} | {pod.revision for pod in stand.service.pods}
-    used |= {stable, stand.service.stable, stand.wanted.name if stand.wanted else ""}
-    spare = [revision for revision in stand.service.revisions if revision.name not in used]
+    used = {place.revision for place in state.places} | {pod.revision for pod in state.service.pods}
+    used |= {stable, state.service.stable, state.wanted.name if state.wanted else ""}
+    spare = [revision for revision in state.service.revisions if revision.name not in used]
     return (RemoveRevision(revision.name, revision.uid) for revision in spare[: max(0, len(spare) - HISTORY)])
 
 
-def _wake_at(stand: Stand, now: datetime) -> datetime | None:
-    pods = [pod for pod in stand.service.pods if not pod.deleting]
+def _wake_at(state: RolloutState, now: datetime) -> datetime | None:
+    pods = [pod for pod in state.service.pods if not pod.deleting]
     due = [now + ASK_INTERVAL] if any(pod.loaded and not pod.answered for pod in pods) else []
-    for place in stand.places:
-        pod = stand.pod(place)
+    for place in state.places:
+        pod = state.pod(place)
         if pod and not pod.is_live:
             due.append(place.since + FAIL_PAUSE)
         elif pod and pod.node is None:

@@ -8,7 +8,7 @@ from trainpush.model.serving import Place, Replica, Revision, Service
 
 
 @dataclass(slots=True)
-class Stand:
+class RolloutState:
     """The replicas of a service while a cycle decides on them."""
 
     service: Service

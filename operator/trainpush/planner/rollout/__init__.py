@@ -1,0 +1,1 @@
+"""Which replicas of a service stand where while one revision takes the place of another."""

@@ -1,0 +1,118 @@
+"""What is said of a service: its conditions, each with reason and message."""
+
+from collections.abc import Iterable
+
+from trainpush.model.plan import Condition, Served, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Place, Replica
+from trainpush.model.workload import Refusal
+from trainpush.planner.rollout.state import RolloutState
+
+
+def verdict(state: RolloutState) -> Verdict:
+    """Why the service is where it is: the worst thing first."""
+    service = state.service
+    if isinstance(service.request, Refusal):
+        return Verdict(service.request.reason, service.request.message)
+    if service.trouble:
+        return Verdict(Reason.APPLY_FAILED, service.trouble)
+    if state.wanted is None and service.request is None:
+        message = f"TrainPushJob {service.follows} has released nothing yet: give it a spec.push with this target"
+        return Verdict(Reason.WAITING_FOR_MODEL, message)
+    if failure := _failure(state):
+        return Verdict(failure.reason, failure.message)
+    if state.waiting:
+        return state.waiting
+    said = available(state)
+    return Verdict(said.reason, said.message)
+
+
+def placed(state: RolloutState) -> Condition:
+    """Whether every replica of the wanted revision has a node."""
+    asked = state.service.replicas
+    if state.waiting:
+        return Condition(False, state.waiting.reason, state.waiting.message + _remedy(state))
+    if state.wanted and len(state.good) >= asked:
+        return Condition(True, Reason.PLACED, f"{asked} replicas on {len({p.node for p in state.good})} nodes")
+    return Condition(False, Reason.IN_PROGRESS, f"{len(state.good)} of {asked} replicas have a node")
+
+
+def scaling(state: RolloutState) -> Condition:
+    """Whether a replica finds no room."""
+    if state.waiting:
+        return Condition(True, state.waiting.reason, state.waiting.message + _remedy(state))
+    return Condition(False, Reason.NOT_BLOCKED, "every replica that is asked for has room, or will have")
+
+
+def loaded(state: RolloutState) -> Condition:
+    """Whether the wanted revision's model answers."""
+    if not state.wanted:
+        return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
+    pods = _pods(state, state.good)
+    answering = sum(pod.answered for pod in pods)
+    if answering:
+        return Condition(True, Reason.MODEL_LOADED, f"{answering} replicas of {state.wanted.name} answer")
+    return _failure(state) or Condition(False, Reason.MODEL_LOADING, f"no replica of {state.wanted.name} answers yet")
+
+
+def available(state: RolloutState) -> Condition:
+    """Whether enough replicas get requests, of whatever revision."""
+    ready, asked = state.ready(state.places), state.service.replicas
+    floor = min(state.service.min_available, asked)
+    message = f"{ready} of {asked} replicas get requests, at least {floor} should"
+    if ready >= max(floor, min(1, asked)):
+        return Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, message)
+    return Condition(False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, message)
+
+
+def progressing(state: RolloutState, stable: str) -> Condition:
+    """Whether the wanted revision comes or has come; False while something is in its way."""
+    if not state.wanted:
+        return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
+    name, asked = state.wanted.name, state.service.replicas
+    serving = f"{state.ready(state.good)} of {asked} replicas serve {name}"
+    if state.ready(state.good) >= asked and not state.old:
+        return Condition(True, Reason.ROLLED_OUT, serving)
+    if failure := _failure(state):
+        kept = f"; {stable} keeps serving" if stable and stable != name else ""
+        return Condition(False, failure.reason, failure.message + kept)
+    if state.waiting:
+        return Condition(False, state.waiting.reason, state.waiting.message + _remedy(state))
+    return Condition(True, Reason.ROLLING_OUT, serving)
+
+
+def served(state: RolloutState, stable: str) -> tuple[Served, ...]:
+    """The revisions that matter now, by number."""
+    names = {place.revision for place in state.places} | {stable, state.wanted.name if state.wanted else ""}
+    shown = []
+    for revision in state.service.revisions:
+        if revision.name in names:
+            places = [place for place in state.places if place.revision == revision.name]
+            ready = state.ready(places)
+            shown.append(Served(revision.name, revision.number, revision.digest, len(places), ready))
+    return tuple(shown)
+
+
+def _failure(state: RolloutState) -> Condition | None:
+    """What keeps a replica of the wanted revision from answering, as its pod says."""
+    for pod in _pods(state, state.good):
+        if pod.message and not pod.ready:
+            return Condition(False, _cause(pod), f"{pod.name}: {pod.message}")
+    return None
+
+
+def _cause(pod: Replica) -> Reason:
+    if pod.node is None:
+        return Reason.WAITING_FOR_PODS
+    return Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
+
+
+def _pods(state: RolloutState, places: Iterable[Place]) -> list[Replica]:
+    return [pod for place in places if (pod := state.pod(place))]
+
+
+def _remedy(state: RolloutState) -> str:
+    """What a person can do about a roll that finds no spare accelerator."""
+    if state.old and state.service.min_available >= state.service.replicas:
+        return "; free an accelerator, or lower spec.minAvailable so that a replica may be replaced in place"
+    return ""
