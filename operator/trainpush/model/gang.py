@@ -1,14 +1,13 @@
 """What a gang asks for: what each worker needs of its node, and how the workers are to lie to each other."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from math import gcd
 
 from trainpush.model.nodes import Toleration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """What one worker needs of a node. Hashable: workers with equal requirements are alike to every node."""
 
@@ -22,14 +21,14 @@ class Requirements:
     """Accelerator products that will do; empty means any."""
     tolerations: tuple[Toleration, ...] = ()
 
-    def __hash__(self) -> int:
-        """Of the part in which gangs differ most."""
-        return self._hash
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Worked out once, since it is asked for with every look at what was counted before."""
 
-    @cached_property
-    def _hash(self) -> int:
-        # Kept, since it is asked for with every look at what was counted before.
-        return hash((frozenset(self.request.items()), self.products, self.tolerations))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((frozenset(self.request.items()), self.products, self.tolerations)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,11 @@ FEW: Final = 24
 SHAPES: Final = 64
 """The counts of so many shapes are kept: each takes some 50 bytes a node."""
 
+Shape = tuple[Requirements, Topology, int, bool]
+"""What decides how many workers each node and domain has room for: gangs of one shape are counted once.
 
-class Shape(NamedTuple):
-    """What decides how many workers each node and domain has room for: gangs of one shape are counted once."""
-
-    requirements: Requirements
-    topology: Topology
-    tier: int
-    """How much of the capacity preference is used."""
-    is_soon: bool
-    """Whether what is leaving counts as gone."""
+The number says how much of the capacity preference is used; the last part, whether what is leaving counts as gone.
+"""
 
 
 @dataclass(slots=True)
@@ -46,6 +41,8 @@ class _Counted:
     asked: Asked
     may_take: Mask
     """Nodes that the filters let pass, of capacity that will do."""
+    is_soon: bool
+    """Whether what is leaving counts as gone."""
     rooms: Rooms
     seen: int
     """How many of the changes to the ground are accounted for."""
@@ -206,14 +203,14 @@ class Ground:
 
     def _rooms(self, gang: Gang, tier: int, is_soon: bool = False) -> Rooms:
         """The room for workers of `gang` as it is now, or will be when what is leaving is gone."""
-        shape = Shape(gang.requirements, gang.topology, tier, is_soon)
+        shape = gang.requirements, gang.topology, tier, is_soon
         counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
                 del self._counted[next(iter(self._counted))]
             counted = self._counted[shape] = self._count(gang, tier, is_soon)
         elif counted.seen < len(self._changed):
-            self._recount(shape, counted, self._changed[counted.seen :])
+            self._recount(gang.requirements, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
         return counted.rooms
 
@@ -221,7 +218,7 @@ class Ground:
         taken = self._taken - self.leaving if is_soon else self._taken
         rooms = self._room_beside(gang, tier, taken)
         asked = asked_of(self.pool.table, gang.requirements)
-        return _Counted(asked, self._may_take(gang, tier), rooms, len(self._changed))
+        return _Counted(asked, self._may_take(gang, tier), is_soon, rooms, len(self._changed))
 
     def _may_take(self, gang: Gang, tier: int) -> Mask:
         may_take: Mask = self._admits(gang) & self._tiers[tier]
@@ -237,7 +234,7 @@ class Ground:
         room = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
         return Rooms(self._tree, room, slice_sizes(gang, table), self._groups(gang.requirements, taken))
 
-    def _recount(self, shape: Shape, counted: _Counted, changed: list[int]) -> None:
+    def _recount(self, requirements: Requirements, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
         may_take = counted.may_take
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]
@@ -245,13 +242,13 @@ class Ground:
             return
         table, rooms = self.pool.table, counted.rooms
         if len(rows) <= FEW:
-            rooms.put({row: self._fits(row, counted.asked, shape.is_soon) for row in rows})
+            rooms.put({row: self._fits(row, counted.asked, counted.is_soon) for row in rows})
         else:
-            free = table.allocatable[:, rows] - self._taken_at(rows, shape.is_soon)
+            free = table.allocatable[:, rows] - self._taken_at(rows, counted.is_soon)
             rooms.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
         if rooms.groups is not None:
-            taken = self._taken_at(rows, shape.is_soon)
-            rooms.groups[rows] = whole_groups(self.pool, shape.requirements, taken, np.array(rows))
+            taken = self._taken_at(rows, counted.is_soon)
+            rooms.groups[rows] = whole_groups(self.pool, requirements, taken, np.array(rows))
 
     def _taken_at(self, rows: list[int], is_soon: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
