@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from trainpush.admission.services import Asked
 from trainpush.cli.document import Document, Identity, identity
 from trainpush.cli.manifests import applied
 from trainpush.cli.outlook import Change, Outlook, changes, outlooks
 from trainpush.controller.observe import Observation, observe
-from trainpush.intake.serving import Asked
 from trainpush.kube.children import RevisionRow
 from trainpush.kube.client import Object
 from trainpush.kube.records import OwnerId

@@ -6,11 +6,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from trainpush.admission.jobs import Admission
+from trainpush.admission.services import Asked
 from trainpush.controller.clock import Clock
 from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
-from trainpush.intake.admission import Admission
-from trainpush.intake.serving import Asked
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.marks import Marker
 from trainpush.kube.store import Store

@@ -7,7 +7,7 @@ import aiohttp
 
 from trainpush.api.quantity import seconds
 from trainpush.api.revision import RevisionData
-from trainpush.outside import triton
+from trainpush.probes import triton
 from trainpush.render.triton import PROXY_PORT
 
 

@@ -4,6 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from trainpush.admission.jobs import Admission, admit
+from trainpush.admission.modes import switching_of
+from trainpush.admission.pools import age, quotas_of
+from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
+from trainpush.admission.services import Asked, asked, replica_gang
 from trainpush.api import names
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
@@ -11,11 +16,6 @@ from trainpush.api.quantity import seconds
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
-from trainpush.intake.admission import Admission, admit
-from trainpush.intake.modes import switching_of
-from trainpush.intake.pools import age, quotas_of
-from trainpush.intake.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
-from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.kube.children import OwnedRow, RevisionRow
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, SeenPool, SeenService, Store

@@ -19,7 +19,7 @@ from trainpush.controller.model_servers import ModelServers
 from trainpush.controller.preflight import StartError, check
 from trainpush.controller.resync import Resync
 from trainpush.controller.settings import Settings
-from trainpush.controller.shell import watch_own_kinds
+from trainpush.controller.watch import watch_own_kinds
 from trainpush.kube import credentials
 from trainpush.kube.acts import Acts
 from trainpush.kube.apply import Applier

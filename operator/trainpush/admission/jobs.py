@@ -7,13 +7,13 @@ accelerators and world size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trainpush.admission.modes import tolerance, toleration
+from trainpush.admission.pools import accelerator_of, pool_for, requests_of
+from trainpush.admission.scheduling import Priorities
+from trainpush.admission.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import levels_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.intake.modes import tolerance, toleration
-from trainpush.intake.pools import accelerator_of, pool_for, requests_of
-from trainpush.intake.scheduling import Priorities
-from trainpush.intake.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
 from trainpush.model.gang import Gang, Requirements, Slices, Topology
 from trainpush.model.modes import Mode
 from trainpush.model.nodes import HOST, PODS

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from support.manifests import job, pool
+from trainpush.admission.jobs import Admission, admit
+from trainpush.admission.scheduling import Priorities
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.intake.admission import Admission, admit
-from trainpush.intake.scheduling import Priorities
 from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import HOST, Toleration
 from trainpush.model.reasons import Reason

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from trainpush.admission.modes import switching_of, tolerance
 from trainpush.api.gpupool import GPUPoolSpec
-from trainpush.intake.modes import switching_of, tolerance
 from trainpush.model.modes import Bounds, Hook, Mode, Switching
 from trainpush.model.nodes import Taint
 from trainpush.model.reasons import Reason

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trainpush.admission.modes import tolerance, toleration
+from trainpush.admission.pools import accelerator_of, pool_for, requests_of
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.quantity import milli
 from trainpush.api.revision import PROXY_REQUESTS, Provenance, ResolvedReplica, RevisionData, ServedModel, revision_name
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.intake.modes import tolerance, toleration
-from trainpush.intake.pools import accelerator_of, pool_for, requests_of
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode
 from trainpush.model.nodes import PODS

@@ -3,9 +3,9 @@
 from typing import Any
 
 from support.manifests import pool, service
+from trainpush.admission.services import Asked, asked, replica_gang
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
-from trainpush.intake.serving import Asked, asked, replica_gang
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal

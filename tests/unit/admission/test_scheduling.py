@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from support.manifests import job
+from trainpush.admission.scheduling import Priorities, min_runtime_of, preemption_of
 from trainpush.api.trainpushjob import TrainPushJob, TrainPushJobSpec
-from trainpush.intake.scheduling import Priorities, min_runtime_of, preemption_of
 from trainpush.model.workload import Preemption
 
 CLASSES = Priorities({"high": 100, "low": -5}, default=7)

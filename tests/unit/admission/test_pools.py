@@ -1,8 +1,8 @@
 """What teams may have of a pool."""
 
 from support.manifests import pool
+from trainpush.admission.pools import quotas_of
 from trainpush.api.gpupool import GPUPool
-from trainpush.intake.pools import quotas_of
 from trainpush.model.snapshot import Quota, Share
 
 GPU = "nvidia.com/gpu"

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from trainpush.outside.triton import ANSWER_MAX, ask
+from trainpush.probes.triton import ANSWER_MAX, ask
 
 RIGHT = {"model_name": "digits", "outputs": [{"name": "SCORES", "datatype": "FP32", "shape": [1], "data": [0.5]}]}
 REQUEST = '{"inputs": []}'
