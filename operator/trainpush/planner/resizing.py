@@ -9,7 +9,7 @@ from typing import Final
 
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Gang, Job, Placement
-from trainpush.planner import asking
+from trainpush.planner import reports
 from trainpush.planner.explaining.wording import count, listed
 
 COOLDOWN: Final = timedelta(minutes=5)
@@ -77,4 +77,4 @@ def is_growth_wanted(job: Job) -> bool:
 
     A program that is to be asked for checkpoints must report: nobody needs its growth so much as what it has done.
     """
-    return not job.is_asked or asking.reports(job)
+    return not job.is_asked or reports.can_be_asked(job)
