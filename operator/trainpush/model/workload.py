@@ -80,6 +80,21 @@ class Preemption(StrEnum):
     """All of it."""
 
 
+class EvictionStep(StrEnum):
+    """How far an eviction has come."""
+
+    ANNOUNCED = "Announced"
+    """Whoever it is taken from knows of it."""
+    REQUESTED = "Requested"
+    """Its program was asked for a checkpoint."""
+    UNANSWERED = "Unanswered"
+    """It did not answer in time, and is let be for a while: only where the gang was to grow."""
+    ANSWERED = "Answered"
+    """The program has saved and takes no further step: there is no way back."""
+    DONE = "Done"
+    """Carried out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Eviction:
     """What is taken from a running gang for the sake of another: announced in one cycle, carried out in a later one."""
@@ -99,12 +114,18 @@ class Eviction:
     deadline: datetime | None = None
     """Until when it may answer."""
     is_answered: bool = False
-    """Whether it has saved and takes no further step: there is no way back."""
+    """Whether it has saved and takes no further step."""
 
     @property
-    def is_final(self) -> bool:
-        """Whether it is to be carried out whatever happens: the program has stopped for it."""
-        return self.is_answered and not self.is_done
+    def step(self) -> EvictionStep:
+        """How far it has come, by what stands of it."""
+        if self.is_done:
+            return EvictionStep.DONE
+        if self.is_answered:
+            return EvictionStep.ANSWERED
+        if self.deadline is None:
+            return EvictionStep.ANNOUNCED
+        return EvictionStep.REQUESTED if self.asked_at else EvictionStep.UNANSWERED
 
     def request(self, attempt: int) -> str:
         """Id of the request to the program of `attempt`; empty while nothing was asked."""

@@ -11,7 +11,17 @@ from datetime import datetime, timedelta
 from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, JobAct, MakeBelongings, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Job, Outcome, Phase, Placement, Recorded, Refusal, Worker
+from trainpush.model.workload import (
+    Eviction,
+    EvictionStep,
+    Job,
+    Outcome,
+    Phase,
+    Placement,
+    Recorded,
+    Refusal,
+    Worker,
+)
 from trainpush.planner import reports
 from trainpush.planner.diagnostics import verdicts
 
@@ -70,12 +80,8 @@ def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
 def evicted(job: Job, eviction: Eviction) -> Decision:
     """The gang makes room for another: it goes back to the queue, and its pods get their time to save."""
     decision = queued(job, Verdict(eviction.reason, eviction.message))
-    record = replace(
-        decision.record,
-        preemptions=job.recorded.preemptions + 1,
-        eviction=replace(eviction, is_done=True),
-        last=_cause(eviction),
-    )
+    preemptions = job.recorded.preemptions + 1
+    record = replace(decision.record, preemptions=preemptions, eviction=eviction, last=_cause(eviction))
     return replace(decision, record=record)
 
 
@@ -87,7 +93,7 @@ def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
         placement=placement,
         # Who gets more workers makes room for nobody.
         preemptions=job.recorded.preemptions + (eviction.reason != Reason.RESIZED),
-        eviction=replace(eviction, is_done=True),
+        eviction=eviction,
         has_run=False,
         last=_cause(eviction),
     )
@@ -101,7 +107,7 @@ def _cause(eviction: Eviction) -> Refusal:
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
     mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
-    if (told := job.recorded.eviction) and told.is_final:
+    if (told := job.recorded.eviction) and told.step is EvictionStep.ANSWERED:
         # However its programs end now, they were told to: that is neither success nor failure.
         return Decision(job.key, job.recorded, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):

@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, NodeDecision, Plan, PoolSummary, ServiceDecision, Stage
+from trainpush.model.plan import Decision, NodeDecision, Plan, PoolSummary, ServiceDecision
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Eviction, Job, Key, Refusal
-from trainpush.planner import asking, lifecycle, pools, pushing, reports
+from trainpush.model.workload import Job, Key, Refusal
+from trainpush.planner import eviction_progress, lifecycle, pools, pushing, reports
 from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.diagnostics import verdicts
@@ -25,7 +25,6 @@ from trainpush.planner.rollout import rollout
 from trainpush.planner.round import Round
 
 Rounds = Mapping[str, Round]
-Stages = dict[Key, Decision]
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
@@ -42,10 +41,7 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     seeking = [job for job in living if job.key not in stages]
     promised = {job.recorded.eviction.by for job in living if job.recorded.eviction and job.recorded.eviction.is_done}
     served = _give_out(seeking, promised, services.values(), rounds, stages, now)
-    stages = {key: _with_eviction(stage, None) for key, stage in stages.items()}
-    for round_ in rounds.values():
-        stages |= _yielding(jobs, stages, round_, now)
-    stages |= _promised(jobs, stages)
+    stages = eviction_progress.progressed(jobs, stages, rounds, now)
     switched = {
         name: mode_switch.decide(round_.ground, round_.accounts, allocations, stages, served, now)
         for name, round_ in rounds.items()
@@ -116,10 +112,13 @@ def _give_out(
 def _complete(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
     """The decision with what it says whatever the stage: what the program told, and what becomes of its model."""
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
+    heard, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
+    if not (refusal or job.push or heard or checkpoint):
+        return decision
     push, acts = pushing.push(job, services)
     return replace(
         decision,
-        record=replace(decision.record, heard=reports.progress(job, now), checkpoint=reports.checkpoint(job, now)),
+        record=replace(decision.record, heard=heard, checkpoint=checkpoint),
         refusal=refusal,
         wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
         push=push,
@@ -149,79 +148,3 @@ def _settled_gang(job: Job, gang: Gang, round_: Round | None, now: datetime) -> 
         until = job.recorded.hold_until
         return lifecycle.queued(job, verdicts.held_back(said, until), until, job.recorded.queued_at)
     return None
-
-
-def _yielding(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], round_: Round, now: datetime) -> Stages:
-    """What is taken from gangs: told in one cycle; when a later one wants the same of all who were told, asked for.
-
-    It is carried out when the program has saved, or its time is over. Whoever has saved for it goes in any case.
-    """
-    found = {}
-    wanted = round_.wanted()
-    untold = {eviction.by for key, eviction in wanted.items() if not _told(jobs[key], eviction)}
-    for key, eviction in {**wanted, **_answered(jobs, round_)}.items():
-        job, stage = jobs[key], stages[key]
-        told = _told(job, eviction)
-        if not _stands(job, stage):
-            continue
-        if told is None or (eviction.by in untold and not told.is_answered):
-            found[key] = _with_eviction(stage, told or eviction)
-        elif asking.is_due(job, told, now) or round_.is_forced(job):
-            lost = 0 if told.is_answered else eviction.lost
-            found[key] = _evicted(job, replace(told, message=eviction.message, lost=lost), round_)
-        else:
-            found[key] = _asked(job, stage, told, now)
-    return found
-
-
-def _told(job: Job, eviction: Eviction) -> Eviction | None:
-    """What was told of this eviction before; None if it is news."""
-    told = job.recorded.eviction
-    if told is None or told.is_done or (told.by, told.workers) != (eviction.by, eviction.workers):
-        return None
-    return told
-
-
-def _answered(jobs: Mapping[Key, Job], round_: Round) -> dict[Key, Eviction]:
-    """What was told to those whose program has saved since, and waits."""
-    return {
-        key: told
-        for key, job in jobs.items()
-        if (told := job.recorded.eviction)
-        and told.is_final
-        and isinstance(job.request, Gang)
-        and job.request.pool == round_.ground.pool.name
-    }
-
-
-def _asked(job: Job, stage: Decision, told: Eviction, now: datetime) -> Decision:
-    eviction = asking.asked(job, told, now)
-    wake_at = min(filter(None, (stage.wake_at, asking.wake_at(eviction))), default=None)
-    return replace(_with_eviction(stage, eviction), wake_at=wake_at)
-
-
-def _stands(job: Job, stage: Decision) -> bool:
-    """Whether the gang goes on as it is recorded: one that ended or failed meanwhile makes room by itself."""
-    old, new = job.recorded, stage.record
-    return (old.attempt, old.placement, old.outcome) == (new.attempt, new.placement, new.outcome)
-
-
-def _evicted(job: Job, eviction: Eviction, round_: Round) -> Decision:
-    placement, gang = job.recorded.placement, job.request
-    if not eviction.workers or placement is None or not isinstance(gang, Gang):
-        return lifecycle.evicted(job, eviction)
-    return round_.resized(job, gang, placement, eviction)
-
-
-def _promised(jobs: Mapping[Key, Job], stages: Mapping[Key, Decision]) -> Stages:
-    """Victims go on telling for whom they made room, as long as that one waits for it."""
-    waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
-    return {
-        key: _with_eviction(stage, told)
-        for key, stage in stages.items()
-        if (told := jobs[key].recorded.eviction) and told.is_done and not stage.record.eviction and told.by in waiting
-    }
-
-
-def _with_eviction(stage: Decision, eviction: Eviction | None) -> Decision:
-    return replace(stage, record=replace(stage.record, eviction=eviction))

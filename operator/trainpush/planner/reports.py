@@ -47,6 +47,12 @@ def wake_at(job: Job, now: datetime) -> datetime | None:
     return None if is_asked or not _goes_on(job) or _latest(job, now) == known else known.at + SAVES
 
 
+def can_be_asked(job: Job) -> bool:
+    """Whether the program of this attempt reports, and so hears of a request for a checkpoint."""
+    heard = (job.heard, job.recorded.heard)
+    return job.is_asked and any(it is not None and it.attempt == job.recorded.attempt for it in heard)
+
+
 def _goes_on(job: Job) -> bool:
     """Whether no pod of the attempt that last spoke has ended, or is about to."""
     mine = [it for it in job.workers if job.heard and it.attempt == job.heard.attempt]

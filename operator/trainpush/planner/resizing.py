@@ -11,7 +11,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
 from trainpush.model.workload import Eviction, Job, Placement
-from trainpush.planner import asking
+from trainpush.planner import reports
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
@@ -78,4 +78,4 @@ def is_growth_wanted(job: Job) -> bool:
 
     A program that is to be asked for checkpoints must report: nobody needs its growth so much as what it has done.
     """
-    return not job.is_asked or asking.reports(job)
+    return not job.is_asked or reports.can_be_asked(job)
