@@ -28,6 +28,7 @@ class Tree:
         self.ends: list[Indices] = [np.append(starts[1:], nodes)[: len(starts)] for starts in self.starts]
         self.last = len(table.levels) - 1
         """The level of the hosts."""
+        self._bounds: dict[tuple[int, int], tuple[Indices, Indices]] = {}
 
     @cached_property
     def domain(self) -> list[Indices]:
@@ -39,12 +40,25 @@ class Tree:
         """The domain of the level around it that each domain is in, per level but the outermost."""
         return [np.zeros(0, dtype=np.intp), *(d[s] for d, s in zip(self.domain[:-1], self.starts[1:], strict=True))]
 
+    def bounds(self, level: int, inner: int) -> tuple[Indices, Indices]:
+        """The domains of level `inner`, first and behind the last, that lie in each domain of `level`."""
+        found = self._bounds.get((level, inner))
+        if found is None:
+            starts = np.searchsorted(self.starts[inner], self.starts[level])
+            found = self._bounds[level, inner] = starts, np.append(starts[1:], len(self.starts[inner]))[: len(starts)]
+        return found
+
     def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
-        """The domains of level `inner`, first and behind the last, that lie in domain `index` of `level`."""
-        if level == inner:
-            return index, index + 1
-        domain = self.domain[inner]
-        return domain.item(self.starts[level].item(index)), domain.item(self.ends[level].item(index) - 1) + 1
+        """As `bounds`, of one domain."""
+        starts, ends = self.bounds(level, inner)
+        return starts.item(index), ends.item(index)
+
+    def children(self, level: int, domains: Indices, inner: int) -> tuple[Indices, Indices]:
+        """All domains of level `inner` in `domains` of `level`, in order, and in the which of them each one lies."""
+        starts, ends = (bound[domains] for bound in self.bounds(level, inner))
+        lengths = ends - starts
+        owner = np.repeat(np.arange(len(domains)), lengths)
+        return np.arange(len(owner)) + (starts - lengths.cumsum() + lengths)[owner], owner
 
 
 def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
@@ -186,8 +200,7 @@ class Rooms:
 
     def _rank(self, outer: int, inner: int) -> Ladder:
         room, tree = self.room[inner], self.tree
-        starts = np.searchsorted(tree.starts[inner], tree.starts[outer])
-        ends = np.append(starts[1:], len(room))
+        starts, ends = tree.bounds(outer, inner)
         parents = np.repeat(np.arange(len(starts)), ends - starts)
         # One sort for all of them: the parent counts first, then the larger room.
         span = int(room.max(initial=0)) + 1

@@ -11,10 +11,11 @@ from math import prod
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trainpush.planner.placing.hosts import hosts_of
+from trainpush.planner.placing.hosts import hosts_in
 from trainpush.planner.placing.rooms import Indices, Rooms
-from trainpush.planner.placing.shares import NEVER, Costs, cheapest, merged
+from trainpush.planner.placing.shares import NEVER, Combined, Costs, plus
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
@@ -34,13 +35,13 @@ def spread(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[dict
     Also says by what part it may miss the fewest domains of some level.
     """
     roots, lowest = _promising(rooms, depth, found, workers)
-    best = simple = _judged(rooms, depth, fill(rooms, depth, int(roots[0]), workers))
+    best = simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, int(roots[0]), workers)))
     searched = 0
     if best.cost > lowest[0]:
         best, searched = _searched(rooms, depth, roots, lowest, best)
     tightest = int(found[rooms.room[depth][found].argmin()])
     if tightest != roots[0]:
-        simple = _judged(rooms, depth, fill(rooms, depth, tightest, workers))
+        simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, tightest, workers)))
     return _kinder(rooms, best, simple), _gap(best.cost, lowest[searched:])
 
 
@@ -75,21 +76,20 @@ def _searched(
 
 
 def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
-    """Workers by row in a domain with room for all: the roomiest children first, the last one as tight as can be."""
-    if level == rooms.tree.last:
-        return {index: workers}
+    """Workers by rack in a domain with room for all: the roomiest children first, the last one as tight as can be."""
     if level == rooms.tree.last - 1:
-        return hosts_of(rooms, index, workers)
+        return {index: workers}
     first, behind = rooms.tree.inside(level, index, level + 1)
-    room = rooms.room[level + 1][first:behind]
-    by_row: dict[int, int] = {}
-    order = (-room).argsort(kind="stable").tolist()
-    while room[order[0]] < workers:
-        child = order.pop(0)
-        by_row |= fill(rooms, level + 1, first + child, int(room[child]))
-        workers -= int(room[child])
-    tightest = min((child for child in order if room[child] >= workers), key=lambda child: (int(room[child]), child))
-    return by_row | fill(rooms, level + 1, first + tightest, workers)
+    room = rooms.room[level + 1][first:behind].tolist()
+    order = sorted(range(len(room)), key=room.__getitem__, reverse=True)
+    by_rack: dict[int, int] = {}
+    for child in order:
+        if room[child] >= workers:
+            break
+        by_rack |= fill(rooms, level + 1, first + child, room[child])
+        workers -= room[child]
+    tightest = min((child for child in order[order.index(child):] if room[child] >= workers), key=lambda child: (room[child], child))
+    return by_rack | fill(rooms, level + 1, first + tightest, workers)
 
 
 def _judged(rooms: Rooms, depth: int, by_row: dict[int, int]) -> _Found:
@@ -111,88 +111,147 @@ def _gap(cost: tuple[int, ...], unsure: list[tuple[int, ...]]) -> float:
 
 
 class _Tables:
-    """The cost tables inside some domains of one level, the roots, for up to so many workers."""
+    """What places inside some domains of one level, the roots, cost.
+
+    No root does with fewer children than `count`, so what its children leave unused is less than the room of any of
+    them. A cost table says what it costs that a domain takes all that it has room for, all but 1, all but 2, …
+    """
 
     def __init__(self, rooms: Rooms, depth: int, roots: Indices, workers: int) -> None:
-        self.rooms, self.depth, self.roots, self.workers = rooms, depth, roots, workers
+        self.rooms, self.depth = rooms, depth
         last = rooms.tree.last
         # Where nothing is linked, what hosts cost follows from their ranking.
         self.leaf = last if rooms.groups is not None else last - 1
+        ladder = rooms.ladder(depth, depth + 1)
+        self.count = int(ladder.fewest(workers, roots[:1])[0])
+        self.roomiest = ladder.ranked[ladder.starts[roots, None] + np.arange(self.count)]
+        """Shape (roots, count)."""
+        self.spare = self.roomiest.sum(axis=1) - workers
+        """What the roomiest children of each root leave unused."""
         self.members: dict[int, Indices] = {depth: roots}
         self.owner: dict[int, Indices] = {}
-        self.tables: dict[int, Costs] = {}
-        for level in range(depth + 1, self.leaf + 1):
-            self._add_children(level)
-        self.work = workers * sum(
-            len(members) * (1 + min(workers, int(rooms.room[level][members].max(initial=0))))
-            for level, members in self.members.items()
-        )
+        self.width = {depth + 1: int(self.spare.max()) + 1}
+        """How many entries the tables of each level have at most."""
+        self._add_children(depth + 1, least=self.roomiest[:, -1] - self.spare)
+        for level in range(depth + 2, self.leaf + 1):
+            around = self.members[level - 1]
+            wasted = rooms.whole[level - 1][around] - rooms.room[level - 1][around]
+            self.width[level] = self.width[level - 1] + int(wasted.max())
+            self._add_children(level, least=np.ones(len(around), dtype=np.int64))
         bases = [min(workers, len(rooms.room[level])) + 1 for level in range(depth, last + 1)]
         bases.append(bases[-1] if rooms.groups is not None else 1)
         self.weights = {level: prod(bases[level - depth + 1 :]) for level in range(depth + 1, last + 1)}
-        if prod(bases) >= NEVER:
-            self.work = WORK + 1
+        self.inside: dict[int, Combined] = {}
+        self.work = WORK + 1 if prod(bases) >= NEVER else self._work()
+
+    def _work(self) -> int:
+        children = np.bincount(self.owner[self.depth + 1]).max()
+        merging = sum(
+            len(members) * width * min(width, 1 + int(self.rooms.room[level][members].max()))
+            for level, width in self.width.items()
+            for members in [self.members[level]]
+        )
+        return merging + len(self.spare) * int(children) * self.count * self.width[self.depth + 1] ** 2
+
+    def _add_children(self, level: int, least: NDArray[np.int64]) -> None:
+        """Take in the domains of `level` inside those of the level around it that have room for `least`."""
+        members, owner = self.rooms.tree.children(level - 1, self.members[level - 1], level)
+        useful = self.rooms.room[level][members] >= least[owner]
+        self.members[level], self.owner[level] = members[useful], owner[useful]
 
     def best(self) -> dict[int, int]:
         """The cheapest workers by row in one of the roots; of equal ones in the first."""
-        for level in range(self.leaf, self.depth, -1):
-            self.tables[level] = self._costs(level)
         inside = self.depth + 1
-        totals = merged(self.tables[inside], self.owner[inside], len(self.roots), self.workers)[:, self.workers]
-        return self._place(self.depth, int(totals.argmin()), self.workers)
+        states, taken = self._choices(self._costs(inside))
+        final = states[-1][self.count][np.arange(len(self.spare)), self.spare]
+        root = int(final.argmin())
+        at, lacking = self._chosen(states, taken, root)
+        for level in range(inside, self.leaf):
+            members = self.members[level][at]
+            wasted = self.rooms.whole[level][members] - self.rooms.room[level][members]
+            at, lacking = self.inside[level].shares(at, lacking + wasted)
+        members = self.members[self.leaf][at]
+        shares = self.rooms.room[self.leaf][members] - lacking
+        found = {index: share for index, share in zip(members.tolist(), shares.tolist(), strict=True) if share}
+        return found if self.leaf == self.rooms.tree.last else hosts_in(self.rooms, found)
 
-    def _add_children(self, level: int) -> None:
-        """Take in the domains of `level` inside those of the level around it that can be of use."""
-        rooms, around = self.rooms, self.members[level - 1]
-        tree, room = rooms.tree, rooms.room[level]
-        position = np.full(len(rooms.room[level - 1]), -1, dtype=np.intp)
-        position[around] = np.arange(len(around))
-        owner = position[tree.domain[level - 1][tree.starts[level]]]
-        least = np.ones(len(around), dtype=np.int64)
-        if level == self.depth + 1:
-            # A root takes as few children as can be, so each must hold what the roomiest others leave.
-            ladder = rooms.ladder(level - 1, level)
-            others = ladder.fewest(self.workers, around) - 2
-            least = np.maximum(self.workers - ladder.reach[ladder.starts[around] + others], 1)
-        useful = np.flatnonzero((owner >= 0) & (room >= least[owner]))
-        order = np.argsort(owner[useful], kind="stable")
-        self.members[level], self.owner[level] = useful[order], owner[useful][order]
+    def _choices(self, costs: Costs) -> tuple[list[Costs], list[NDArray[np.intp]]]:
+        """The least costs when the first 0, 1, 2, … children of each root, the roomiest first, had their turn.
+
+        Shape (children, spare + 1) ... what the chosen ones lack to the roomiest
+        """
+        level, width, count = self.depth + 1, self.width[self.depth + 1], self.count
+        room, owner = self.rooms.room[level][self.members[level]], self.owner[level]
+        order = np.lexsort((-room, owner))
+        rank = np.arange(len(owner)) - owner.searchsorted(owner)
+        children = int(rank.max()) + 1
+        self.turn = np.full((children, len(self.spare)), len(owner))
+        """The child of each root whose turn it is."""
+        self.turn[rank, owner] = order
+        padded = np.full((len(owner) + 1, width + 1), NEVER, dtype=np.int64)
+        padded[:-1, : costs.shape[1]] = costs
+        room = np.append(room, 0)
+        state = np.full((count + 1, len(self.spare), width), NEVER, dtype=np.int64)
+        state[0, :, 0] = 0
+        states, tables = [state], []
+        for turn in range(children):
+            fewest, most = max(1, count - children + turn + 1), min(turn + 1, count)
+            child = self.turn[turn]
+            lost = self.roomiest.T[fewest - 1 : most] - room[child]
+            entries = np.arange(width) - lost[:, :, None]
+            entries[entries < 0] = width
+            table = padded[child[None, :, None], entries]
+            tables.append(table)
+            before, shape = state[fewest - 1 : most], table.shape
+            state = state.copy()
+            chosen = plus(before.reshape(-1, width), table.reshape(-1, width), width).reshape(shape)
+            np.minimum(state[fewest : most + 1], chosen, out=state[fewest : most + 1])
+            states.append(state)
+        return states, tables
+
+    def _chosen(self, states: list[Costs], tables: list[NDArray[np.intp]], root: int) -> tuple[Indices, Indices]:
+        """The members of the level inside, that are chosen, and what each of them lacks."""
+        count, left = self.count, int(self.spare[root])
+        at, lacking = [], []
+        level = self.depth + 1
+        for turn in range(len(tables) - 1, -1, -1):
+            if not count or states[turn + 1][count, root, left] == states[turn][count, root, left]:
+                continue
+            fewest = max(1, self.count - len(tables) + turn + 1)
+            table = tables[turn][count - fewest, root, : left + 1]
+            share = int((states[turn][count - 1, root, left::-1] + table).argmin())
+            child = int(self.turn[turn, root])
+            count, left = count - 1, left - share
+            at.append(child)
+            lacking.append(share - int(self.roomiest[root, count] - self.rooms.room[level][self.members[level][child]]))
+        return np.array(at), np.array(lacking)
 
     def _costs(self, level: int) -> Costs:
-        """What the members of `level` cost by the workers that they take."""
+        """What the members of `level` cost by what they leave unused."""
         rooms, members = self.rooms, self.members[level]
         room = rooms.room[level][members]
-        takes = np.arange(min(self.workers, int(room.max(initial=0))) + 1)
+        takes = room[:, None] - np.arange(min(self.width[level], int(room.max()) + 1))
         if level == self.leaf == rooms.tree.last - 1:
-            costs = self._fewest_hosts(members, len(takes)) * self.weights[level + 1]
+            costs = self._fewest_hosts(members, takes.shape[1]) * self.weights[level + 1]
         elif level == self.leaf and rooms.groups is not None:
             costs = (takes % rooms.groups[members, None] > 0).astype(np.int64)
         else:
-            costs = merged(self.tables[level + 1], self.owner[level + 1], len(members), len(takes) - 1)
-        costs[:, 1:] += self.weights[level]
+            self.inside[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
+            wasted = rooms.whole[level][members] - room
+            costs = self.inside[level].costs
+            costs = costs[np.arange(len(members))[:, None], wasted[:, None] + np.arange(takes.shape[1])]
+        costs[takes > 0] += self.weights[level]
+        costs[takes == 0] = 0
         # Slices further in divide those further out, and whatever holds whole ones takes a multiple.
-        costs[(takes > room[:, None]) | (takes % max(rooms.sizes[level:]) > 0) | (costs > NEVER)] = NEVER
+        costs[(takes < 0) | (takes % max(rooms.sizes[level:]) > 0) | (costs > NEVER)] = NEVER
         return costs
 
     def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
-        """How many hosts of each rack it takes at least to hold 0, 1, … workers, where the rack has room for them."""
-        rooms, level = self.rooms, self.rooms.tree.last - 1
-        starts, ends = rooms.tree.starts[level][racks], rooms.tree.ends[level][racks]
-        lengths = ends - starts
-        rack = np.repeat(np.arange(len(racks)), lengths)
-        rows = np.arange(len(rack)) + (starts - lengths.cumsum() + lengths)[rack]
-        reach = np.minimum(rooms.ladder(level, level + 1).reach[rows], width - 1)
-        full = np.bincount(rack * width + reach, minlength=len(racks) * width).reshape(len(racks), width)
-        fewest: Costs = full.cumsum(axis=1) - full + 1
-        fewest[:, 0] = 0
+        """How many hosts of each rack it takes at least to hold all that it has room for, all but 1, all but 2, …"""
+        level = self.rooms.tree.last - 1
+        rows, rack = self.rooms.tree.children(level, racks, level + 1)
+        lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]
+        lacking = lacking.clip(0, width)
+        hosts = np.bincount(rack * (width + 1) + lacking, minlength=len(racks) * (width + 1))
+        fewest: Costs = 1 + hosts.reshape(-1, width + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
         return fewest
-
-    def _place(self, level: int, member: int, workers: int) -> dict[int, int]:
-        """The cheapest workers by row in a member of `level`."""
-        if level == self.rooms.tree.last - 1:
-            return hosts_of(self.rooms, int(self.members[level][member]), workers)
-        first, behind = self.owner[level + 1].searchsorted([member, member + 1]).tolist()
-        by_row: dict[int, int] = {}
-        for child, share in cheapest(self.tables[level + 1][first:behind], workers).items():
-            by_row |= self._place(level + 1, first + child, share)
-        return by_row

@@ -1,85 +1,82 @@
-"""How to share workers between parts at the least cost: cost tables, combined by (min,+) convolution.
+"""How to share between parts at the least cost: cost tables, combined by (min,+) convolution.
 
-A cost table says for 0, 1, 2, … workers what it costs that a part takes so many; `NEVER` where it cannot.
-Shape (parts, workers + 1).
+A cost table says for 0, 1, 2, … what it costs that a part takes so much; `NEVER` where it cannot.
+Shape (parts, most + 1). What is shared may be workers, or the room that is left unused.
 """
 
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Costs = NDArray[np.int64]
+Indices = NDArray[np.intp]
 
 NEVER: Final = 2**61
 """More than any cost, and still small enough to be added."""
-SMALL: Final = 2_000
-"""Tables with no more entries are combined in one step rather than one per worker: calls cost more than entries."""
+AT_ONCE: Final = 500_000
+"""Sums of so many entries at most are held at once."""
 
 
-def cheapest(tables: Costs, workers: int) -> dict[int, int]:
-    """How many of `workers` each part takes at the least total cost; parts that take none are left out."""
-    layers = [tables]
-    while len(layers[-1]) > 1:
-        first, second = layers[-1][::2], layers[-1][1::2]
-        wide = widened(first, min(2 * (first.shape[1] - 1), workers))
-        wide[: len(second)] = _plus(wide[: len(second)], second)
-        layers.append(wide)
-    shares = {0: workers}
-    for layer in layers[-2::-1]:
-        halves = [_halves(layer, 2 * pair, share) for pair, share in shares.items()]
-        shares = {part: share for half in halves for part, share in half.items() if share}
-    return shares
+class Combined:
+    """The cost tables of parts, combined pair by pair until each owner has one; kept, to tell who takes what."""
+
+    def __init__(self, tables: Costs, owner: Indices, width: int) -> None:
+        """`owner` per table, ascending, none without a table; what an owner takes is of interest below `width`."""
+        self._layers = [tables[:, :width]]
+        self._first: list[Indices] = []
+        """Per layer the tables that begin a pair, or are left alone."""
+        self._is_pair: list[NDArray[np.bool_]] = []
+        while (rank := np.arange(len(owner)) - owner.searchsorted(owner)).any():
+            layer = self._layers[-1]
+            first = (rank % 2 == 0).nonzero()[0]
+            is_pair = np.diff(first, append=len(owner)) == 2
+            pairs = first[is_pair]
+            wide = widened(layer[first], min(2 * layer.shape[1] - 1, width))
+            wide[is_pair] = plus(layer[pairs], layer[pairs + 1], wide.shape[1])
+            self._layers.append(wide)
+            self._first.append(first)
+            self._is_pair.append(is_pair)
+            owner = owner[first]
+        self.costs = widened(self._layers[-1], width)
+        """The table of each owner."""
+
+    def shares(self, at: Indices, taken: Indices) -> tuple[Indices, Indices]:
+        """The parts of the owners `at`, and what each of them takes if the owners take so much, at the least cost."""
+        for layer, first, is_pair in zip(self._layers[-2::-1], self._first[::-1], self._is_pair[::-1], strict=True):
+            pairs, both = first[at[is_pair[at]]], taken[is_pair[at]]
+            seconds = np.arange(layer.shape[1])
+            firsts = both[:, None] - seconds
+            costs = layer[pairs[:, None], firsts.clip(0, len(seconds) - 1)] + layer[pairs + 1]
+            costs[(firsts < 0) | (firsts >= len(seconds))] = 2 * NEVER
+            second = costs.argmin(axis=1)
+            alone = ~is_pair[at]
+            at = np.concatenate([first[at[alone]], pairs, pairs + 1])
+            taken = np.concatenate([taken[alone], both - second, second])
+        return at, taken
 
 
-def _halves(tables: Costs, part: int, workers: int) -> dict[int, int]:
-    """How a part and the next one, if there is one, share so many workers; the second takes as many as it may."""
-    if part + 1 == len(tables):
-        return {part: workers}
-    most = tables.shape[1] - 1
-    second = np.arange(max(workers - most, 0), min(workers, most) + 1)[::-1]
-    costs = tables[part, workers - second] + tables[part + 1, second]
-    share = int(second[costs.argmin()])
-    return {part: workers - share, part + 1: share}
-
-
-def merged(tables: Costs, owner: NDArray[np.intp], owners: int, workers: int) -> Costs:
-    """The tables of `owners`, of what each owns together, for up to `workers`; `owner` per table, ascending."""
-    tables = tables[:, : workers + 1]
-    while len(tables):
-        rank = np.arange(len(owner)) - owner.searchsorted(owner)
-        second = np.flatnonzero(rank % 2)
-        if not len(second):
-            break
-        wide = widened(tables, min(2 * (tables.shape[1] - 1), workers))
-        wide[second - 1] = _plus(wide[second - 1], tables[second])
-        tables, owner = np.delete(wide, second, axis=0), np.delete(owner, second)
-    result = widened(np.zeros((owners, 1), dtype=np.int64), workers)
-    result[owner, : tables.shape[1]] = tables
-    return result
-
-
-def widened(tables: Costs, workers: int) -> Costs:
-    """The same tables for up to `workers`."""
-    wide = np.full((len(tables), workers + 1), NEVER, dtype=np.int64)
-    wide[:, : tables.shape[1]] = tables[:, : workers + 1]
+def widened(tables: Costs, width: int) -> Costs:
+    """The same tables for all that is less than `width`, which is no less than before."""
+    wide = np.full((len(tables), width), NEVER, dtype=np.int64)
+    wide[:, : tables.shape[1]] = tables
     return wide
 
 
-def _plus(costs: Costs, parts: Costs) -> Costs:
-    """The cheapest ways to share any number between what has `costs` and one more part, row by row."""
-    parts = parts[:, : costs.shape[1]]
-    result: Costs
-    if costs.size > SMALL:
-        result = costs + parts[:, :1]
-        for share in range(1, parts.shape[1]):
-            into = result[:, share:]
-            np.minimum(into, costs[:, :-share] + parts[:, share : share + 1], out=into)
+def plus(costs: Costs, parts: Costs, width: int) -> Costs:
+    """The cheapest ways to share any number below `width` between two parts, row by row."""
+    rows, more = parts.shape
+    costs = costs[:, :width]
+    padded = np.full((rows, more - 1 + width), NEVER, dtype=np.int64)
+    padded[:, more - 1 : more - 1 + costs.shape[1]] = costs
+    if more * rows * width <= AT_ONCE:
+        row, entry = padded.strides
+        # One view of the first table for each share of the second: that many entries further left.
+        views = np.ndarray((more, rows, width), np.int64, padded, (more - 1) * entry, (-entry, row, entry))
+        result: Costs = (views + parts.T[:, :, None]).min(axis=0)
     else:
-        rows, more = parts.shape
-        padded = np.concatenate([np.full((rows, more - 1), NEVER, dtype=np.int64), costs], axis=1)
-        windows = as_strided(padded, (*costs.shape, more), (*padded.strides, padded.itemsize))
-        result = (windows + parts[:, None, ::-1]).min(axis=2)
+        result = padded[:, more - 1 :] + parts[:, :1]
+        for share in range(1, more):
+            np.minimum(result, padded[:, more - 1 - share : more - 1 - share + width] + parts[:, share, None], out=result)
     np.minimum(result, NEVER, out=result)
     return result
