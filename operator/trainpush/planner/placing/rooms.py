@@ -217,10 +217,13 @@ class Rooms:
         left = Rooms(self.tree, slots, self.sizes)
         return tuple(left.most(level) for level in range(self.tree.last + 1))
 
-    def span(self, by_row: dict[int, int]) -> tuple[int, ...]:
-        """How many domains hold these workers, per level from the outside in."""
-        rows = list(by_row)
-        return tuple(len(set(domain[rows].tolist())) for domain in self.tree.domain)
+    def span(self, by_row: dict[int, int], outermost: int) -> tuple[int, ...]:
+        """How many domains hold these workers, per level from `outermost` in."""
+        span, domains = [len(by_row)], list(by_row)
+        for level in range(self.tree.last, outermost, -1):
+            domains = list(set(self.tree.parent[level][domains].tolist()))
+            span.insert(0, len(domains))
+        return tuple(span)
 
     def broken(self, by_row: dict[int, int]) -> int:
         """How many nodes get a number of workers that breaks a group of linked accelerators."""

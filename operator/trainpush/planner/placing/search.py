@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainpush.planner.placing.hosts import hosts_in
 from trainpush.planner.placing.rooms import Indices, Rooms
-from trainpush.planner.placing.shares import NEVER, Combined, Costs, plus
+from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
@@ -93,7 +93,7 @@ def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
 
 
 def _judged(rooms: Rooms, depth: int, by_row: dict[int, int]) -> _Found:
-    return _Found((*rooms.span(by_row)[depth + 1 :], rooms.broken(by_row)), by_row)
+    return _Found((*rooms.span(by_row, depth + 1), rooms.broken(by_row)), by_row)
 
 
 def _kinder(rooms: Rooms, best: _Found, tightest: _Found) -> dict[int, int]:
@@ -135,8 +135,7 @@ class _Tables:
         self._add_children(depth + 1, least=self.roomiest[:, -1] - self.spare)
         for level in range(depth + 2, self.leaf + 1):
             around = self.members[level - 1]
-            wasted = rooms.whole[level - 1][around] - rooms.room[level - 1][around]
-            self.width[level] = self.width[level - 1] + int(wasted.max())
+            self.width[level] = self.width[level - 1] + int(self._wasted(level - 1, around).max())
             self._add_children(level, least=np.ones(len(around), dtype=np.int64))
         bases = [min(workers, len(rooms.room[level])) + 1 for level in range(depth, last + 1)]
         bases.append(bases[-1] if rooms.groups is not None else 1)
@@ -161,90 +160,49 @@ class _Tables:
 
     def best(self) -> dict[int, int]:
         """The cheapest workers by row in one of the roots; of equal ones in the first."""
-        inside = self.depth + 1
-        states, taken = self._choices(self._costs(inside))
-        final = states[-1][self.count][np.arange(len(self.spare)), self.spare]
-        root = int(final.argmin())
-        at, lacking = self._chosen(states, taken, root)
-        for level in range(inside, self.leaf):
-            members = self.members[level][at]
-            wasted = self.rooms.whole[level][members] - self.rooms.room[level][members]
-            at, lacking = self.inside[level].shares(at, lacking + wasted)
-        members = self.members[self.leaf][at]
-        shares = self.rooms.room[self.leaf][members] - lacking
-        found = {index: share for index, share in zip(members.tolist(), shares.tolist(), strict=True) if share}
-        return found if self.leaf == self.rooms.tree.last else hosts_in(self.rooms, found)
-
-    def _choices(self, costs: Costs) -> tuple[list[Costs], list[NDArray[np.intp]]]:
-        """The least costs when the first 0, 1, 2, … children of each root, the roomiest first, had their turn.
-
-        Shape (children, spare + 1) ... what the chosen ones lack to the roomiest
-        """
-        level, width, count = self.depth + 1, self.width[self.depth + 1], self.count
-        room, owner = self.rooms.room[level][self.members[level]], self.owner[level]
-        order = np.lexsort((-room, owner))
-        rank = np.arange(len(owner)) - owner.searchsorted(owner)
-        children = int(rank.max()) + 1
-        self.turn = np.full((children, len(self.spare)), len(owner))
-        """The child of each root whose turn it is."""
-        self.turn[rank, owner] = order
-        padded = np.full((len(owner) + 1, width + 1), NEVER, dtype=np.int64)
-        padded[:-1, : costs.shape[1]] = costs
-        room = np.append(room, 0)
-        state = np.full((count + 1, len(self.spare), width), NEVER, dtype=np.int64)
-        state[0, :, 0] = 0
-        states, tables = [state], []
-        for turn in range(children):
-            fewest, most = max(1, count - children + turn + 1), min(turn + 1, count)
-            child = self.turn[turn]
-            lost = self.roomiest.T[fewest - 1 : most] - room[child]
-            entries = np.arange(width) - lost[:, :, None]
-            entries[entries < 0] = width
-            table = padded[child[None, :, None], entries]
-            tables.append(table)
-            before, shape = state[fewest - 1 : most], table.shape
-            state = state.copy()
-            chosen = plus(before.reshape(-1, width), table.reshape(-1, width), width).reshape(shape)
-            np.minimum(state[fewest : most + 1], chosen, out=state[fewest : most + 1])
-            states.append(state)
-        return states, tables
-
-    def _chosen(self, states: list[Costs], tables: list[NDArray[np.intp]], root: int) -> tuple[Indices, Indices]:
-        """The members of the level inside, that are chosen, and what each of them lacks."""
-        count, left = self.count, int(self.spare[root])
-        at, lacking = [], []
-        level = self.depth + 1
-        for turn in range(len(tables) - 1, -1, -1):
-            if not count or states[turn + 1][count, root, left] == states[turn][count, root, left]:
-                continue
-            fewest = max(1, self.count - len(tables) + turn + 1)
-            table = tables[turn][count - fewest, root, : left + 1]
-            share = int((states[turn][count - 1, root, left::-1] + table).argmin())
-            child = int(self.turn[turn, root])
-            count, left = count - 1, left - share
-            at.append(child)
-            lacking.append(share - int(self.roomiest[root, count] - self.rooms.room[level][self.members[level][child]]))
-        return np.array(at), np.array(lacking)
+        rooms, level = self.rooms, self.depth + 1
+        room = rooms.room[level][self.members[level]]
+        chosen = Chosen(self._costs(level), room, self.owner[level], self.roomiest, self.spare)
+        at, unused = chosen.shares(int(chosen.costs.argmin()))
+        while level < self.leaf:
+            at, unused = self.inside[level].shares(at, unused + self._wasted(level, self.members[level][at]))
+            level += 1
+        members = self.members[level][at]
+        shares = (rooms.room[level][members] - unused).tolist()
+        taken = {index: share for index, share in zip(members.tolist(), shares, strict=True) if share}
+        return taken if level == rooms.tree.last else hosts_in(rooms, taken)
 
     def _costs(self, level: int) -> Costs:
         """What the members of `level` cost by what they leave unused."""
         rooms, members = self.rooms, self.members[level]
-        room = rooms.room[level][members]
-        takes = room[:, None] - np.arange(min(self.width[level], int(room.max()) + 1))
+        room, size = rooms.room[level][members], max(rooms.sizes[level:])
+        unused = np.arange(min(self.width[level], int(room.max()) + 1))
         if level == self.leaf == rooms.tree.last - 1:
-            costs = self._fewest_hosts(members, takes.shape[1]) * self.weights[level + 1]
-        elif level == self.leaf and rooms.groups is not None:
-            costs = (takes % rooms.groups[members, None] > 0).astype(np.int64)
+            costs = self._fewest_hosts(members, len(unused)) * self.weights[level + 1]
+        elif level == self.leaf:
+            costs = ((room[:, None] - unused) % rooms.groups[members, None] > 0).astype(np.int64)
         else:
-            self.inside[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
-            wasted = rooms.whole[level][members] - room
-            costs = self.inside[level].costs
-            costs = costs[np.arange(len(members))[:, None], wasted[:, None] + np.arange(takes.shape[1])]
-        costs[takes > 0] += self.weights[level]
-        costs[takes == 0] = 0
-        # Slices further in divide those further out, and whatever holds whole ones takes a multiple.
-        costs[(takes < 0) | (takes % max(rooms.sizes[level:]) > 0) | (costs > NEVER)] = NEVER
-        return costs
+            costs = self._combined(level, len(unused))
+        costs += self.weights[level]
+        empty = (room < len(unused)).nonzero()[0]
+        costs[empty, room[empty]] = 0
+        costs[unused > room[:, None]] = NEVER
+        if size > 1:  # slices further in divide those further out, and whatever holds whole ones takes a multiple
+            costs[(room[:, None] - unused) % size > 0] = NEVER
+        return np.minimum(costs, NEVER, out=costs)
+
+    def _combined(self, level: int, width: int) -> Costs:
+        """What the children of the members of `level` cost."""
+        inside = self.inside[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
+        wasted = self._wasted(level, self.members[level])
+        if not wasted.any():
+            return inside.costs[:, :width]
+        return inside.costs[np.arange(len(wasted))[:, None], wasted[:, None] + np.arange(width)]
+
+    def _wasted(self, level: int, members: Indices) -> Indices:
+        """What the children of `members` have room for, and no whole slice fills."""
+        wasted: Indices = self.rooms.whole[level][members] - self.rooms.room[level][members]
+        return wasted
 
     def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
         """How many hosts of each rack it takes at least to hold all that it has room for, all but 1, all but 2, …"""

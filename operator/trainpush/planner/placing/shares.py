@@ -56,6 +56,81 @@ class Combined:
         return at, taken
 
 
+class Chosen:
+    """The cheapest choice of so many parts of each owner, as many for all of them.
+
+    The roomiest leave `spare` unused; so must those that are chosen, roomier ones that are not chosen counted in.
+    """
+
+    def __init__(self, tables: Costs, room: Indices, owner: Indices, roomiest: Indices, spare: Indices) -> None:
+        """`tables`, `room` and `owner` (ascending) per part, by what it leaves unused; `roomiest` falling, (owners, count)."""
+        count, width = roomiest.shape[1], int(spare.max()) + 1
+        self._room, self._roomiest, self._spare = room, roomiest, spare
+        rank = np.arange(len(owner)) - owner.searchsorted(owner)
+        turns = int(rank.max()) + 1
+        self._part = np.full((turns, len(spare)), len(owner))
+        """The parts of each owner, the roomiest first, by the turn in which they are looked at; shape (turns, owners)."""
+        self._part[rank, owner] = np.lexsort((-room, owner))
+        # One more part that cannot be chosen, for owners of fewer parts; one more entry, for less than nothing unused.
+        self._tables = np.full((len(owner) + 1, width + 1), NEVER, dtype=np.int64)
+        self._tables[:-1, : tables.shape[1]] = tables
+        self._room = np.append(room, roomiest.min())
+        state = np.full((count, len(spare), width), NEVER, dtype=np.int64)
+        state[0, :, 0] = 0
+        self._states = [state]
+        """The least costs at the begin of each turn if 0, 1, 2, … parts were chosen and leave so much unused."""
+        for turn, part in enumerate(self._part[:-1]):
+            fewest, most = max(1, count - turns + turn + 1), min(turn + 1, count - 1)
+            state = state.copy()
+            if fewest <= most:
+                self._choose(state[fewest - 1 : most + 1], part, roomiest.T[fewest - 1 : most])
+            self._states.append(state)
+        last = np.stack([state[-1] for state in self._states])
+        unused = spare[:, None] - (roomiest[:, -1] - self._room[self._part])[:, :, None] - np.arange(width)
+        ends = (last + self._table(self._part, unused)).min(axis=2)
+        self._last = ends.argmin(axis=0)
+        """The turn in which the last part is chosen."""
+        self.costs = ends.min(axis=0)
+        """What the best choice of each owner costs."""
+
+    def _choose(self, state: Costs, part: Indices, roomiest: Indices) -> None:
+        """Let each owner choose `part` beside what it has chosen, the last row of `state` aside."""
+        width = state.shape[2]
+        lost = roomiest - self._room[part]
+        least = min(int(lost.min()), width)
+        if least == width:
+            return
+        table = self._table(part, np.arange(least, width) - lost[:, :, None])
+        before = state[:-1, :, : width - least].reshape(-1, width - least)
+        chosen = plus(before, table.reshape(-1, width - least), width - least).reshape(table.shape)
+        into = state[1:, :, least:]
+        np.minimum(into, chosen, out=into)
+
+    def _table(self, part: Indices, unused: Indices) -> Costs:
+        """What parts cost that leave so much unused; nothing can leave less than nothing."""
+        unused[(unused < 0) | (unused >= self._tables.shape[1])] = self._tables.shape[1] - 1
+        found: Costs = self._tables[part[..., None], unused]
+        return found
+
+    def shares(self, owner: int) -> tuple[Indices, Indices]:
+        """The parts that an owner chooses, and what each of them leaves unused."""
+        parts, found, unused = [], [], int(self._spare[owner])
+        turn = int(self._last[owner])
+        for count in range(self._roomiest.shape[1] - 1, -1, -1):
+            part = int(self._part[turn, owner])
+            lost = int(self._roomiest[owner, count] - self._room[part])
+            costs = self._states[turn][count, owner, unused - lost :: -1] + self._tables[part, : unused - lost + 1]
+            share = int(costs.argmin())
+            parts.append(part)
+            found.append(share)
+            unused -= lost + share
+            if count:
+                while self._states[turn][count, owner, unused] == self._states[turn - 1][count, owner, unused]:
+                    turn -= 1
+                turn -= 1
+        return np.array(parts), np.array(found)
+
+
 def widened(tables: Costs, width: int) -> Costs:
     """The same tables for all that is less than `width`, which is no less than before."""
     wide = np.full((len(tables), width), NEVER, dtype=np.int64)
