@@ -1,7 +1,6 @@
 """How many workers of one shape fit, node by node and domain by domain; kept, and repaired where something changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -16,6 +15,8 @@ Indices = NDArray[np.intp]
 
 APART: Final = 2**40
 """More workers than fit any pool."""
+FEW: Final = 8
+"""Up to so many domains are ranked anew one by one, more of them together: calls cost more than entries."""
 
 
 class Tree:
@@ -67,32 +68,48 @@ def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
     return tuple(sizes.get(level.alias, 1) for level in table.levels)
 
 
-@dataclass(slots=True)
 class Ladder:
     """The rooms of inner domains, largest first inside each outer one, and their running sums."""
 
-    outer: int
-    starts: Indices
-    """First inner domain of each outer one."""
-    ends: Indices
-    ranked: NDArray[np.int64]
-    reach: NDArray[np.int64]
-    keys: NDArray[np.int64]
-    """The running sums, with `APART` for each outer domain before: ascending over all."""
-    stale: set[int] = field(default_factory=set)
-    """Outer domains in which something changed."""
+    def __init__(self, tree: Tree, outer: int, inner: int, room: NDArray[np.int64]) -> None:
+        self.tree, self.outer, self.inner = tree, outer, inner
+        self.starts, self.ends = tree.bounds(outer, inner)
+        """First inner domain of each outer one, and the first behind it."""
+        self.ranked = np.empty_like(room)
+        self.reach = np.empty_like(room)
+        self.keys = np.empty_like(room)
+        """The running sums, with `APART` for each outer domain before: ascending over all."""
+        self.stale: set[int] = set()
+        """Outer domains in which something changed."""
+        self._rank(np.arange(len(self.starts)), room)
 
     def refresh(self, room: NDArray[np.int64]) -> None:
         """Rank anew where something changed."""
-        for index in self.stale:
-            part = slice(self.starts.item(index), self.ends.item(index))
-            ranked = self.ranked[part]
-            np.negative(room[part], out=ranked)
-            ranked.sort()
-            np.negative(ranked, out=ranked)
-            ranked.cumsum(out=self.reach[part])
-            np.add(self.reach[part], index * APART, out=self.keys[part])
+        if len(self.stale) > FEW:
+            self._rank(np.array(sorted(self.stale)), room)
+        else:
+            for index in self.stale:
+                self._rank_one(index, room)
         self.stale.clear()
+
+    def _rank(self, outer: Indices, room: NDArray[np.int64]) -> None:
+        inner, owner = self.tree.children(self.outer, outer, self.inner)
+        # One sort for all of them: the outer domain counts first, then the larger room.
+        span = int(room.max(initial=0)) + 1
+        ranked = span - 1 - np.sort(owner * span + (span - 1 - room[inner])) % span
+        reach = ranked.cumsum()
+        reach -= np.concatenate([[0], reach])[owner.searchsorted(np.arange(len(outer)))[owner]]
+        self.ranked[inner], self.reach[inner], self.keys[inner] = ranked, reach, reach + outer[owner] * APART
+
+    def _rank_one(self, outer: int, room: NDArray[np.int64]) -> None:
+        """As `_rank`, which takes longer to begin."""
+        part = slice(self.starts.item(outer), self.ends.item(outer))
+        ranked = self.ranked[part]
+        np.negative(room[part], out=ranked)
+        ranked.sort()
+        np.negative(ranked, out=ranked)
+        ranked.cumsum(out=self.reach[part])
+        np.add(self.reach[part], outer * APART, out=self.keys[part])
 
     def fewest(self, workers: int, outer: Indices) -> Indices:
         """How many inner domains it takes at least to hold `workers`, for outer ones that have room for them."""
@@ -193,21 +210,10 @@ class Rooms:
         """The ranking of the domains of level `inner` inside those of level `outer`."""
         found = self._ladders.get((outer, inner))
         if found is None:
-            found = self._ladders[outer, inner] = self._rank(outer, inner)
+            found = self._ladders[outer, inner] = Ladder(self.tree, outer, inner, self.room[inner])
         elif found.stale:
             found.refresh(self.room[inner])
         return found
-
-    def _rank(self, outer: int, inner: int) -> Ladder:
-        room, tree = self.room[inner], self.tree
-        starts, ends = tree.bounds(outer, inner)
-        parents = np.repeat(np.arange(len(starts)), ends - starts)
-        # One sort for all of them: the parent counts first, then the larger room.
-        span = int(room.max(initial=0)) + 1
-        ranked = span - 1 - np.sort(parents * span + (span - 1 - room)) % span
-        reach = ranked.cumsum()
-        reach -= np.concatenate([[0], reach])[starts][parents]
-        return Ladder(outer, starts, ends, ranked, reach, reach + parents * APART)
 
     def after(self, by_row: dict[int, int]) -> tuple[int, ...]:
         """The largest gang that still fits one domain, per level from the outside in, once workers are placed so."""

@@ -209,7 +209,7 @@ class _Tables:
         level = self.rooms.tree.last - 1
         rows, rack = self.rooms.tree.children(level, racks, level + 1)
         lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]
-        lacking = lacking.clip(0, width)
+        lacking = np.minimum(np.maximum(lacking, 0), width)
         hosts = np.bincount(rack * (width + 1) + lacking, minlength=len(racks) * (width + 1))
         fewest: Costs = 1 + hosts.reshape(-1, width + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
         return fewest

@@ -14,8 +14,8 @@ Indices = NDArray[np.intp]
 
 NEVER: Final = 2**61
 """More than any cost, and still small enough to be added."""
-AT_ONCE: Final = 500_000
-"""Sums of so many entries at most are held at once."""
+AT_ONCE: Final = 100_000
+"""So many sums are worked out in one step: they stay in the processor's cache."""
 
 
 class Combined:
@@ -144,14 +144,12 @@ def plus(costs: Costs, parts: Costs, width: int) -> Costs:
     costs = costs[:, :width]
     padded = np.full((rows, more - 1 + width), NEVER, dtype=np.int64)
     padded[:, more - 1 : more - 1 + costs.shape[1]] = costs
-    if more * rows * width <= AT_ONCE:
-        row, entry = padded.strides
-        # One view of the first table for each share of the second: that many entries further left.
-        views = np.ndarray((more, rows, width), np.int64, padded, (more - 1) * entry, (-entry, row, entry))
-        result: Costs = (views + parts.T[:, :, None]).min(axis=0)
-    else:
-        result = padded[:, more - 1 :] + parts[:, :1]
-        for share in range(1, more):
-            np.minimum(result, padded[:, more - 1 - share : more - 1 - share + width] + parts[:, share, None], out=result)
-    np.minimum(result, NEVER, out=result)
+    row, entry = padded.strides
+    # One view of the first table for each share of the second: that many entries further left.
+    views = np.ndarray((more, rows, width), np.int64, padded, (more - 1) * entry, (-entry, row, entry))
+    result = np.full((rows, width), NEVER, dtype=np.int64)
+    step = max(AT_ONCE // (rows * width), 1)
+    for first in range(0, more, step):
+        some = slice(first, first + step)
+        np.minimum(result, (views[some] + parts.T[some, :, None]).min(axis=0), out=result)
     return result
