@@ -23,37 +23,38 @@ class Combined:
 
     def __init__(self, tables: Costs, owner: Indices, width: int) -> None:
         """`owner` per table, ascending, none without a table; what an owner takes is of interest below `width`."""
-        self._layers = [tables[:, :width]]
-        self._first: list[Indices] = []
-        """Per layer the tables that begin a pair, or are left alone."""
-        self._is_pair: list[NDArray[np.bool_]] = []
-        while (rank := np.arange(len(owner)) - owner.searchsorted(owner)).any():
-            layer = self._layers[-1]
-            first = (rank % 2 == 0).nonzero()[0]
-            is_pair = np.diff(first, append=len(owner)) == 2
-            pairs = first[is_pair]
-            wide = widened(layer[first], min(2 * layer.shape[1] - 1, width))
-            wide[is_pair] = plus(layer[pairs], layer[pairs + 1], wide.shape[1])
-            self._layers.append(wide)
-            self._first.append(first)
-            self._is_pair.append(is_pair)
-            owner = owner[first]
-        self.costs = widened(self._layers[-1], width)
+        parts = np.bincount(owner)
+        starts = parts.cumsum() - parts
+        rank = np.arange(len(owner)) - starts[owner]
+        layer = np.full((len(parts), int(parts.max()), min(tables.shape[1], width)), NEVER, dtype=np.int64)
+        layer[:, :, 0] = 0  # where an owner has fewer parts than others
+        layer[owner, rank] = tables[:, :width]
+        self._parts, self._starts, self._layers = parts, starts, [layer]
+        while layer.shape[1] > 1:
+            second = layer[:, 1::2]
+            wide = widened(layer[:, ::2], min(2 * layer.shape[2] - 1, width))
+            wide[:, : second.shape[1]] = plus(layer[:, : 2 * second.shape[1] : 2], second, wide.shape[2])
+            layer = wide
+            self._layers.append(layer)
+        self.costs = widened(layer[:, 0], width)
         """The table of each owner."""
 
-    def shares(self, at: Indices, taken: Indices) -> tuple[Indices, Indices]:
-        """The parts of the owners `at`, and what each of them takes if the owners take so much, at the least cost."""
-        for layer, first, is_pair in zip(self._layers[-2::-1], self._first[::-1], self._is_pair[::-1], strict=True):
-            pairs, both = first[at[is_pair[at]]], taken[is_pair[at]]
-            seconds = np.arange(layer.shape[1])
-            firsts = both[:, None] - seconds
-            costs = layer[pairs[:, None], firsts.clip(0, len(seconds) - 1)] + layer[pairs + 1]
-            costs[(firsts < 0) | (firsts >= len(seconds))] = 2 * NEVER
+    def shares(self, owner: Indices, taken: Indices) -> tuple[Indices, Indices]:
+        """The parts of the owners, and what each of them takes if the owners take so much at the least cost."""
+        rank = np.zeros_like(owner)
+        for layer in self._layers[-2::-1]:
+            rank, width = 2 * rank, layer.shape[2]
+            pair = (rank + 1 < layer.shape[1]).nonzero()[0]
+            tables, table = layer.reshape(-1, width), owner[pair] * layer.shape[1] + rank[pair]
+            first = taken[pair, None] - np.arange(width)
+            costs = tables[table[:, None], np.minimum(first, width - 1)] + tables[table + 1]
+            costs[(first < 0) | (first >= width)] = 2 * NEVER
             second = costs.argmin(axis=1)
-            alone = ~is_pair[at]
-            at = np.concatenate([first[at[alone]], pairs, pairs + 1])
-            taken = np.concatenate([taken[alone], both - second, second])
-        return at, taken
+            taken[pair] -= second
+            owner, rank = np.concatenate([owner, owner[pair]]), np.concatenate([rank, rank[pair] + 1])
+            taken = np.concatenate([taken, second])
+        found = rank < self._parts[owner]
+        return self._starts[owner[found]] + rank[found], taken[found]
 
 
 class Chosen:
@@ -101,8 +102,7 @@ class Chosen:
         if least == width:
             return
         table = self._table(part, np.arange(least, width) - lost[:, :, None])
-        before = state[:-1, :, : width - least].reshape(-1, width - least)
-        chosen = plus(before, table.reshape(-1, width - least), width - least).reshape(table.shape)
+        chosen = plus(state[:-1, :, : width - least], table, width - least)
         into = state[1:, :, least:]
         np.minimum(into, chosen, out=into)
 
@@ -133,23 +133,23 @@ class Chosen:
 
 def widened(tables: Costs, width: int) -> Costs:
     """The same tables for all that is less than `width`, which is no less than before."""
-    wide = np.full((len(tables), width), NEVER, dtype=np.int64)
-    wide[:, : tables.shape[1]] = tables
+    wide = np.full((*tables.shape[:-1], width), NEVER, dtype=np.int64)
+    wide[..., : tables.shape[-1]] = tables
     return wide
 
 
 def plus(costs: Costs, parts: Costs, width: int) -> Costs:
-    """The cheapest ways to share any number below `width` between two parts, row by row."""
-    rows, more = parts.shape
-    costs = costs[:, :width]
-    padded = np.full((rows, more - 1 + width), NEVER, dtype=np.int64)
-    padded[:, more - 1 : more - 1 + costs.shape[1]] = costs
-    row, entry = padded.strides
+    """The cheapest ways to share any number below `width` between two parts, for many pairs of them."""
+    *pairs, more = parts.shape
+    padded = np.full((*pairs, more - 1 + width), NEVER, dtype=np.int64)
+    padded[..., more - 1 : more - 1 + costs.shape[-1]] = costs[..., :width]
     # One view of the first table for each share of the second: that many entries further left.
-    views = np.ndarray((more, rows, width), np.int64, padded, (more - 1) * entry, (-entry, row, entry))
-    result = np.full((rows, width), NEVER, dtype=np.int64)
-    step = max(AT_ONCE // (rows * width), 1)
+    entry = padded.itemsize
+    views = np.ndarray((more, *pairs, width), np.int64, padded, (more - 1) * entry, (-entry, *padded.strides))
+    result = np.full((*pairs, width), NEVER, dtype=np.int64)
+    step = max(AT_ONCE // max(result.size, 1), 1)
+    by_share = np.moveaxis(parts, -1, 0)[..., None]
     for first in range(0, more, step):
         some = slice(first, first + step)
-        np.minimum(result, (views[some] + parts.T[some, :, None]).min(axis=0), out=result)
+        np.minimum(result, (views[some] + by_share[some]).min(axis=0), out=result)
     return result
