@@ -148,7 +148,7 @@ def plus(costs: Costs, parts: Costs, width: int) -> Costs:
     views = np.ndarray((more, *pairs, width), np.int64, padded, (more - 1) * entry, (-entry, *padded.strides))
     result = np.full((*pairs, width), NEVER, dtype=np.int64)
     step = max(AT_ONCE // max(result.size, 1), 1)
-    by_share = np.moveaxis(parts, -1, 0)[..., None]
+    by_share = parts.transpose(parts.ndim - 1, *range(parts.ndim - 1))[..., None]
     for first in range(0, more, step):
         some = slice(first, first + step)
         np.minimum(result, (views[some] + by_share[some]).min(axis=0), out=result)
