@@ -68,6 +68,16 @@ def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
     return tuple(sizes.get(level.alias, 1) for level in table.levels)
 
 
+def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rooms from the largest down inside each owner (ascending), and their running sums."""
+    # One sort for all of them: the owner counts first, then the larger room.
+    span = int(room.max(initial=0)) + 1
+    falling = span - 1 - np.sort(owner * span + (span - 1 - room)) % span
+    reach = falling.cumsum()
+    reach -= np.concatenate([[0], reach])[owner.searchsorted(np.arange(owners))[owner]]
+    return falling, reach
+
+
 class Ladder:
     """The rooms of inner domains, largest first inside each outer one, and their running sums."""
 
@@ -94,12 +104,8 @@ class Ladder:
 
     def _rank(self, outer: Indices, room: NDArray[np.int64]) -> None:
         inner, owner = self.tree.children(self.outer, outer, self.inner)
-        # One sort for all of them: the outer domain counts first, then the larger room.
-        span = int(room.max(initial=0)) + 1
-        ranked = span - 1 - np.sort(owner * span + (span - 1 - room[inner])) % span
-        reach = ranked.cumsum()
-        reach -= np.concatenate([[0], reach])[owner.searchsorted(np.arange(len(outer)))[owner]]
-        self.ranked[inner], self.reach[inner], self.keys[inner] = ranked, reach, reach + outer[owner] * APART
+        found, reach = ranked(room[inner], owner, len(outer))
+        self.ranked[inner], self.reach[inner], self.keys[inner] = found, reach, reach + outer[owner] * APART
 
     def _rank_one(self, outer: int, room: NDArray[np.int64]) -> None:
         """As `_rank`, which takes longer to begin."""
@@ -214,6 +220,16 @@ class Rooms:
         elif found.stale:
             found.refresh(self.room[inner])
         return found
+
+    def fewest(self, level: int, sets: Indices, inner: int, workers: int) -> Indices:
+        """How many domains of level `inner` it takes at least to hold `workers` in each of some sets of domains.
+
+        `sets`: domains of `level`, shape (sets, domains); they have room for all.
+        """
+        members, owner = self.tree.children(level, sets.ravel(), inner)
+        owner //= sets.shape[1]
+        _, reach = ranked(self.room[inner][members], owner, len(sets))
+        return 1 + np.bincount(owner[reach < workers], minlength=len(sets))
 
     def after(self, by_row: dict[int, int]) -> tuple[int, ...]:
         """The largest gang that still fits one domain, per level from the outside in, once workers are placed so."""

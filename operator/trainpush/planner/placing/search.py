@@ -7,7 +7,8 @@ meets its bound needs no tables.
 """
 
 from dataclasses import dataclass
-from math import prod
+from itertools import combinations
+from math import comb, prod
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,10 @@ from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
+SETS: Final = 1_000
+"""So many sets of domains are looked at one by one."""
+PROMISING: Final = 4
+"""So many of them are searched before all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,13 @@ def spread(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[dict
     """
     roots, lowest = _promising(rooms, depth, found, workers)
     best = simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, int(roots[0]), workers)))
-    searched = 0
+    unsure: list[tuple[int, ...]] = []
     if best.cost > lowest[0]:
-        best, searched = _searched(rooms, depth, roots, lowest, best)
+        best, unsure = _searched(rooms, depth, roots, lowest, best)
     tightest = int(found[rooms.room[depth][found].argmin()])
     if tightest != roots[0]:
         simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, tightest, workers)))
-    return _kinder(rooms, best, simple), _gap(best.cost, lowest[searched:])
+    return _kinder(rooms, best, simple), _gap(best.cost, unsure)
 
 
 def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[Indices, list[tuple[int, ...]]]:
@@ -60,19 +65,73 @@ def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[
 
 def _searched(
     rooms: Rooms, depth: int, roots: Indices, lowest: list[tuple[int, ...]], best: _Found
-) -> tuple[_Found, int]:
-    """The best place inside `roots`, or `best` where none is better; and how many of them were searched.
+) -> tuple[_Found, list[tuple[int, ...]]]:
+    """The best place inside `roots`, or `best` where none is better; and what places that were not searched may cost.
 
-    All that may be better are searched together, or as many, the first ones first, as the bound on the work allows.
+    Where there are not many sets of as few children as can be, the most promising ones are searched first: often no
+    other one can be better then. Else all roots that may be better are searched together, or as many, the first ones
+    first, as the bound on the work allows.
     """
     workers = sum(best.by_row.values())
     roots = roots[: sum(bound < best.cost for bound in lowest)]
-    while len(roots):
-        tables = _Tables(rooms, depth, roots, workers)
+    count = int(rooms.ladder(depth, depth + 1).fewest(workers, roots[:1])[0])
+    children, owner = _useful(rooms, depth, roots, count, workers)
+    sets, bounds = _sets(rooms, depth + 1, children, owner, count, workers)
+    if len(sets):
+        if bounds[0] >= best.cost:
+            return best, []
+        alike = sum(bound[:-2] == bounds[0][:-2] for bound in bounds[:PROMISING])
+        some = sets[:alike]
+        tables = _Tables(rooms, depth, some.ravel(), np.repeat(np.arange(len(some)), count), count, workers)
         if tables.work <= WORK:
-            return min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost), len(roots)
-        roots = roots[: len(roots) // 2]
-    return best, 0
+            best = min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost)
+            if all(bound >= best.cost for bound in bounds[alike:]):
+                return best, []
+    while len(children):
+        tables = _Tables(rooms, depth, children, owner, count, workers)
+        if tables.work <= WORK:
+            return min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost), lowest[owner[-1] + 1 :]
+        some = owner.searchsorted((owner[-1] + 1) // 2)
+        children, owner = children[:some], owner[:some]
+    return best, lowest
+
+
+def _useful(rooms: Rooms, depth: int, roots: Indices, count: int, workers: int) -> tuple[Indices, Indices]:
+    """The children of `roots` that may be among the `count` that hold all, and the root of each by its position.
+
+    Each must hold what the roomiest others leave. The roomiest come first.
+    """
+    children, owner = rooms.tree.children(depth, roots, depth + 1)
+    ladder, room = rooms.ladder(depth, depth + 1), rooms.room[depth + 1][children]
+    least = workers - ladder.reach[ladder.starts[roots] + count - 2]
+    useful = (room >= least[owner]).nonzero()[0]
+    order = useful[np.lexsort((-room[useful], owner[useful]))]
+    return children[order], owner[order]
+
+
+def _sets(
+    rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int
+) -> tuple[Indices, list[tuple[int, ...]]]:
+    """The sets of `count` children of one owner that hold all, and what a place in each costs at least.
+
+    The most promising first; none if there are many.
+    """
+    parts = np.bincount(owner)
+    most = int(parts.max())
+    if len(parts) * comb(most, count) > SETS:
+        return children[:0], []
+    by_owner = np.full((len(parts), most), -1)
+    by_owner[owner, np.arange(len(owner)) - owner.searchsorted(owner)] = children
+    sets = by_owner[:, list(combinations(range(most), count))].reshape(-1, count)
+    sets = sets[(np.where(sets < 0, -workers, rooms.room[level][sets])).sum(axis=1) >= workers]
+    bounds = np.zeros((len(sets), rooms.tree.last - level + 2), dtype=np.int64)
+    bounds[:, 0] = count
+    alike = np.arange(len(sets))
+    for inner in range(level + 1, rooms.tree.last + 1):
+        bounds[alike, inner - level] = fewest = rooms.fewest(level, sets[alike], inner, workers)
+        alike = alike[fewest == fewest.min()]
+    order = np.lexsort(bounds.T[::-1])
+    return sets[order], [tuple(bound) for bound in bounds[order].tolist()]
 
 
 def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
@@ -117,55 +176,51 @@ class _Tables:
     them. A cost table says what it costs that a domain takes all that it has room for, all but 1, all but 2, …
     """
 
-    def __init__(self, rooms: Rooms, depth: int, roots: Indices, workers: int) -> None:
-        self.rooms, self.depth = rooms, depth
+    def __init__(
+        self, rooms: Rooms, depth: int, children: Indices, owner: Indices, count: int, workers: int
+    ) -> None:
+        """`children` of level `depth` + 1, of `owner` (ascending) in common, of each of which `count` must be chosen."""
+        self.rooms, self.inside = rooms, depth + 1
         last = rooms.tree.last
         # Where nothing is linked, what hosts cost follows from their ranking.
         self.leaf = last if rooms.groups is not None else last - 1
-        ladder = rooms.ladder(depth, depth + 1)
-        self.count = int(ladder.fewest(workers, roots[:1])[0])
-        self.roomiest = ladder.ranked[ladder.starts[roots, None] + np.arange(self.count)]
-        """Shape (roots, count)."""
+        room = rooms.room[depth + 1][children]
+        starts = owner.searchsorted(np.arange(owner[-1] + 1))
+        self.roomiest = room[starts[:, None] + np.arange(count)]
+        """Of each owner, largest first; shape (owners, count)."""
         self.spare = self.roomiest.sum(axis=1) - workers
-        """What the roomiest children of each root leave unused."""
-        self.members: dict[int, Indices] = {depth: roots}
-        self.owner: dict[int, Indices] = {}
-        self.width = {depth + 1: int(self.spare.max()) + 1}
+        """What the roomiest children of each owner leave unused."""
+        self.members = {self.inside: children}
+        self.owner = {self.inside: owner}
+        self.width = {self.inside: int(self.spare.max()) + 1}
         """How many entries the tables of each level have at most."""
-        self._add_children(depth + 1, least=self.roomiest[:, -1] - self.spare)
         for level in range(depth + 2, self.leaf + 1):
             around = self.members[level - 1]
             self.width[level] = self.width[level - 1] + int(self._wasted(level - 1, around).max())
-            self._add_children(level, least=np.ones(len(around), dtype=np.int64))
+            members, owner = rooms.tree.children(level - 1, around, level)
+            useful = rooms.room[level][members] > 0
+            self.members[level], self.owner[level] = members[useful], owner[useful]
         bases = [min(workers, len(rooms.room[level])) + 1 for level in range(depth, last + 1)]
         bases.append(bases[-1] if rooms.groups is not None else 1)
         self.weights = {level: prod(bases[level - depth + 1 :]) for level in range(depth + 1, last + 1)}
-        self.inside: dict[int, Combined] = {}
+        self.combined: dict[int, Combined] = {}
         self.work = WORK + 1 if prod(bases) >= NEVER else self._work()
 
     def _work(self) -> int:
-        children = np.bincount(self.owner[self.depth + 1]).max()
-        merging = sum(
-            len(members) * width * min(width, 1 + int(self.rooms.room[level][members].max()))
-            for level, width in self.width.items()
-            for members in [self.members[level]]
-        )
-        return merging + len(self.spare) * int(children) * self.count * self.width[self.depth + 1] ** 2
-
-    def _add_children(self, level: int, least: NDArray[np.int64]) -> None:
-        """Take in the domains of `level` inside those of the level around it that have room for `least`."""
-        members, owner = self.rooms.tree.children(level - 1, self.members[level - 1], level)
-        useful = self.rooms.room[level][members] >= least[owner]
-        self.members[level], self.owner[level] = members[useful], owner[useful]
+        work = int(np.bincount(self.owner[self.inside]).max()) * self.roomiest.size * self.width[self.inside] ** 2
+        for level, width in self.width.items():
+            members = self.members[level]
+            work += len(members) * width * min(width, 1 + int(self.rooms.room[level][members].max()))
+        return work
 
     def best(self) -> dict[int, int]:
         """The cheapest workers by row in one of the roots; of equal ones in the first."""
-        rooms, level = self.rooms, self.depth + 1
+        rooms, level = self.rooms, self.inside
         room = rooms.room[level][self.members[level]]
         chosen = Chosen(self._costs(level), room, self.owner[level], self.roomiest, self.spare)
         at, unused = chosen.shares(int(chosen.costs.argmin()))
         while level < self.leaf:
-            at, unused = self.inside[level].shares(at, unused + self._wasted(level, self.members[level][at]))
+            at, unused = self.combined[level].shares(at, unused + self._wasted(level, self.members[level][at]))
             level += 1
         members = self.members[level][at]
         shares = (rooms.room[level][members] - unused).tolist()
@@ -193,7 +248,7 @@ class _Tables:
 
     def _combined(self, level: int, width: int) -> Costs:
         """What the children of the members of `level` cost."""
-        inside = self.inside[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
+        inside = self.combined[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
         wasted = self._wasted(level, self.members[level])
         if not wasted.any():
             return inside.costs[:, :width]
