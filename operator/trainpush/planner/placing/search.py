@@ -1,9 +1,12 @@
 """A place that takes several racks: fewest domains of every level by dynamic programming, within a bound on the work.
 
 What a domain costs depends only on how many workers it takes, and what its children cost adds up, so the best shares
-follow from cost tables, combined from the hosts outwards (`shares`), for all domains of a level at once. How few
-domains a level takes at least, whatever the other levels take, bounds every place from below: a simple place that
-meets its bound needs no tables.
+follow from cost tables, combined from the hosts outwards (`shares`), for all domains of a level at once. The tables
+are short: a place takes as few children of its domain as can be, so these leave less unused than any of them holds.
+
+Bounds spare most of that. How few domains a level takes at least, whatever the other levels take, bounds every place
+from below: a simple place that meets its bound needs no tables. Where there are few sets of as few children as can be,
+each has a bound of its own, and mostly one of the most promising sets is shown to have the best place.
 """
 
 from dataclasses import dataclass
@@ -12,16 +15,17 @@ from math import comb, prod
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainpush.planner.placing.hosts import hosts_in
-from trainpush.planner.placing.rooms import Indices, Rooms
+from trainpush.planner.placing.rooms import Indices, Rooms, ranked
 from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
 SETS: Final = 1_000
 """So many sets of domains are looked at one by one."""
+TURN: Final = 10_000
+"""As many steps could be made while one numpy call after the other begins."""
 PROMISING: Final = 4
 """So many of them are searched before all are."""
 
@@ -68,45 +72,61 @@ def _searched(
 ) -> tuple[_Found, list[tuple[int, ...]]]:
     """The best place inside `roots`, or `best` where none is better; and what places that were not searched may cost.
 
-    Where there are not many sets of as few children as can be, the most promising ones are searched first: often no
-    other one can be better then. Else all roots that may be better are searched together, or as many, the first ones
-    first, as the bound on the work allows.
+    Unless few sets of children had to be searched, all roots that may be better are searched together, or as many, the
+    first ones first, as the bound on the work allows.
     """
-    workers = sum(best.by_row.values())
+    workers, level, count = sum(best.by_row.values()), depth + 1, lowest[0][0]
     roots = roots[: sum(bound < best.cost for bound in lowest)]
-    count = int(rooms.ladder(depth, depth + 1).fewest(workers, roots[:1])[0])
-    children, owner = _useful(rooms, depth, roots, count, workers)
-    sets, bounds = _sets(rooms, depth + 1, children, owner, count, workers)
-    if len(sets):
-        if bounds[0] >= best.cost:
-            return best, []
-        alike = sum(bound[:-2] == bounds[0][:-2] for bound in bounds[:PROMISING])
-        some = sets[:alike]
-        tables = _Tables(rooms, depth, some.ravel(), np.repeat(np.arange(len(some)), count), count, workers)
-        if tables.work <= WORK:
-            best = min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost)
-            if all(bound >= best.cost for bound in bounds[alike:]):
-                return best, []
+    children, owner = _useful(rooms, depth, roots[:, None], level, count, workers)
+    found = _in_sets(rooms, level, *_sets(rooms, level, children, owner, count, workers), workers, best)
+    if found is not None:
+        return found, []
     while len(children):
-        tables = _Tables(rooms, depth, children, owner, count, workers)
+        tables = _Tables(rooms, level, children, owner, count, workers)
         if tables.work <= WORK:
-            return min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost), lowest[owner[-1] + 1 :]
+            found = _judged(rooms, depth, tables.best())
+            return min(best, found, key=lambda each: each.cost), lowest[owner[-1] + 1 :]
         some = owner.searchsorted((owner[-1] + 1) // 2)
         children, owner = children[:some], owner[:some]
     return best, lowest
 
 
-def _useful(rooms: Rooms, depth: int, roots: Indices, count: int, workers: int) -> tuple[Indices, Indices]:
-    """The children of `roots` that may be among the `count` that hold all, and the root of each by its position.
+def _in_sets(
+    rooms: Rooms, level: int, sets: Indices, bounds: list[tuple[int, ...]], workers: int, best: _Found
+) -> _Found | None:
+    """The best place, or `best`, if it takes no more than a search in the most promising sets to find it; else None."""
+    if not bounds:
+        return None
+    if bounds[0] >= best.cost:
+        return best
+    count, fewest, *_ = bounds[0]
+    promising = sum(bound[:2] == (count, fewest) and bound < best.cost for bound in bounds[:PROMISING])
+    sets, others = sets[:promising], bounds[promising:]
+    leaf = rooms.tree.last if rooms.groups is not None else rooms.tree.last - 1
+    if level < leaf and rooms.sizes[level] == 1:  # whole slices aside, what is inside can be shared out at once
+        children, owner = _useful(rooms, level, sets, level + 1, fewest, workers)
+        tables = _Tables(rooms, level + 1, children, owner, fewest, workers)
+    else:
+        tables = _Tables(rooms, level, sets.ravel(), np.arange(sets.size) // count, count, workers)
+    if tables.work > WORK:
+        return None
+    best = min(best, _judged(rooms, level - 1, tables.best()), key=lambda each: each.cost)
+    return best if all(bound >= best.cost for bound in others) else None
 
-    Each must hold what the roomiest others leave. The roomiest come first.
+
+def _useful(rooms: Rooms, level: int, sets: Indices, inner: int, count: int, workers: int) -> tuple[Indices, Indices]:
+    """The domains of level `inner` that may be among the `count` that hold all, and in which of the sets each lies.
+
+    `sets`: domains of `level`, shape (sets, domains). Each must hold what the roomiest others leave. Roomiest first.
     """
-    children, owner = rooms.tree.children(depth, roots, depth + 1)
-    ladder, room = rooms.ladder(depth, depth + 1), rooms.room[depth + 1][children]
-    least = workers - ladder.reach[ladder.starts[roots] + count - 2]
-    useful = (room >= least[owner]).nonzero()[0]
+    members, owner = rooms.tree.children(level, sets.ravel(), inner)
+    owner //= sets.shape[1]
+    room = rooms.room[inner][members]
+    _, reach = ranked(room, owner, len(sets))
+    others = reach[owner.searchsorted(np.arange(len(sets))) + count - 2] if count > 1 else np.zeros(len(sets))
+    useful = (room >= np.maximum(workers - others, 1)[owner]).nonzero()[0]
     order = useful[np.lexsort((-room[useful], owner[useful]))]
-    return children[order], owner[order]
+    return members[order], owner[order]
 
 
 def _sets(
@@ -142,12 +162,11 @@ def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
     room = rooms.room[level + 1][first:behind].tolist()
     order = sorted(range(len(room)), key=room.__getitem__, reverse=True)
     by_rack: dict[int, int] = {}
-    for child in order:
-        if room[child] >= workers:
-            break
+    while room[order[0]] < workers:
+        child = order.pop(0)
         by_rack |= fill(rooms, level + 1, first + child, room[child])
         workers -= room[child]
-    tightest = min((child for child in order[order.index(child):] if room[child] >= workers), key=lambda child: (room[child], child))
+    tightest = min((child for child in order if room[child] >= workers), key=lambda child: (room[child], child))
     return by_rack | fill(rooms, level + 1, first + tightest, workers)
 
 
@@ -170,55 +189,64 @@ def _gap(cost: tuple[int, ...], unsure: list[tuple[int, ...]]) -> float:
 
 
 class _Tables:
-    """What places inside some domains of one level, the roots, cost.
+    """What it costs to take all workers from some children of one owner, of several owners at once.
 
-    No root does with fewer children than `count`, so what its children leave unused is less than the room of any of
-    them. A cost table says what it costs that a domain takes all that it has room for, all but 1, all but 2, …
+    An owner is a domain, or a set of domains. None does with fewer children than `count`. A cost table says what it
+    costs that a domain takes all that it has room for, all but 1, all but 2, …
     """
 
-    def __init__(
-        self, rooms: Rooms, depth: int, children: Indices, owner: Indices, count: int, workers: int
-    ) -> None:
-        """`children` of level `depth` + 1, of `owner` (ascending) in common, of each of which `count` must be chosen."""
-        self.rooms, self.inside = rooms, depth + 1
+    def __init__(self, rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int) -> None:
+        """`children` of `level` by `owner` (ascending), the roomiest of each owner first."""
+        self.rooms, self.inside = rooms, level
         last = rooms.tree.last
         # Where nothing is linked, what hosts cost follows from their ranking.
         self.leaf = last if rooms.groups is not None else last - 1
-        room = rooms.room[depth + 1][children]
-        starts = owner.searchsorted(np.arange(owner[-1] + 1))
+        self.members, self.owner = {level: children}, {level: owner}
+        room, parts = rooms.room[level][children], np.bincount(owner)
+        starts = parts.cumsum() - parts
         self.roomiest = room[starts[:, None] + np.arange(count)]
         """Of each owner, largest first; shape (owners, count)."""
         self.spare = self.roomiest.sum(axis=1) - workers
-        """What the roomiest children of each owner leave unused."""
-        self.members = {self.inside: children}
-        self.owner = {self.inside: owner}
-        self.width = {self.inside: int(self.spare.max()) + 1}
+        """What the children that are to be shared out between leave unused, by owner."""
+        width, unused = int(self.spare.max()) + 1, np.add.reduceat(room, starts) - workers
+        self.work = int(parts.max()) * (TURN + self.roomiest.size * width**2)
+        work = len(room) * (int(room.max()) + 1) * (int(unused.max()) + 1)
+        self.takes_all = work < self.work
+        """Whether to share out between all children, which may take none, and not to choose first: that is less work."""
+        if self.takes_all:
+            self.work, self.spare, width = work, unused, int(unused.max()) + 1
+        self.width = {level: width}
         """How many entries the tables of each level have at most."""
-        for level in range(depth + 2, self.leaf + 1):
-            around = self.members[level - 1]
-            self.width[level] = self.width[level - 1] + int(self._wasted(level - 1, around).max())
-            members, owner = rooms.tree.children(level - 1, around, level)
-            useful = rooms.room[level][members] > 0
-            self.members[level], self.owner[level] = members[useful], owner[useful]
-        bases = [min(workers, len(rooms.room[level])) + 1 for level in range(depth, last + 1)]
+        self._add_children()
+        bases = [min(workers, len(rooms.room[each])) + 1 for each in range(level, last + 1)]
         bases.append(bases[-1] if rooms.groups is not None else 1)
-        self.weights = {level: prod(bases[level - depth + 1 :]) for level in range(depth + 1, last + 1)}
+        self.weights = {each: prod(bases[each - level + 1 :]) for each in range(level, last + 1)}
+        if prod(bases) >= NEVER:
+            self.work = WORK + 1
         self.combined: dict[int, Combined] = {}
-        self.work = WORK + 1 if prod(bases) >= NEVER else self._work()
 
-    def _work(self) -> int:
-        work = int(np.bincount(self.owner[self.inside]).max()) * self.roomiest.size * self.width[self.inside] ** 2
-        for level, width in self.width.items():
-            members = self.members[level]
-            work += len(members) * width * min(width, 1 + int(self.rooms.room[level][members].max()))
-        return work
+    def _add_children(self) -> None:
+        """Take in all domains further in that have room."""
+        rooms = self.rooms
+        for level in range(self.inside + 1, self.leaf + 1):
+            around = self.members[level - 1]
+            self.width[level] = width = self.width[level - 1] + int(self._wasted(level - 1, around).max())
+            members, owner = rooms.tree.children(level - 1, around, level)
+            room = rooms.room[level][members]
+            self.members[level], self.owner[level] = members[room > 0], owner[room > 0]
+            self.work += len(members) * width * min(width, 1 + int(room.max()))
 
     def best(self) -> dict[int, int]:
-        """The cheapest workers by row in one of the roots; of equal ones in the first."""
+        """The cheapest workers by row in one of the owners; of equal ones in the first."""
         rooms, level = self.rooms, self.inside
-        room = rooms.room[level][self.members[level]]
-        chosen = Chosen(self._costs(level), room, self.owner[level], self.roomiest, self.spare)
-        at, unused = chosen.shares(int(chosen.costs.argmin()))
+        costs, room = self._costs(level), rooms.room[level][self.members[level]]
+        if self.takes_all:
+            combined = Combined(costs, self.owner[level], self.width[level])
+            owner = combined.costs[np.arange(len(self.spare)), self.spare].argmin(keepdims=True)
+            at, unused = combined.shares(owner, self.spare[owner])
+        else:
+            chosen = Chosen(costs, room, self.owner[level], self.roomiest, self.spare)
+            at, unused = chosen.shares(int(chosen.costs.argmin()))
         while level < self.leaf:
             at, unused = self.combined[level].shares(at, unused + self._wasted(level, self.members[level][at]))
             level += 1
@@ -234,7 +262,7 @@ class _Tables:
         unused = np.arange(min(self.width[level], int(room.max()) + 1))
         if level == self.leaf == rooms.tree.last - 1:
             costs = self._fewest_hosts(members, len(unused)) * self.weights[level + 1]
-        elif level == self.leaf:
+        elif rooms.groups is not None and level == self.leaf:
             costs = ((room[:, None] - unused) % rooms.groups[members, None] > 0).astype(np.int64)
         else:
             costs = self._combined(level, len(unused))
@@ -252,7 +280,8 @@ class _Tables:
         wasted = self._wasted(level, self.members[level])
         if not wasted.any():
             return inside.costs[:, :width]
-        return inside.costs[np.arange(len(wasted))[:, None], wasted[:, None] + np.arange(width)]
+        costs: Costs = inside.costs[np.arange(len(wasted))[:, None], wasted[:, None] + np.arange(width)]
+        return costs
 
     def _wasted(self, level: int, members: Indices) -> Indices:
         """What the children of `members` have room for, and no whole slice fills."""
@@ -260,7 +289,7 @@ class _Tables:
         return wasted
 
     def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
-        """How many hosts of each rack it takes at least to hold all that it has room for, all but 1, all but 2, …"""
+        """How many hosts of each rack it takes at least to hold all that it has room for, or all but 1, 2, 3 and so on."""
         level = self.rooms.tree.last - 1
         rows, rack = self.rooms.tree.children(level, racks, level + 1)
         lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]

@@ -64,13 +64,13 @@ class Chosen:
     """
 
     def __init__(self, tables: Costs, room: Indices, owner: Indices, roomiest: Indices, spare: Indices) -> None:
-        """`tables`, `room` and `owner` (ascending) per part, by what it leaves unused; `roomiest` falling, (owners, count)."""
+        """`tables`, by what is left unused, `room` and `owner` (ascending) per part; `roomiest`: shape (owners, count)."""
         count, width = roomiest.shape[1], int(spare.max()) + 1
-        self._room, self._roomiest, self._spare = room, roomiest, spare
+        self._roomiest, self._spare = roomiest, spare
         rank = np.arange(len(owner)) - owner.searchsorted(owner)
         turns = int(rank.max()) + 1
         self._part = np.full((turns, len(spare)), len(owner))
-        """The parts of each owner, the roomiest first, by the turn in which they are looked at; shape (turns, owners)."""
+        """The parts of each owner by turn, the roomiest first; shape (turns, owners)."""
         self._part[rank, owner] = np.lexsort((-room, owner))
         # One more part that cannot be chosen, for owners of fewer parts; one more entry, for less than nothing unused.
         self._tables = np.full((len(owner) + 1, width + 1), NEVER, dtype=np.int64)
@@ -114,8 +114,7 @@ class Chosen:
 
     def shares(self, owner: int) -> tuple[Indices, Indices]:
         """The parts that an owner chooses, and what each of them leaves unused."""
-        parts, found, unused = [], [], int(self._spare[owner])
-        turn = int(self._last[owner])
+        parts, found, turn, unused = [], [], int(self._last[owner]), int(self._spare[owner])
         for count in range(self._roomiest.shape[1] - 1, -1, -1):
             part = int(self._part[turn, owner])
             lost = int(self._roomiest[owner, count] - self._room[part])
