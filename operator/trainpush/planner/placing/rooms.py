@@ -51,6 +51,8 @@ class Tree:
 
     def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
         """As `bounds`, of one domain."""
+        if level == inner:
+            return index, index + 1
         starts, ends = self.bounds(level, inner)
         return starts.item(index), ends.item(index)
 
@@ -85,30 +87,26 @@ class Ladder:
         self.tree, self.outer, self.inner = tree, outer, inner
         self.starts, self.ends = tree.bounds(outer, inner)
         """First inner domain of each outer one, and the first behind it."""
-        self.ranked = np.empty_like(room)
-        self.reach = np.empty_like(room)
-        self.keys = np.empty_like(room)
+        owner = np.repeat(np.arange(len(self.starts)), self.ends - self.starts)
+        self.ranked, self.reach = ranked(room, owner, len(self.starts))
+        self.keys = self.reach + owner * APART
         """The running sums, with `APART` for each outer domain before: ascending over all."""
         self.stale: set[int] = set()
         """Outer domains in which something changed."""
-        self._rank(np.arange(len(self.starts)), room)
 
     def refresh(self, room: NDArray[np.int64]) -> None:
         """Rank anew where something changed."""
         if len(self.stale) > FEW:
-            self._rank(np.array(sorted(self.stale)), room)
+            outer = np.array(sorted(self.stale))
+            inner, owner = self.tree.children(self.outer, outer, self.inner)
+            self.ranked[inner], self.reach[inner] = ranked(room[inner], owner, len(outer))
+            self.keys[inner] = self.reach[inner] + outer[owner] * APART
         else:
             for index in self.stale:
                 self._rank_one(index, room)
         self.stale.clear()
 
-    def _rank(self, outer: Indices, room: NDArray[np.int64]) -> None:
-        inner, owner = self.tree.children(self.outer, outer, self.inner)
-        found, reach = ranked(room[inner], owner, len(outer))
-        self.ranked[inner], self.reach[inner], self.keys[inner] = found, reach, reach + outer[owner] * APART
-
     def _rank_one(self, outer: int, room: NDArray[np.int64]) -> None:
-        """As `_rank`, which takes longer to begin."""
         part = slice(self.starts.item(outer), self.ends.item(outer))
         ranked = self.ranked[part]
         np.negative(room[part], out=ranked)

@@ -212,7 +212,7 @@ class _Tables:
         self.work = int(parts.max()) * (TURN + self.roomiest.size * width**2)
         work = len(room) * (int(room.max()) + 1) * (int(unused.max()) + 1)
         self.takes_all = work < self.work
-        """Whether to share out between all children, which may take none, and not to choose first: that is less work."""
+        """Whether to share out between all children rather than to choose some of them first: that is less work."""
         if self.takes_all:
             self.work, self.spare, width = work, unused, int(unused.max()) + 1
         self.width = {level: width}
@@ -289,7 +289,7 @@ class _Tables:
         return wasted
 
     def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
-        """How many hosts of each rack it takes at least to hold all that it has room for, or all but 1, 2, 3 and so on."""
+        """How many hosts of each rack it takes at least to hold all it has room for, all but 1, all but 2 and so on."""
         level = self.rooms.tree.last - 1
         rows, rack = self.rooms.tree.children(level, racks, level + 1)
         lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]

@@ -64,7 +64,7 @@ class Chosen:
     """
 
     def __init__(self, tables: Costs, room: Indices, owner: Indices, roomiest: Indices, spare: Indices) -> None:
-        """`tables`, by what is left unused, `room` and `owner` (ascending) per part; `roomiest`: shape (owners, count)."""
+        """`tables` by what is left unused, `room`, `owner` (ascending) per part; `roomiest`: shape (owners, count)."""
         count, width = roomiest.shape[1], int(spare.max()) + 1
         self._roomiest, self._spare = roomiest, spare
         rank = np.arange(len(owner)) - owner.searchsorted(owner)
