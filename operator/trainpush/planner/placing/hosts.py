@@ -51,6 +51,8 @@ def pick(room: NDArray[np.int64], workers: int) -> dict[int, int]:
     all but `spare` of what it takes: then one host further down may be left whole in exchange for the next one.
     """
     ranked, reach = _ranked(room)
+    if ranked[0] == 1:  # a worker takes a whole host
+        return dict.fromkeys(room.nonzero()[0][:workers].tolist(), 1)
     count = bisect_left(reach, workers) + 1
     start = _last_run(reach, count, workers)
     chosen = list(range(start, start + count))

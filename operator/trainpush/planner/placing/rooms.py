@@ -139,10 +139,7 @@ class Rooms:
     def _sum_up(self) -> None:
         self.whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
         for level in range(self.tree.last - 1, -1, -1):
-            first = self.tree.starts[level]
-            if level + 1 < self.tree.last:
-                first = np.searchsorted(self.tree.starts[level + 1], first)
-            self.whole.insert(0, sums(self.room[0], first))
+            self.whole.insert(0, sums(self.room[0], self.tree.bounds(level, level + 1)[0]))
             self.room.insert(0, _floor(self.whole[0], self.sizes[level]))
 
     def put(self, fits: Mapping[int, int]) -> None:
