@@ -14,17 +14,21 @@ from trainpush.planner.placing.shares import NEVER, Combined
 
 FEW: Final = 64
 """Up to so many hosts are ranked in lists, more of them in arrays: calls cost more than entries."""
+FEW_RACKS: Final = 8
+"""Of more racks those that are filled are looked at together."""
 
 
 def hosts_in(rooms: Rooms, racks: Mapping[int, int]) -> dict[int, int]:
     """Workers by row on the hosts of racks, each of which has room for so many."""
-    level, room = rooms.tree.last - 1, rooms.room[-1]
-    shares, whole = np.array(list(racks.items())).T, rooms.whole[level]
-    full = shares[0, shares[1] == whole[shares[0]]]
-    rows, _ = rooms.tree.children(level, full, level + 1)
-    rows = rows[room[rows] > 0]
-    by_row = dict(zip(rows.tolist(), room[rows].tolist(), strict=True))
-    for rack, workers in shares[:, shares[1] < whole[shares[0]]].T.tolist():
+    level, room, by_row = rooms.tree.last - 1, rooms.room[-1], {}
+    if len(racks) > FEW_RACKS:
+        whole = rooms.whole[level]
+        full = [rack for rack, workers in racks.items() if workers == whole.item(rack)]
+        rows, _ = rooms.tree.children(level, np.array(full, dtype=np.intp), level + 1)
+        rows = rows[room[rows] > 0]
+        by_row = dict(zip(rows.tolist(), room[rows].tolist(), strict=True))
+        racks = {rack: workers for rack, workers in racks.items() if workers < whole.item(rack)}
+    for rack, workers in racks.items():
         by_row |= hosts_of(rooms, rack, workers)
     return by_row
 

@@ -57,7 +57,7 @@ class Tree:
         return starts.item(index), ends.item(index)
 
     def children(self, level: int, domains: Indices, inner: int) -> tuple[Indices, Indices]:
-        """All domains of level `inner` in `domains` of `level`, in order, and in the which of them each one lies."""
+        """All domains of level `inner` in `domains` of `level`, in order, and in which of these each one lies."""
         starts, ends = (bound[domains] for bound in self.bounds(level, inner))
         lengths = ends - starts
         owner = np.repeat(np.arange(len(domains)), lengths)
@@ -108,11 +108,11 @@ class Ladder:
 
     def _rank_one(self, outer: int, room: NDArray[np.int64]) -> None:
         part = slice(self.starts.item(outer), self.ends.item(outer))
-        ranked = self.ranked[part]
-        np.negative(room[part], out=ranked)
-        ranked.sort()
-        np.negative(ranked, out=ranked)
-        ranked.cumsum(out=self.reach[part])
+        falling = self.ranked[part]
+        np.negative(room[part], out=falling)
+        falling.sort()
+        np.negative(falling, out=falling)
+        falling.cumsum(out=self.reach[part])
         np.add(self.reach[part], outer * APART, out=self.keys[part])
 
     def fewest(self, workers: int, outer: Indices) -> Indices:

@@ -22,12 +22,16 @@ from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
-SETS: Final = 1_000
-"""So many sets of domains are looked at one by one."""
+SETS: Final = 5_000
+"""So many domains at most stand in the sets that are looked at for room."""
+BOUNDED: Final = 500
+"""So many of them at most in the sets that have room for all, each of which gets a bound of its own."""
 TURN: Final = 10_000
 """As many steps could be made while one numpy call after the other begins."""
+FEW: Final = 16
+"""Up to so many sets that need as few domains of a level are worth a look further in."""
 PROMISING: Final = 4
-"""So many of them are searched before all are."""
+"""So many sets are searched before all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +142,22 @@ def _sets(
     """
     parts = np.bincount(owner)
     most = int(parts.max())
-    if len(parts) * comb(most, count) > SETS:
+    if len(parts) * comb(most, count) * count > SETS:
         return children[:0], []
     by_owner = np.full((len(parts), most), -1)
     by_owner[owner, np.arange(len(owner)) - owner.searchsorted(owner)] = children
     sets = by_owner[:, list(combinations(range(most), count))].reshape(-1, count)
     sets = sets[(np.where(sets < 0, -workers, rooms.room[level][sets])).sum(axis=1) >= workers]
+    if sets.size > BOUNDED:
+        return children[:0], []
     bounds = np.zeros((len(sets), rooms.tree.last - level + 2), dtype=np.int64)
     bounds[:, 0] = count
     alike = np.arange(len(sets))
     for inner in range(level + 1, rooms.tree.last + 1):
         bounds[alike, inner - level] = fewest = rooms.fewest(level, sets[alike], inner, workers)
         alike = alike[fewest == fewest.min()]
+        if len(alike) > FEW:
+            break
     order = np.lexsort(bounds.T[::-1])
     return sets[order], [tuple(bound) for bound in bounds[order].tolist()]
 
@@ -210,7 +218,7 @@ class _Tables:
         """What the children that are to be shared out between leave unused, by owner."""
         width, unused = int(self.spare.max()) + 1, np.add.reduceat(room, starts) - workers
         self.work = int(parts.max()) * (TURN + self.roomiest.size * width**2)
-        work = len(room) * (int(room.max()) + 1) * (int(unused.max()) + 1)
+        work = len(parts) * int(parts.max()) * (int(room.max()) + 1) * (int(unused.max()) + 1)
         self.takes_all = work < self.work
         """Whether to share out between all children rather than to choose some of them first: that is less work."""
         if self.takes_all:
@@ -234,7 +242,7 @@ class _Tables:
             members, owner = rooms.tree.children(level - 1, around, level)
             room = rooms.room[level][members]
             self.members[level], self.owner[level] = members[room > 0], owner[room > 0]
-            self.work += len(members) * width * min(width, 1 + int(room.max()))
+            self.work += len(around) * int(np.bincount(owner).max()) * width * min(width, 1 + int(room.max()))
 
     def best(self) -> dict[int, int]:
         """The cheapest workers by row in one of the owners; of equal ones in the first."""
