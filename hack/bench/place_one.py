@@ -8,12 +8,18 @@ on the small pools, have a figure of their own (`no place`). The garbage collect
 Medians are time on the wall. The 99th percentiles are processor time, with one reading of its clock: on the wall they
 would show the time slices of other programs.
 `cold` is the first gang on a new ground: domains, hindrances and rooms of all nodes are worked out, in milliseconds.
+
+Two rows ask for more. `large`: gangs of 512 workers of 4 GPUs, preferably in one block, take turns with three small
+ones, which are not part of the figure. `small`: gangs of 3 workers of 8 GPUs on nodes that are empty otherwise; beside
+it stands what one costs whose kind of worker was not counted before on this ground (`new shape`).
 """
 
 import random
 import statistics
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +34,7 @@ GPU: Final = "nvidia.com/gpu"
 LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))
 SIZES: Final = (12, 100, 500, 2_500, 5_000, 30_000, 100_000)
 GANGS: Final = (4, 9, 32)
+GPUS: Final = (1, 2, 4, 8)
 TURNS: Final = 2_000
 """Gangs that come, placed or not."""
 STAY: Final = 8
@@ -41,6 +48,9 @@ GOALS: Final = {
     "100000 nodes, 4 workers: p99": 2_000.0,
     "100000 nodes, 9 workers: p99": 2_000.0,
     "100000 nodes, 32 workers: p99": 2_000.0,
+    "large, 2500 nodes, 512 workers: median": 1_500.0,
+    "small, 12 nodes, 3 workers: median": 20.0,
+    "small, 12 nodes, 3 workers: new shape, median": 60.0,
 }
 MAIN: Final = "5000 nodes, 4 workers: median"
 
@@ -52,16 +62,19 @@ async def measure(seed: int, folder: Path) -> Result:
     for nodes in SIZES:
         pool = a_pool(nodes, random.Random(seed))
         for workers in GANGS:
-            found |= {
-                f"{nodes} nodes, {workers} workers: {name}": value
-                for name, value in _times(pool, workers, seed).items()
-            }
+            gangs = [a_gang(workers, gpus) for gpus in GPUS]
+            found |= _row(f"{nodes} nodes, {workers} workers", _times(pool, gangs, seed))
+    large = [replace(a_gang(512, 4), preferred="block"), a_gang(9, 1), a_gang(9, 2), a_gang(9, 8)]
+    found |= _row("large, 2500 nodes, 512 workers", _times(a_pool(2_500, random.Random(seed)), large, seed))
+    empty = a_pool(12, random.Random(seed), busiest=0)
+    small = _times(empty, [a_gang(3, 8)], seed, stay=3) | _figures("new shape, ", _new_shapes(empty, a_gang(3, 8)))
+    found |= _row("small, 12 nodes, 3 workers", small)
     missed = [name for name, goal in GOALS.items() if found.get(name, 0) > goal]
     return Result(found[MAIN], "us", GOALS[MAIN], {**found, "goals": GOALS}, missed)
 
 
-def a_pool(nodes: int, draw: random.Random) -> Pool:
-    """A pool of so many nodes, partly in use."""
+def a_pool(nodes: int, draw: random.Random, busiest: int = 8) -> Pool:
+    """A pool of so many nodes, up to `busiest` GPUs of each in use."""
     made = [
         Node(
             f"n{i:06}",
@@ -70,7 +83,7 @@ def a_pool(nodes: int, draw: random.Random) -> Pool:
         )
         for i in range(nodes)
     ]
-    used = {node.name: {GPU: 1_000 * draw.randint(0, 8)} for node in made}
+    used = {node.name: {GPU: 1_000 * draw.randint(0, busiest)} for node in made}
     return Pool("pool", (GPU,), node_table(made, LEVELS, used))
 
 
@@ -80,10 +93,14 @@ def a_gang(workers: int, gpus: int) -> Gang:
     return Gang("pool", workers, Requirements(request, GPU, gpus))
 
 
-def _times(pool: Pool, workers: int, seed: int) -> dict[str, float]:
-    """Median and 99th percentile in microseconds, and the first time in milliseconds."""
+def _row(name: str, figures: dict[str, float]) -> dict[str, float]:
+    return {f"{name}: {figure}": value for figure, value in figures.items()}
+
+
+def _times(pool: Pool, gangs: Sequence[Gang], seed: int, stay: int = STAY) -> dict[str, float]:
+    """Median and 99th percentile of the largest of `gangs` in microseconds, and the first time in milliseconds."""
     ground, draw = Ground.at_rest(pool, pool.table.used.copy()), random.Random(seed)
-    gangs = [a_gang(workers, gpus) for gpus in (1, 2, 4, 8)]
+    most = max(gang.workers for gang in gangs)
     leaving: defaultdict[int, list[tuple[Gang, Site]]] = defaultdict(list)
     taken: list[tuple[int, int, bool]] = []
     for turn in range(TURNS):
@@ -92,12 +109,26 @@ def _times(pool: Pool, workers: int, seed: int) -> dict[str, float]:
         gang = gangs[turn % len(gangs)]
         spent, worked, found = _time(ground, gang)
         if found:
-            leaving[turn + draw.randint(1, STAY)].append((gang, found))
-        taken.append((spent, worked, found is not None))
-    first, counted = taken[0][0], taken[len(gangs) :]
-    placed = [(spent, worked) for spent, worked, has_place in counted if has_place]
-    refused = [(spent, worked) for spent, worked, has_place in counted if not has_place]
+            leaving[turn + draw.randint(1, stay)].append((gang, found))
+        if not turn:
+            first = spent
+        if gang.workers == most and turn >= len(gangs):
+            taken.append((spent, worked, found is not None))
+    placed = [(spent, worked) for spent, worked, has_place in taken if has_place]
+    refused = [(spent, worked) for spent, worked, has_place in taken if not has_place]
     return {**_figures("", placed), **_figures("no place, ", refused), "cold ms": round(first / 1e6, 2)}
+
+
+def _new_shapes(pool: Pool, gang: Gang) -> list[tuple[int, int]]:
+    """As `_time`, for gangs each of which asks for a little more than the one before."""
+    ground, taken = Ground.at_rest(pool, pool.table.used.copy()), []
+    for turn in range(TURNS):
+        other = replace(gang, request={**gang.request, "memory": gang.request["memory"] + turn})
+        spent, worked, site = _time(ground, other)
+        taken.append((spent, worked))
+        if site:
+            ground.leave(other, site.nodes(pool.table))
+    return taken
 
 
 def _figures(name: str, taken: list[tuple[int, int]]) -> dict[str, float]:

@@ -155,6 +155,22 @@ def test_counts_that_are_mended_are_the_counts(nodes: list[Node], many: list[Gan
             ground.leave(*seated.pop(draw.randrange(len(seated))))
 
 
+@settings(max_examples=25)
+@given(st.integers(0, 10**6))
+def test_counts_of_many_nodes_that_are_mended_are_the_counts(seed: int) -> None:
+    """Gangs that change more nodes and racks at once than are looked at one by one."""
+    draw = random.Random(seed)  # noqa: S311
+    nodes = [a_node(f"n{i:02}", gpus=draw.randint(0, 3), block=f"b{i // 30}", rack=f"r{i // 3}") for i in range(90)]
+    ground = a_ground(nodes)
+    for _ in range(6):
+        gang = a_gang(draw.choice([2, 5, 30, 60]), gpus=1)
+        fresh = Ground.at_rest(ground.pool, ground.used.copy())
+        site = ground.seat(gang)
+        assert site == fresh.seat(gang)
+        if site and draw.random() < 0.7:
+            ground.leave(gang, site.nodes(ground.pool.table))
+
+
 @given(clusters(hosts=7), gangs(), st.data())
 def test_what_is_mended_keeps_its_good_nodes(nodes: list[Node], gang: Gang, data: st.DataObject) -> None:
     """Lost nodes are replaced whenever the rest, left where it is, allows for it."""

@@ -1,7 +1,7 @@
 """Which hosts of one rack take how many workers: fewest hosts, fewest broken groups, the largest host left whole."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from operator import neg
 from typing import Any, Final
@@ -10,10 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.planner.placing.rooms import Rooms
-from trainpush.planner.placing.shares import NEVER, cheapest, merged
+from trainpush.planner.placing.shares import NEVER, Combined
 
 FEW: Final = 64
 """Up to so many hosts are ranked in lists, more of them in arrays: calls cost more than entries."""
+FEW_RACKS: Final = 8
+"""Of more racks those that are filled are looked at together."""
+
+
+def hosts_in(rooms: Rooms, racks: Mapping[int, int]) -> dict[int, int]:
+    """Workers by row on the hosts of racks, each of which has room for so many."""
+    level, room, by_row = rooms.tree.last - 1, rooms.room[-1], {}
+    if len(racks) > FEW_RACKS:
+        whole = rooms.whole[level]
+        full = [rack for rack, workers in racks.items() if workers == whole.item(rack)]
+        rows, _ = rooms.tree.children(level, np.array(full, dtype=np.intp), level + 1)
+        rows = rows[room[rows] > 0]
+        by_row = dict(zip(rows.tolist(), room[rows].tolist(), strict=True))
+        racks = {rack: workers for rack, workers in racks.items() if workers < whole.item(rack)}
+    for rack, workers in racks.items():
+        by_row |= hosts_of(rooms, rack, workers)
+    return by_row
 
 
 def hosts_of(rooms: Rooms, rack: int, workers: int) -> dict[int, int]:
@@ -38,6 +55,8 @@ def pick(room: NDArray[np.int64], workers: int) -> dict[int, int]:
     all but `spare` of what it takes: then one host further down may be left whole in exchange for the next one.
     """
     ranked, reach = _ranked(room)
+    if ranked[0] == 1:  # a worker takes a whole host
+        return dict.fromkeys(room.nonzero()[0][:workers].tolist(), 1)
     count = bisect_left(reach, workers) + 1
     start = _last_run(reach, count, workers)
     chosen = list(range(start, start + count))
@@ -98,11 +117,12 @@ def pick_linked(room: NDArray[np.int64], groups: NDArray[np.int64], size: int, w
         if kind in seen or (best and best[0] >= kind[0]):
             continue
         seen.add(kind)
-        others = np.delete(tables, host, axis=0)
-        rest = merged(others, np.zeros(len(others), dtype=np.intp), 1, workers)[0, workers - takes]
-        share = int((rest + tables[host]).argmin())
+        others = tables.copy()
+        others[host, 1:] = NEVER
+        combined = Combined(others, np.zeros(len(others), dtype=np.intp), workers + 1)
+        share = int((combined.costs[0, workers - takes] + tables[host]).argmin())
         if best is None or kind[0] - share > best[0]:
-            found = cheapest(others, workers - share) if share < workers else {}
-            shares = {other + (other >= host): taken for other, taken in found.items()}
-            best = kind[0] - share, shares | ({host: share} if share else {})
+            shares = combined.shares(np.array([0]), np.array([workers - share]))
+            by_host = dict(zip(*map(np.ndarray.tolist, shares), strict=True)) | {host: share}
+            best = kind[0] - share, {host: taken for host, taken in by_host.items() if taken}
     return best[1] if best else {}

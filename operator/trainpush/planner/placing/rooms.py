@@ -1,7 +1,6 @@
 """How many workers of one shape fit, node by node and domain by domain; kept, and repaired where something changed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -17,6 +16,8 @@ Indices = NDArray[np.intp]
 
 APART: Final = 2**40
 """More workers than fit any pool."""
+FEW: Final = 8
+"""Up to so many domains are ranked anew one by one, more of them together: calls cost more than entries."""
 
 
 class Tree:
@@ -29,6 +30,7 @@ class Tree:
         self.ends: list[Indices] = [np.append(starts[1:], nodes)[: len(starts)] for starts in self.starts]
         self.last = len(table.levels) - 1
         """The level of the hosts."""
+        self._bounds: dict[tuple[int, int], tuple[Indices, Indices]] = {}
 
     @cached_property
     def domain(self) -> list[Indices]:
@@ -40,12 +42,27 @@ class Tree:
         """The domain of the level around it that each domain is in, per level but the outermost."""
         return [np.zeros(0, dtype=np.intp), *(d[s] for d, s in zip(self.domain[:-1], self.starts[1:], strict=True))]
 
+    def bounds(self, level: int, inner: int) -> tuple[Indices, Indices]:
+        """The domains of level `inner`, first and behind the last, that lie in each domain of `level`."""
+        found = self._bounds.get((level, inner))
+        if found is None:
+            starts = np.searchsorted(self.starts[inner], self.starts[level])
+            found = self._bounds[level, inner] = starts, np.append(starts[1:], len(self.starts[inner]))[: len(starts)]
+        return found
+
     def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
-        """The domains of level `inner`, first and behind the last, that lie in domain `index` of `level`."""
+        """As `bounds`, of one domain."""
         if level == inner:
             return index, index + 1
-        domain = self.domain[inner]
-        return domain.item(self.starts[level].item(index)), domain.item(self.ends[level].item(index) - 1) + 1
+        starts, ends = self.bounds(level, inner)
+        return starts.item(index), ends.item(index)
+
+    def children(self, level: int, domains: Indices, inner: int) -> tuple[Indices, Indices]:
+        """All domains of level `inner` in `domains` of `level`, in order, and in which of these each one lies."""
+        starts, ends = (bound[domains] for bound in self.bounds(level, inner))
+        lengths = ends - starts
+        owner = np.repeat(np.arange(len(domains)), lengths)
+        return np.arange(len(owner)) + (starts - lengths.cumsum() + lengths)[owner], owner
 
 
 def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
@@ -54,32 +71,50 @@ def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
     return tuple(sizes.get(level.alias, 1) for level in table.levels)
 
 
-@dataclass(slots=True)
+def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rooms from the largest down inside each owner (ascending), and their running sums."""
+    # One sort for all of them: the owner counts first, then the larger room.
+    span = int(room.max(initial=0)) + 1
+    falling = span - 1 - np.sort(owner * span + (span - 1 - room)) % span
+    reach = falling.cumsum()
+    reach -= np.concatenate([[0], reach])[owner.searchsorted(np.arange(owners))[owner]]
+    return falling, reach
+
+
 class Ladder:
     """The rooms of inner domains, largest first inside each outer one, and their running sums."""
 
-    outer: int
-    starts: Indices
-    """First inner domain of each outer one."""
-    ends: Indices
-    ranked: NDArray[np.int64]
-    reach: NDArray[np.int64]
-    keys: NDArray[np.int64]
-    """The running sums, with `APART` for each outer domain before: ascending over all."""
-    stale: set[int] = field(default_factory=set)
-    """Outer domains in which something changed."""
+    def __init__(self, tree: Tree, outer: int, inner: int, room: NDArray[np.int64]) -> None:
+        self.tree, self.outer, self.inner = tree, outer, inner
+        self.starts, self.ends = tree.bounds(outer, inner)
+        """First inner domain of each outer one, and the first behind it."""
+        owner = np.repeat(np.arange(len(self.starts)), self.ends - self.starts)
+        self.ranked, self.reach = ranked(room, owner, len(self.starts))
+        self.keys = self.reach + owner * APART
+        """The running sums, with `APART` for each outer domain before: ascending over all."""
+        self.stale: set[int] = set()
+        """Outer domains in which something changed."""
 
     def refresh(self, room: NDArray[np.int64]) -> None:
         """Rank anew where something changed."""
-        for index in self.stale:
-            part = slice(self.starts.item(index), self.ends.item(index))
-            ranked = self.ranked[part]
-            np.negative(room[part], out=ranked)
-            ranked.sort()
-            np.negative(ranked, out=ranked)
-            ranked.cumsum(out=self.reach[part])
-            np.add(self.reach[part], index * APART, out=self.keys[part])
+        if len(self.stale) > FEW:
+            outer = np.array(sorted(self.stale))
+            inner, owner = self.tree.children(self.outer, outer, self.inner)
+            self.ranked[inner], self.reach[inner] = ranked(room[inner], owner, len(outer))
+            self.keys[inner] = self.reach[inner] + outer[owner] * APART
+        else:
+            for index in self.stale:
+                self._rank_one(index, room)
         self.stale.clear()
+
+    def _rank_one(self, outer: int, room: NDArray[np.int64]) -> None:
+        part = slice(self.starts.item(outer), self.ends.item(outer))
+        falling = self.ranked[part]
+        np.negative(room[part], out=falling)
+        falling.sort()
+        np.negative(falling, out=falling)
+        falling.cumsum(out=self.reach[part])
+        np.add(self.reach[part], outer * APART, out=self.keys[part])
 
     def fewest(self, workers: int, outer: Indices) -> Indices:
         """How many inner domains it takes at least to hold `workers`, for outer ones that have room for them."""
@@ -105,10 +140,7 @@ class Rooms:
     def _sum_up(self) -> None:
         self.whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
         for level in range(self.tree.last - 1, -1, -1):
-            first = self.tree.starts[level]
-            if level + 1 < self.tree.last:
-                first = np.searchsorted(self.tree.starts[level + 1], first)
-            self.whole.insert(0, sums(self.room[0], first))
+            self.whole.insert(0, sums(self.room[0], self.tree.bounds(level, level + 1)[0]))
             self.room.insert(0, _floor(self.whole[0], self.sizes[level]))
 
     def put(self, fits: Mapping[int, int]) -> None:
@@ -180,22 +212,20 @@ class Rooms:
         """The ranking of the domains of level `inner` inside those of level `outer`."""
         found = self._ladders.get((outer, inner))
         if found is None:
-            found = self._ladders[outer, inner] = self._rank(outer, inner)
+            found = self._ladders[outer, inner] = Ladder(self.tree, outer, inner, self.room[inner])
         elif found.stale:
             found.refresh(self.room[inner])
         return found
 
-    def _rank(self, outer: int, inner: int) -> Ladder:
-        room, tree = self.room[inner], self.tree
-        starts = np.searchsorted(tree.starts[inner], tree.starts[outer])
-        ends = np.append(starts[1:], len(room))
-        parents = np.repeat(np.arange(len(starts)), ends - starts)
-        # One sort for all of them: the parent counts first, then the larger room.
-        span = int(room.max(initial=0)) + 1
-        ranked = span - 1 - np.sort(parents * span + (span - 1 - room)) % span
-        reach = ranked.cumsum()
-        reach -= np.concatenate([[0], reach])[starts][parents]
-        return Ladder(outer, starts, ends, ranked, reach, reach + parents * APART)
+    def fewest(self, level: int, sets: Indices, inner: int, workers: int) -> Indices:
+        """How many domains of level `inner` it takes at least to hold `workers` in each of some sets of domains.
+
+        `sets`: domains of `level`, shape (sets, domains); they have room for all.
+        """
+        members, owner = self.tree.children(level, sets.ravel(), inner)
+        owner //= sets.shape[1]
+        _, reach = ranked(self.room[inner][members], owner, len(sets))
+        return 1 + np.bincount(owner[reach < workers], minlength=len(sets))
 
     def after(self, by_row: dict[int, int]) -> tuple[int, ...]:
         """The largest gang that still fits one domain, per level from the outside in, once workers are placed so."""
@@ -205,10 +235,13 @@ class Rooms:
         left = Rooms(self.tree, slots, self.sizes)
         return tuple(left.most(level) for level in range(self.tree.last + 1))
 
-    def span(self, by_row: dict[int, int]) -> tuple[int, ...]:
-        """How many domains hold these workers, per level from the outside in."""
-        rows = list(by_row)
-        return tuple(len(set(domain[rows].tolist())) for domain in self.tree.domain)
+    def span(self, by_row: dict[int, int], outermost: int) -> tuple[int, ...]:
+        """How many domains hold these workers, per level from `outermost` in."""
+        span, domains = [len(by_row)], list(by_row)
+        for level in range(self.tree.last, outermost, -1):
+            domains = list(set(self.tree.parent[level][domains].tolist()))
+            span.insert(0, len(domains))
+        return tuple(span)
 
     def broken(self, by_row: dict[int, int]) -> int:
         """How many nodes get a number of workers that breaks a group of linked accelerators."""

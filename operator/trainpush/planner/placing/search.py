@@ -1,23 +1,37 @@
 """A place that takes several racks: fewest domains of every level by dynamic programming, within a bound on the work.
 
 What a domain costs depends only on how many workers it takes, and what its children cost adds up, so the best shares
-follow from cost tables, combined from the hosts outwards (`shares`), for all domains of a level at once. How few
-domains a level takes at least, whatever the other levels take, bounds every place from below: a simple place that
-meets its bound needs no tables.
+follow from cost tables, combined from the hosts outwards (`shares`), for all domains of a level at once. The tables
+are short: a place takes as few children of its domain as can be, so these leave less unused than any of them holds.
+
+Bounds spare most of that. How few domains a level takes at least, whatever the other levels take, bounds every place
+from below: a simple place that meets its bound needs no tables. Where there are few sets of as few children as can be,
+each has a bound of its own, and mostly one of the most promising sets is shown to have the best place.
 """
 
 from dataclasses import dataclass
-from math import prod
+from itertools import combinations
+from math import comb, prod
 from typing import Final
 
 import numpy as np
 
-from trainpush.planner.placing.hosts import hosts_of
-from trainpush.planner.placing.rooms import Indices, Rooms
-from trainpush.planner.placing.shares import NEVER, Costs, cheapest, merged
+from trainpush.planner.placing.hosts import hosts_in
+from trainpush.planner.placing.rooms import Indices, Rooms, ranked
+from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
+SETS: Final = 5_000
+"""So many domains at most stand in the sets that are looked at for room."""
+BOUNDED: Final = 500
+"""So many of them at most in the sets that have room for all, each of which gets a bound of its own."""
+TURN: Final = 10_000
+"""As many steps could be made while one numpy call after the other begins."""
+FEW: Final = 16
+"""Up to so many sets that need as few domains of a level are worth a look further in."""
+PROMISING: Final = 4
+"""So many sets are searched before all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +48,14 @@ def spread(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[dict
     Also says by what part it may miss the fewest domains of some level.
     """
     roots, lowest = _promising(rooms, depth, found, workers)
-    best = simple = _judged(rooms, depth, fill(rooms, depth, int(roots[0]), workers))
-    searched = 0
+    best = simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, int(roots[0]), workers)))
+    unsure: list[tuple[int, ...]] = []
     if best.cost > lowest[0]:
-        best, searched = _searched(rooms, depth, roots, lowest, best)
+        best, unsure = _searched(rooms, depth, roots, lowest, best)
     tightest = int(found[rooms.room[depth][found].argmin()])
     if tightest != roots[0]:
-        simple = _judged(rooms, depth, fill(rooms, depth, tightest, workers))
-    return _kinder(rooms, best, simple), _gap(best.cost, lowest[searched:])
+        simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, tightest, workers)))
+    return _kinder(rooms, best, simple), _gap(best.cost, unsure)
 
 
 def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[Indices, list[tuple[int, ...]]]:
@@ -59,41 +73,113 @@ def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[
 
 def _searched(
     rooms: Rooms, depth: int, roots: Indices, lowest: list[tuple[int, ...]], best: _Found
-) -> tuple[_Found, int]:
-    """The best place inside `roots`, or `best` where none is better; and how many of them were searched.
+) -> tuple[_Found, list[tuple[int, ...]]]:
+    """The best place inside `roots`, or `best` where none is better; and what places that were not searched may cost.
 
-    All that may be better are searched together, or as many, the first ones first, as the bound on the work allows.
+    Unless few sets of children had to be searched, all roots that may be better are searched together, or as many, the
+    first ones first, as the bound on the work allows.
     """
-    workers = sum(best.by_row.values())
+    workers, level, count = sum(best.by_row.values()), depth + 1, lowest[0][0]
     roots = roots[: sum(bound < best.cost for bound in lowest)]
-    while len(roots):
-        tables = _Tables(rooms, depth, roots, workers)
+    children, owner = _useful(rooms, depth, roots[:, None], level, count, workers)
+    found = _in_sets(rooms, level, *_sets(rooms, level, children, owner, count, workers), workers, best)
+    if found is not None:
+        return found, []
+    while len(children):
+        tables = _Tables(rooms, level, children, owner, count, workers)
         if tables.work <= WORK:
-            return min(best, _judged(rooms, depth, tables.best()), key=lambda each: each.cost), len(roots)
-        roots = roots[: len(roots) // 2]
-    return best, 0
+            found = _judged(rooms, depth, tables.best())
+            return min(best, found, key=lambda each: each.cost), lowest[owner[-1] + 1 :]
+        some = owner.searchsorted((owner[-1] + 1) // 2)
+        children, owner = children[:some], owner[:some]
+    return best, lowest
+
+
+def _in_sets(
+    rooms: Rooms, level: int, sets: Indices, bounds: list[tuple[int, ...]], workers: int, best: _Found
+) -> _Found | None:
+    """The best place, or `best`, if it takes no more than a search in the most promising sets to find it; else None."""
+    if not bounds:
+        return None
+    if bounds[0] >= best.cost:
+        return best
+    count, fewest, *_ = bounds[0]
+    promising = sum(bound[:2] == (count, fewest) and bound < best.cost for bound in bounds[:PROMISING])
+    sets, others = sets[:promising], bounds[promising:]
+    leaf = rooms.tree.last if rooms.groups is not None else rooms.tree.last - 1
+    if level < leaf and rooms.sizes[level] == 1:  # whole slices aside, what is inside can be shared out at once
+        children, owner = _useful(rooms, level, sets, level + 1, fewest, workers)
+        tables = _Tables(rooms, level + 1, children, owner, fewest, workers)
+    else:
+        tables = _Tables(rooms, level, sets.ravel(), np.arange(sets.size) // count, count, workers)
+    if tables.work > WORK:
+        return None
+    best = min(best, _judged(rooms, level - 1, tables.best()), key=lambda each: each.cost)
+    return best if all(bound >= best.cost for bound in others) else None
+
+
+def _useful(rooms: Rooms, level: int, sets: Indices, inner: int, count: int, workers: int) -> tuple[Indices, Indices]:
+    """The domains of level `inner` that may be among the `count` that hold all, and in which of the sets each lies.
+
+    `sets`: domains of `level`, shape (sets, domains). Each must hold what the roomiest others leave. Roomiest first.
+    """
+    members, owner = rooms.tree.children(level, sets.ravel(), inner)
+    owner //= sets.shape[1]
+    room = rooms.room[inner][members]
+    _, reach = ranked(room, owner, len(sets))
+    others = reach[owner.searchsorted(np.arange(len(sets))) + count - 2] if count > 1 else np.zeros(len(sets))
+    useful = (room >= np.maximum(workers - others, 1)[owner]).nonzero()[0]
+    order = useful[np.lexsort((-room[useful], owner[useful]))]
+    return members[order], owner[order]
+
+
+def _sets(
+    rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int
+) -> tuple[Indices, list[tuple[int, ...]]]:
+    """The sets of `count` children of one owner that hold all, and what a place in each costs at least.
+
+    The most promising first; none if there are many.
+    """
+    parts = np.bincount(owner)
+    most = int(parts.max())
+    if len(parts) * comb(most, count) * count > SETS:
+        return children[:0], []
+    by_owner = np.full((len(parts), most), -1)
+    by_owner[owner, np.arange(len(owner)) - owner.searchsorted(owner)] = children
+    sets = by_owner[:, list(combinations(range(most), count))].reshape(-1, count)
+    sets = sets[(np.where(sets < 0, -workers, rooms.room[level][sets])).sum(axis=1) >= workers]
+    if sets.size > BOUNDED:
+        return children[:0], []
+    bounds = np.zeros((len(sets), rooms.tree.last - level + 2), dtype=np.int64)
+    bounds[:, 0] = count
+    alike = np.arange(len(sets))
+    for inner in range(level + 1, rooms.tree.last + 1):
+        bounds[alike, inner - level] = fewest = rooms.fewest(level, sets[alike], inner, workers)
+        alike = alike[fewest == fewest.min()]
+        if len(alike) > FEW:
+            break
+    order = np.lexsort(bounds.T[::-1])
+    return sets[order], [tuple(bound) for bound in bounds[order].tolist()]
 
 
 def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
-    """Workers by row in a domain with room for all: the roomiest children first, the last one as tight as can be."""
-    if level == rooms.tree.last:
-        return {index: workers}
+    """Workers by rack in a domain with room for all: the roomiest children first, the last one as tight as can be."""
     if level == rooms.tree.last - 1:
-        return hosts_of(rooms, index, workers)
+        return {index: workers}
     first, behind = rooms.tree.inside(level, index, level + 1)
-    room = rooms.room[level + 1][first:behind]
-    by_row: dict[int, int] = {}
-    order = (-room).argsort(kind="stable").tolist()
+    room = rooms.room[level + 1][first:behind].tolist()
+    order = sorted(range(len(room)), key=room.__getitem__, reverse=True)
+    by_rack: dict[int, int] = {}
     while room[order[0]] < workers:
         child = order.pop(0)
-        by_row |= fill(rooms, level + 1, first + child, int(room[child]))
-        workers -= int(room[child])
-    tightest = min((child for child in order if room[child] >= workers), key=lambda child: (int(room[child]), child))
-    return by_row | fill(rooms, level + 1, first + tightest, workers)
+        by_rack |= fill(rooms, level + 1, first + child, room[child])
+        workers -= room[child]
+    tightest = min((child for child in order if room[child] >= workers), key=lambda child: (room[child], child))
+    return by_rack | fill(rooms, level + 1, first + tightest, workers)
 
 
 def _judged(rooms: Rooms, depth: int, by_row: dict[int, int]) -> _Found:
-    return _Found((*rooms.span(by_row)[depth + 1 :], rooms.broken(by_row)), by_row)
+    return _Found((*rooms.span(by_row, depth + 1), rooms.broken(by_row)), by_row)
 
 
 def _kinder(rooms: Rooms, best: _Found, tightest: _Found) -> dict[int, int]:
@@ -111,88 +197,111 @@ def _gap(cost: tuple[int, ...], unsure: list[tuple[int, ...]]) -> float:
 
 
 class _Tables:
-    """The cost tables inside some domains of one level, the roots, for up to so many workers."""
+    """What it costs to take all workers from some children of one owner, of several owners at once.
 
-    def __init__(self, rooms: Rooms, depth: int, roots: Indices, workers: int) -> None:
-        self.rooms, self.depth, self.roots, self.workers = rooms, depth, roots, workers
+    An owner is a domain, or a set of domains. None does with fewer children than `count`. A cost table says what it
+    costs that a domain takes all that it has room for, all but 1, all but 2, …
+    """
+
+    def __init__(self, rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int) -> None:
+        """`children` of `level` by `owner` (ascending), the roomiest of each owner first."""
+        self.rooms, self.inside = rooms, level
         last = rooms.tree.last
         # Where nothing is linked, what hosts cost follows from their ranking.
         self.leaf = last if rooms.groups is not None else last - 1
-        self.members: dict[int, Indices] = {depth: roots}
-        self.owner: dict[int, Indices] = {}
-        self.tables: dict[int, Costs] = {}
-        for level in range(depth + 1, self.leaf + 1):
-            self._add_children(level)
-        self.work = workers * sum(
-            len(members) * (1 + min(workers, int(rooms.room[level][members].max(initial=0))))
-            for level, members in self.members.items()
-        )
-        bases = [min(workers, len(rooms.room[level])) + 1 for level in range(depth, last + 1)]
+        self.members, self.owner = {level: children}, {level: owner}
+        room, parts = rooms.room[level][children], np.bincount(owner)
+        starts = parts.cumsum() - parts
+        self.roomiest = room[starts[:, None] + np.arange(count)]
+        """Of each owner, largest first; shape (owners, count)."""
+        self.spare = self.roomiest.sum(axis=1) - workers
+        """What the children that are to be shared out between leave unused, by owner."""
+        width, unused = int(self.spare.max()) + 1, np.add.reduceat(room, starts) - workers
+        self.work = int(parts.max()) * (TURN + self.roomiest.size * width**2)
+        work = len(parts) * int(parts.max()) * (int(room.max()) + 1) * (int(unused.max()) + 1)
+        self.takes_all = work < self.work
+        """Whether to share out between all children rather than to choose some of them first: that is less work."""
+        if self.takes_all:
+            self.work, self.spare, width = work, unused, int(unused.max()) + 1
+        self.width = {level: width}
+        """How many entries the tables of each level have at most."""
+        self._add_children()
+        bases = [min(workers, len(rooms.room[each])) + 1 for each in range(level, last + 1)]
         bases.append(bases[-1] if rooms.groups is not None else 1)
-        self.weights = {level: prod(bases[level - depth + 1 :]) for level in range(depth + 1, last + 1)}
+        self.weights = {each: prod(bases[each - level + 1 :]) for each in range(level, last + 1)}
         if prod(bases) >= NEVER:
             self.work = WORK + 1
+        self.combined: dict[int, Combined] = {}
+
+    def _add_children(self) -> None:
+        """Take in all domains further in that have room."""
+        rooms = self.rooms
+        for level in range(self.inside + 1, self.leaf + 1):
+            around = self.members[level - 1]
+            self.width[level] = width = self.width[level - 1] + int(self._wasted(level - 1, around).max())
+            members, owner = rooms.tree.children(level - 1, around, level)
+            room = rooms.room[level][members]
+            self.members[level], self.owner[level] = members[room > 0], owner[room > 0]
+            self.work += len(around) * int(np.bincount(owner).max()) * width * min(width, 1 + int(room.max()))
 
     def best(self) -> dict[int, int]:
-        """The cheapest workers by row in one of the roots; of equal ones in the first."""
-        for level in range(self.leaf, self.depth, -1):
-            self.tables[level] = self._costs(level)
-        inside = self.depth + 1
-        totals = merged(self.tables[inside], self.owner[inside], len(self.roots), self.workers)[:, self.workers]
-        return self._place(self.depth, int(totals.argmin()), self.workers)
-
-    def _add_children(self, level: int) -> None:
-        """Take in the domains of `level` inside those of the level around it that can be of use."""
-        rooms, around = self.rooms, self.members[level - 1]
-        tree, room = rooms.tree, rooms.room[level]
-        position = np.full(len(rooms.room[level - 1]), -1, dtype=np.intp)
-        position[around] = np.arange(len(around))
-        owner = position[tree.domain[level - 1][tree.starts[level]]]
-        least = np.ones(len(around), dtype=np.int64)
-        if level == self.depth + 1:
-            # A root takes as few children as can be, so each must hold what the roomiest others leave.
-            ladder = rooms.ladder(level - 1, level)
-            others = ladder.fewest(self.workers, around) - 2
-            least = np.maximum(self.workers - ladder.reach[ladder.starts[around] + others], 1)
-        useful = np.flatnonzero((owner >= 0) & (room >= least[owner]))
-        order = np.argsort(owner[useful], kind="stable")
-        self.members[level], self.owner[level] = useful[order], owner[useful][order]
+        """The cheapest workers by row in one of the owners; of equal ones in the first."""
+        rooms, level = self.rooms, self.inside
+        costs, room = self._costs(level), rooms.room[level][self.members[level]]
+        if self.takes_all:
+            combined = Combined(costs, self.owner[level], self.width[level])
+            owner = combined.costs[np.arange(len(self.spare)), self.spare].argmin(keepdims=True)
+            at, unused = combined.shares(owner, self.spare[owner])
+        else:
+            chosen = Chosen(costs, room, self.owner[level], self.roomiest, self.spare)
+            at, unused = chosen.shares(int(chosen.costs.argmin()))
+        while level < self.leaf:
+            at, unused = self.combined[level].shares(at, unused + self._wasted(level, self.members[level][at]))
+            level += 1
+        members = self.members[level][at]
+        shares = (rooms.room[level][members] - unused).tolist()
+        taken = {index: share for index, share in zip(members.tolist(), shares, strict=True) if share}
+        return taken if level == rooms.tree.last else hosts_in(rooms, taken)
 
     def _costs(self, level: int) -> Costs:
-        """What the members of `level` cost by the workers that they take."""
+        """What the members of `level` cost by what they leave unused."""
         rooms, members = self.rooms, self.members[level]
-        room = rooms.room[level][members]
-        takes = np.arange(min(self.workers, int(room.max(initial=0))) + 1)
+        room, size = rooms.room[level][members], max(rooms.sizes[level:])
+        unused = np.arange(min(self.width[level], int(room.max()) + 1))
         if level == self.leaf == rooms.tree.last - 1:
-            costs = self._fewest_hosts(members, len(takes)) * self.weights[level + 1]
-        elif level == self.leaf and rooms.groups is not None:
-            costs = (takes % rooms.groups[members, None] > 0).astype(np.int64)
+            costs = self._fewest_hosts(members, len(unused)) * self.weights[level + 1]
+        elif rooms.groups is not None and level == self.leaf:
+            costs = ((room[:, None] - unused) % rooms.groups[members, None] > 0).astype(np.int64)
         else:
-            costs = merged(self.tables[level + 1], self.owner[level + 1], len(members), len(takes) - 1)
-        costs[:, 1:] += self.weights[level]
-        # Slices further in divide those further out, and whatever holds whole ones takes a multiple.
-        costs[(takes > room[:, None]) | (takes % max(rooms.sizes[level:]) > 0) | (costs > NEVER)] = NEVER
+            costs = self._combined(level, len(unused))
+        costs += self.weights[level]
+        empty = (room < len(unused)).nonzero()[0]
+        costs[empty, room[empty]] = 0
+        costs[unused > room[:, None]] = NEVER
+        if size > 1:  # slices further in divide those further out, and whatever holds whole ones takes a multiple
+            costs[(room[:, None] - unused) % size > 0] = NEVER
+        return np.minimum(costs, NEVER, out=costs)
+
+    def _combined(self, level: int, width: int) -> Costs:
+        """What the children of the members of `level` cost."""
+        inside = self.combined[level] = Combined(self._costs(level + 1), self.owner[level + 1], self.width[level + 1])
+        wasted = self._wasted(level, self.members[level])
+        if not wasted.any():
+            return inside.costs[:, :width]
+        costs: Costs = inside.costs[np.arange(len(wasted))[:, None], wasted[:, None] + np.arange(width)]
         return costs
 
-    def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
-        """How many hosts of each rack it takes at least to hold 0, 1, … workers, where the rack has room for them."""
-        rooms, level = self.rooms, self.rooms.tree.last - 1
-        starts, ends = rooms.tree.starts[level][racks], rooms.tree.ends[level][racks]
-        lengths = ends - starts
-        rack = np.repeat(np.arange(len(racks)), lengths)
-        rows = np.arange(len(rack)) + (starts - lengths.cumsum() + lengths)[rack]
-        reach = np.minimum(rooms.ladder(level, level + 1).reach[rows], width - 1)
-        full = np.bincount(rack * width + reach, minlength=len(racks) * width).reshape(len(racks), width)
-        fewest: Costs = full.cumsum(axis=1) - full + 1
-        fewest[:, 0] = 0
-        return fewest
+    def _wasted(self, level: int, members: Indices) -> Indices:
+        """What the children of `members` have room for, and no whole slice fills."""
+        wasted: Indices = self.rooms.whole[level][members] - self.rooms.room[level][members]
+        return wasted
 
-    def _place(self, level: int, member: int, workers: int) -> dict[int, int]:
-        """The cheapest workers by row in a member of `level`."""
-        if level == self.rooms.tree.last - 1:
-            return hosts_of(self.rooms, int(self.members[level][member]), workers)
-        first, behind = self.owner[level + 1].searchsorted([member, member + 1]).tolist()
-        by_row: dict[int, int] = {}
-        for child, share in cheapest(self.tables[level + 1][first:behind], workers).items():
-            by_row |= self._place(level + 1, first + child, share)
-        return by_row
+    def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
+        """How many hosts of each rack it takes at least to hold all it has room for, all but 1, all but 2 and so on."""
+        level = self.rooms.tree.last - 1
+        rows, rack = self.rooms.tree.children(level, racks, level + 1)
+        lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]
+        lacking = np.minimum(np.maximum(lacking, 0), width)
+        hosts = np.bincount(rack * (width + 1) + lacking, minlength=len(racks) * (width + 1))
+        fewest: Costs = 1 + hosts.reshape(-1, width + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]
+        return fewest
