@@ -47,7 +47,7 @@ CLAIMS = st.lists(
     st.builds(
         PoolSelector,
         pool=st.sampled_from(["p", "q", "r"]),
-        selector=st.sampled_from([{}, {"team": "a"}, {"team": "b"}, {"other": "a", "team": "a"}]),
+        labels=st.sampled_from([{}, {"team": "a"}, {"team": "b"}, {"other": "a", "team": "a"}]),
         levels=st.sampled_from([(), (RACK,), (BLOCK, RACK), (RACK, BLOCK)]),
     ),
     unique_by=lambda selector: selector.pool,
