@@ -19,11 +19,11 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from bench.result import Result
+from support.build import varied
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
@@ -64,7 +64,7 @@ async def measure(seed: int, folder: Path) -> Result:
         for workers in GANGS:
             gangs = [a_gang(workers, gpus) for gpus in GPUS]
             found |= _row(f"{nodes} nodes, {workers} workers", _times(pool, gangs, seed))
-    large = [replace(a_gang(512, 4), preferred="block"), a_gang(9, 1), a_gang(9, 2), a_gang(9, 8)]
+    large = [varied(a_gang(512, 4), preferred="block"), a_gang(9, 1), a_gang(9, 2), a_gang(9, 8)]
     found |= _row("large, 2500 nodes, 512 workers", _times(a_pool(2_500, random.Random(seed)), large, seed))
     empty = a_pool(12, random.Random(seed), busiest=0)
     small = _times(empty, [a_gang(3, 8)], seed, stay=3) | _figures("new shape, ", _new_shapes(empty, a_gang(3, 8)))
@@ -122,8 +122,9 @@ def _times(pool: Pool, gangs: Sequence[Gang], seed: int, stay: int = STAY) -> di
 def _new_shapes(pool: Pool, gang: Gang) -> list[tuple[int, int]]:
     """As `_time`, for gangs each of which asks for a little more than the one before."""
     ground, taken = Ground.at_rest(pool, pool.table.used.copy()), []
+    request = gang.requirements.request
     for turn in range(TURNS):
-        other = replace(gang, request={**gang.request, "memory": gang.request["memory"] + turn})
+        other = varied(gang, request={**request, "memory": request["memory"] + turn})
         spent, worked, site = _time(ground, other)
         taken.append((spent, worked))
         if site:
