@@ -19,7 +19,7 @@ RACKS: Final = [25] * 20
 
 
 @dataclass
-class Ground:
+class FreeCapacity:
     """A fresh cluster with nodes, a pool and the operator's credentials."""
 
     bed: Bed
@@ -40,7 +40,7 @@ class Ground:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path) -> Iterator[FreeCapacity]:
     """The cluster, taken down afterwards; `folder` is for logs."""
     bed = Bed("bench")
     bed.down()
@@ -49,6 +49,6 @@ def ground(folder: Path) -> Iterator[Ground]:
         kubeconfig = operator_process.install(bed)
         bed.add_fake_nodes(racks("bench", RACKS))
         with a_pool(bed, pool("bench", "bench", default=True)):
-            yield Ground(bed, kubeconfig, folder)
+            yield FreeCapacity(bed, kubeconfig, folder)
     finally:
         bed.down()

@@ -1,6 +1,6 @@
 """Time to place one gang, in microseconds, on pools of 12 to 100,000 nodes of 8 GPUs, 16 a rack, 16 racks a block.
 
-Of every node 0 to 8 GPUs are in use, drawn evenly. A figure is the time of `Ground.seat`, the place being taken:
+Of every node 0 to 8 GPUs are in use, drawn evenly. A figure is the time of `FreeCapacity.seat`, the place being taken:
 what a cycle needs for one more gang of a shape that it has counted before. Gangs of so many workers, each of 1, 2, 4
 or 8 GPUs in turn, come one after another, and each stays for as many turns as is drawn, 1 to 8: no two turns are alike.
 Giving back is not part of the figure, the recount of what was given back is. Gangs that find no place, the large ones
@@ -27,7 +27,7 @@ from support.build import varied
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import Site
 
 GPU: Final = "nvidia.com/gpu"
@@ -99,13 +99,13 @@ def _row(name: str, figures: dict[str, float]) -> dict[str, float]:
 
 def _times(pool: Pool, gangs: Sequence[Gang], seed: int, stay: int = STAY) -> dict[str, float]:
     """Median and 99th percentile of the largest of `gangs` in microseconds, and the first time in milliseconds."""
-    ground, draw = Ground.at_rest(pool, pool.table.used.copy()), random.Random(seed)
+    ground, draw = FreeCapacity.at_rest(pool, pool.table.used.copy()), random.Random(seed)
     most = max(gang.workers for gang in gangs)
     leaving: defaultdict[int, list[tuple[Gang, Site]]] = defaultdict(list)
     taken: list[tuple[int, int, bool]] = []
     for turn in range(TURNS):
         for gang, site in leaving.pop(turn, []):
-            ground.leave(gang, site.nodes(pool.table))
+            ground.release(gang, site.nodes(pool.table))
         gang = gangs[turn % len(gangs)]
         spent, worked, found = _time(ground, gang)
         if found:
@@ -121,14 +121,14 @@ def _times(pool: Pool, gangs: Sequence[Gang], seed: int, stay: int = STAY) -> di
 
 def _new_shapes(pool: Pool, gang: Gang) -> list[tuple[int, int]]:
     """As `_time`, for gangs each of which asks for a little more than the one before."""
-    ground, taken = Ground.at_rest(pool, pool.table.used.copy()), []
+    ground, taken = FreeCapacity.at_rest(pool, pool.table.used.copy()), []
     request = gang.requirements.request
     for turn in range(TURNS):
         other = varied(gang, request={**request, "memory": request["memory"] + turn})
         spent, worked, site = _time(ground, other)
         taken.append((spent, worked))
         if site:
-            ground.leave(other, site.nodes(pool.table))
+            ground.release(other, site.nodes(pool.table))
     return taken
 
 
@@ -143,10 +143,10 @@ def _figures(name: str, taken: list[tuple[int, int]]) -> dict[str, float]:
     }
 
 
-def _time(ground: Ground, gang: Gang) -> tuple[int, int, Site | None]:
+def _time(ground: FreeCapacity, gang: Gang) -> tuple[int, int, Site | None]:
     """Nanoseconds on the wall and of the processor that it takes to place one gang, and its place."""
     worked = time.thread_time_ns()
     before = time.perf_counter_ns()
-    site = ground.seat(gang)
+    site = ground.assign(gang)
     spent = time.perf_counter_ns() - before
     return spent, time.thread_time_ns() - worked, site

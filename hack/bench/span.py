@@ -27,7 +27,7 @@ from support.placement_oracle import Host, Question, fewest_by_table
 from trainpush.model.gang import Gang, Requirements, Slices, Topology
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 
 GPU: Final = "nvidia.com/gpu"
 TREES: Final = 10_000
@@ -143,7 +143,7 @@ def _pool(paths: Sequence[Domains], free: Sequence[int]) -> Pool:
 
 def _ask(pool: Pool, paths: Sequence[Domains], workers: int, tally: Tally, gpus: int = 1, slices: int = 0) -> None:
     """Place one gang, or as many of its workers as fit, and compare."""
-    ground = Ground.at_rest(pool, pool.table.used.copy())
+    ground = FreeCapacity.at_rest(pool, pool.table.used.copy())
     layers = (Slices(f"l{len(paths[0]) - 1}", slices),) if slices else ()
     request = {GPU: 1_000 * gpus, "pods": 1_000}
     unit = slices or 1
@@ -152,7 +152,7 @@ def _ask(pool: Pool, paths: Sequence[Domains], workers: int, tally: Tally, gpus:
     size = ground.largest(gang)
     if not size:
         return
-    site = ground.seat(gang.of_size(size))
+    site = ground.assign(gang.of_size(size))
     if site is None:
         raise AssertionError(f"{gang} fits, and has no place")
     table = pool.table

@@ -17,7 +17,7 @@ from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import Decision, ServiceDecision
 from trainpush.model.workload import Job, Key
 from trainpush.planner.modes.mode_switch import decide
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 
 TRAINING: Final = 600
 SERVING: Final = 350
@@ -39,7 +39,7 @@ async def measure(seed: int, folder: Path) -> Result:
     world = _world(random.Random(seed))
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     accounts, allocations = books(pool, jobs, services)
-    ground = Ground.at_rest(pool, allocations.amounts(pool.table)[0])
+    ground = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
     served: list[ServiceDecision] = [world.served(ground, service) for service in services]
     stages: dict[Key, Decision] = {job.key: world.staged(ground, job) for job in jobs}
     took = []

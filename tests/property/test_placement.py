@@ -13,7 +13,7 @@ from support.placement_oracle import Host, Question, fewest_by_solver, fewest_by
 from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import Site
 
 BLOCK, RACK = Level("block", "example.com/block"), Level("rack", "example.com/rack")
@@ -56,14 +56,14 @@ def gangs(draw: st.DrawFn) -> Gang:
 
 def a_ground(
     nodes: Sequence[Node], linked: Mapping[str, int] | None = None, preference: tuple[str, ...] = ()
-) -> Ground:
+) -> FreeCapacity:
     """A ground of nodes all of whose GPUs are free."""
     table = node_table(nodes, (BLOCK, RACK), {})
     pool = Pool("pool", (GPU,), table, capacity_preference=preference, linked=linked or {})
-    return Ground.at_rest(pool, table.used.copy())
+    return FreeCapacity.at_rest(pool, table.used.copy())
 
 
-def question(ground: Ground, gang: Gang, kinds: frozenset[str] | None = None) -> Question:
+def question(ground: FreeCapacity, gang: Gang, kinds: frozenset[str] | None = None) -> Question:
     """The same for the oracle; `kinds` are the only kinds of capacity that it may use."""
     table = ground.pool.table
     hosts = []
@@ -109,21 +109,21 @@ def check_against_brute_force(site: Site | None, asked: Question) -> None:
 def test_no_place_is_better(nodes: list[Node], gang: Gang) -> None:
     """Span, and in one rack what is left to others and how tight it is, are as good as any place's."""
     ground = a_ground(nodes)
-    check_against_brute_force(ground.seat(gang), question(ground, gang))
+    check_against_brute_force(ground.assign(gang), question(ground, gang))
 
 
 @given(clusters(most=4), gangs())
 def test_no_place_breaks_fewer_linked_groups(nodes: list[Node], gang: Gang) -> None:
     """Of places with the same span the one with fewest broken groups, and of these the one that leaves most."""
     ground = a_ground(nodes, linked={"linked": GROUP})
-    check_against_brute_force(ground.seat(gang), question(ground, gang))
+    check_against_brute_force(ground.assign(gang), question(ground, gang))
 
 
 @given(clusters(), gangs())
 def test_worse_capacity_is_used_only_where_it_must_be(nodes: list[Node], gang: Gang) -> None:
     """The best kinds that suffice, and on those the best place."""
     ground = a_ground(nodes, preference=("reserved", "spot"))
-    site = ground.seat(gang)
+    site = ground.assign(gang)
     tiers = [frozenset({"reserved"}), frozenset({"reserved", "spot"}), frozenset({"reserved", "spot", ""})]
     asked = [question(ground, gang, kinds) for kinds in tiers]
     enough = next((it for it in asked if next(it.every_place(), None)), asked[-1])
@@ -133,9 +133,9 @@ def test_worse_capacity_is_used_only_where_it_must_be(nodes: list[Node], gang: G
 @given(clusters(), gangs(), st.randoms(use_true_random=False))
 def test_the_order_of_the_nodes_does_not_matter(nodes: list[Node], gang: Gang, shuffle: random.Random) -> None:
     """Same nodes, same place."""
-    site = a_ground(nodes).seat(gang)
+    site = a_ground(nodes).assign(gang)
     shuffle.shuffle(nodes)
-    assert a_ground(nodes).seat(gang) == site
+    assert a_ground(nodes).assign(gang) == site
 
 
 @given(clusters(hosts=8), st.lists(gangs(), min_size=2, max_size=6), st.randoms(use_true_random=False))
@@ -144,15 +144,15 @@ def test_counts_that_are_mended_are_the_counts(nodes: list[Node], many: list[Gan
     ground = a_ground(nodes, linked={"linked": GROUP}, preference=("reserved",))
     seated: list[tuple[Gang, tuple[str, ...]]] = []
     for gang in many * 2:
-        fresh = Ground.at_rest(ground.pool, ground.used.copy())
+        fresh = FreeCapacity.at_rest(ground.pool, ground.used.copy())
         assert ground.largest(gang) == fresh.largest(gang)
-        assert ground.soon(gang) == fresh.soon(gang)
-        site = ground.seat(gang)
-        assert site == fresh.seat(gang)
+        assert ground.after_terminations(gang) == fresh.after_terminations(gang)
+        site = ground.assign(gang)
+        assert site == fresh.assign(gang)
         if site:
             seated.append((gang, site.nodes(ground.pool.table)))
         if seated and draw.random() < 0.6:
-            ground.leave(*seated.pop(draw.randrange(len(seated))))
+            ground.release(*seated.pop(draw.randrange(len(seated))))
 
 
 @settings(max_examples=25)
@@ -164,17 +164,17 @@ def test_counts_of_many_nodes_that_are_mended_are_the_counts(seed: int) -> None:
     ground = a_ground(nodes)
     for _ in range(6):
         gang = a_gang(draw.choice([2, 5, 30, 60]), gpus=1)
-        fresh = Ground.at_rest(ground.pool, ground.used.copy())
-        site = ground.seat(gang)
-        assert site == fresh.seat(gang)
+        fresh = FreeCapacity.at_rest(ground.pool, ground.used.copy())
+        site = ground.assign(gang)
+        assert site == fresh.assign(gang)
         if site and draw.random() < 0.7:
-            ground.leave(gang, site.nodes(ground.pool.table))
+            ground.release(gang, site.nodes(ground.pool.table))
 
 
 @given(clusters(hosts=7), gangs(), st.data())
 def test_what_is_mended_keeps_its_good_nodes(nodes: list[Node], gang: Gang, data: st.DataObject) -> None:
     """Lost nodes are replaced whenever the rest, left where it is, allows for it."""
-    site = a_ground(nodes).seat(gang)
+    site = a_ground(nodes).assign(gang)
     if site is None:
         return
     places = site.nodes(a_ground(nodes).pool.table)
@@ -184,7 +184,7 @@ def test_what_is_mended_keeps_its_good_nodes(nodes: list[Node], gang: Gang, data
     gpu = ground.pool.table.resources.index(GPU)
     for node in places:
         ground.used[gpu, rows[node]] += 1000 * (node not in lost)
-    mended = ground.mend(gang, places)
+    mended = ground.replace_lost(gang, places)
     asked = question(ground, gang)
     hosts = [
         replace(h, slots=0 if n in lost else h.slots) for h, n in zip(asked.hosts, ground.pool.table.names, strict=True)
@@ -204,12 +204,12 @@ def test_what_is_mended_keeps_its_good_nodes(nodes: list[Node], gang: Gang, data
     assert (ground.used <= ground.pool.table.allocatable).all()
 
 
-def _domain(ground: Ground, node: str, alias: str) -> int:
+def _domain(ground: FreeCapacity, node: str, alias: str) -> int:
     level = ground.pool.table.levels[ALIASES.index(alias)]
     return int(np.searchsorted(level.starts, ground.pool.table.rows[node], side="right"))
 
 
-def _fits_around(place: list[int], places: Sequence[str], lost: set[str], ground: Ground, gang: Gang) -> bool:
+def _fits_around(place: list[int], places: Sequence[str], lost: set[str], ground: FreeCapacity, gang: Gang) -> bool:
     """Whether a place has those who stay where they are, and their slices can be made whole."""
     counts = dict(zip(ground.pool.table.names, place, strict=True))
     if any(counts[node] < places.count(node) for node in set(places) - lost):
@@ -242,9 +242,9 @@ def test_any_number_of_levels_will_do(depth: int, drawn: list[tuple[int, int, in
         for i, (*indices, gpus) in enumerate(drawn)
     ]
     table = node_table(nodes, levels, {})
-    ground = Ground.at_rest(Pool("pool", (GPU,), table), table.used.copy())
+    ground = FreeCapacity.at_rest(Pool("pool", (GPU,), table), table.used.copy())
     gang = varied(gang, slices=(), required=None, preferred=None)
-    check_against_brute_force(ground.seat(gang), question(ground, gang))
+    check_against_brute_force(ground.assign(gang), question(ground, gang))
 
 
 @settings(max_examples=25)
@@ -262,7 +262,7 @@ def test_a_solver_finds_no_smaller_span(seed: int, layers: tuple[tuple[str, int]
     ground = a_ground(nodes)
     slices = tuple(Slices(*layer) for layer in layers)
     gang = a_gang(8 * draw.randint(1, 8), gpus=1, slices=slices)
-    site = ground.seat(gang)
+    site = ground.assign(gang)
     asked = question(ground, gang)
     best = fewest_by_solver(asked)
     assert fewest_by_table(asked) == best

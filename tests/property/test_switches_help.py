@@ -14,7 +14,7 @@ from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.workload import Job
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.bounds import BOUNDED
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 
 MODES = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.INFERENCE, Mode.SHARED])
 
@@ -89,16 +89,16 @@ def after(world: World, switched: dict[str, Mode]) -> World:
 def finds_no_place(world: World, asked: World, helped: set[str]) -> Iterator[str]:
     """Of those whom switches shall help, those for whom there is no room; all that have room take it, in order."""
     jobs, services = list(world.jobs.values()), list(world.services.values())
-    ground = Ground.at_rest(world.pool, Allocations.of(jobs, services).amounts(world.pool.table)[0])
+    ground = FreeCapacity.at_rest(world.pool, Allocations.of(jobs, services).amounts(world.pool.table)[0])
     for key, service in sorted(world.services.items()):
         missing = range(len(service.places), service.replicas)
-        found = [ground.seat(service.revisions[0].gang) for _ in missing]
+        found = [ground.assign(service.revisions[0].gang) for _ in missing]
         if f"service {key}" in helped and missing and not any(found):
             yield str(key)
     waiting = [job for key, job in sorted(world.jobs.items()) if not job.recorded.placement]
     for job in waiting:
         assert isinstance(job.request, Gang)
-        seated = ground.seat(job.request.of_size(job.request.least))
+        seated = ground.assign(job.request.of_size(job.request.least))
         if seated is None and f"job {job.key}" in helped:
             yield str(job.key)
     for key, job in sorted(world.jobs.items()):
@@ -106,7 +106,7 @@ def finds_no_place(world: World, asked: World, helped: set[str]) -> Iterator[str
             yield str(key)
 
 
-def grows(ground: Ground, job: Job) -> bool:
+def grows(ground: FreeCapacity, job: Job) -> bool:
     """Whether a gang that has a place would have room for more workers."""
     assert isinstance(job.request, Gang)
     assert job.recorded.placement

@@ -17,11 +17,11 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
-from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocations, Owner
 from trainpush.planner.modes.messages import Help
 from trainpush.planner.modes.mode_switch import ModeDecision, decide
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.quota import QuotaUsage
 from trainpush.render.modes import picture
 
 MINUTE = timedelta(minutes=1)
@@ -72,10 +72,10 @@ def _of_gang(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: fields.pop(name) for name in ("sizes", "required", "products", "slices") if name in fields}
 
 
-def books(pool: Pool, jobs: Sequence[Job] = (), services: Sequence[Service] = ()) -> tuple[Accounts, Allocations]:
+def books(pool: Pool, jobs: Sequence[Job] = (), services: Sequence[Service] = ()) -> tuple[QuotaUsage, Allocations]:
     """What teams hold of the pool, and what each job and service does."""
     allocations = Allocations.of(jobs, services)
-    return Accounts(pool, allocations.held), allocations
+    return QuotaUsage(pool, allocations.held), allocations
 
 
 def help_for(decided: ModeDecision, work: Job | Service) -> Help:
@@ -187,19 +187,19 @@ class World:
     def _cycle(self) -> tuple[ModeDecision, Mapping[Key, Decision], list[ServiceDecision]]:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
         accounts, allocations = books(pool, jobs, services)
-        ground = Ground.at_rest(pool, allocations.amounts(pool.table)[0])
+        ground = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
         served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
         stages = {it.key: self.staged(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
         return decide(ground, accounts, allocations, stages, served, self.now), stages, served
 
-    def staged(self, ground: Ground, job: Job) -> Decision:
+    def staged(self, ground: FreeCapacity, job: Job) -> Decision:
         """What becomes of a job: its place, if it has one or there is room."""
         gang, place = job.request, job.recorded.placement
         assert isinstance(gang, Gang)
         if place:
             verdict = Verdict(Reason.RUNNING, "runs")
             return Decision(job.key, job.recorded, Stage.RUNNING, verdict)
-        site = ground.seat(gang)
+        site = ground.assign(gang)
         if site is None:
             verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "no room", position=1)
             return Decision(job.key, job.recorded, Stage.QUEUED, verdict)
@@ -208,11 +208,11 @@ class World:
         record = replace(job.recorded, placement=place)
         return Decision(job.key, record, Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, "placed"))
 
-    def served(self, ground: Ground, service: Service) -> ServiceDecision:
+    def served(self, ground: FreeCapacity, service: Service) -> ServiceDecision:
         """What becomes of a service: as many replicas as there is room for."""
         gang, name = service.revisions[0].gang, service.revisions[0].name
         places = list(service.places[: service.replicas])
-        while len(places) < service.replicas and (site := ground.seat(gang)):
+        while len(places) < service.replicas and (site := ground.assign(gang)):
             serial = 1 + max([place.serial for place in places], default=0)
             places.append(Place(serial, name, site.nodes(ground.pool.table)[0], self.now))
         placed = FULL if len(places) >= service.replicas else SHORT

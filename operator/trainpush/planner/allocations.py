@@ -58,6 +58,11 @@ class GangAllocation(Allocation):
         seconds = max(0, int((now - since).total_seconds()))
         return seconds * self.gang.requirements.accelerators * len(self.nodes)
 
+    def cost(self, now: datetime) -> int:
+        """What it costs to take something from it: nothing from one that was asked, so that it is taken at last."""
+        told = self.job.recorded.eviction
+        return 0 if told and told.asked_at and not told.is_done else self.lost(now)
+
     def protected_until(self, now: datetime) -> datetime | None:
         """When its least running time ends; None when it is over."""
         until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
@@ -154,7 +159,7 @@ def _workers(job: Job) -> Iterator[LivePod]:
     for worker in job.workers:
         if worker.is_live and worker.node is not None:
             is_in_place = place is not None and _covers(place, worker.rank, worker.node)
-            # A pod that no plan accounts for will soon be gone, unless it is kept since nobody understands its job.
+            # A pod that no plan quota for will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
             yield _pod(Owner(job.key, is_service=False), worker, request, is_leaving=not is_in_place)
 

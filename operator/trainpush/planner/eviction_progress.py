@@ -22,7 +22,7 @@ from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, EvictionStep, Job, Key
 from trainpush.planner import lifecycle, reports
-from trainpush.planner.round import Round
+from trainpush.planner.pool_cycle import PoolCycle
 
 _LASTS: Final = {EvictionStep.REQUESTED: timedelta(0), EvictionStep.UNANSWERED: timedelta(hours=1)}
 """How long after the deadline a step is over; a program is asked again then."""
@@ -41,10 +41,10 @@ class Order:
 
 
 def progressed(
-    jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], rounds: Mapping[str, Round], now: datetime
+    jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], cycles: Mapping[str, PoolCycle], now: datetime
 ) -> dict[Key, Decision]:
     """The decisions on jobs once all had their turns, with what becomes of their evictions."""
-    wanted = {key: eviction for round_ in rounds.values() for key, eviction in round_.wanted().items()}
+    wanted = {key: eviction for cycle in cycles.values() for key, eviction in cycle.wanted().items()}
     untold = {it.by for key, it in wanted.items() if not _is_told(jobs[key].recorded.eviction, it)}
     waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
     found = dict(stages)
@@ -52,12 +52,12 @@ def progressed(
         job, eviction, after = jobs[key], wanted.get(key), None
         if not (eviction or job.recorded.eviction):
             continue
-        round_ = rounds.get(job.request.pool) if isinstance(job.request, Gang) else None
-        if round_ and _goes_on(job, stage):
-            order = Order(eviction, not eviction or eviction.by not in untold, round_.is_forced(job))
+        cycle = cycles.get(job.request.pool) if isinstance(job.request, Gang) else None
+        if cycle and _goes_on(job, stage):
+            order = Order(eviction, not eviction or eviction.by not in untold, cycle.is_forced(job))
             after = advanced(job, order, now)
-        if round_ and after and after.is_done:
-            found[key] = _carried_out(job, after, round_)
+        if cycle and after and after.is_done:
+            found[key] = _carried_out(job, after, cycle)
         else:
             found[key] = _noted(stage, after or _kept(job, waiting))
     return found
@@ -124,10 +124,10 @@ def _goes_on(job: Job, stage: Decision) -> bool:
     return (old.attempt, old.placement, old.outcome) == (new.attempt, new.placement, new.outcome)
 
 
-def _carried_out(job: Job, eviction: Eviction, round_: Round) -> Decision:
+def _carried_out(job: Job, eviction: Eviction, cycle: PoolCycle) -> Decision:
     placement, gang = job.recorded.placement, job.request
     if eviction.workers and placement and isinstance(gang, Gang):
-        return round_.resized(job, gang, placement, eviction)
+        return cycle.resized(job, gang, placement, eviction)
     return lifecycle.evicted(job, eviction)
 
 

@@ -15,36 +15,36 @@ from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Key, Refusal
 from trainpush.planner import eviction_progress, lifecycle, pools, pushing, reports
-from trainpush.planner.adoption import adopted, adopted_service
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.modes import mode_switch
 from trainpush.planner.modes.mode_switch import ModeDecision
-from trainpush.planner.queue import Precedence, Turn, turns
+from trainpush.planner.pool_cycle import PoolCycle
+from trainpush.planner.queue import Precedence, QueueEntry, queue_order
+from trainpush.planner.recovery import recovered, recovered_service
 from trainpush.planner.rollout import rollout
-from trainpush.planner.round import Round
 
-Rounds = Mapping[str, Round]
+Cycles = Mapping[str, PoolCycle]
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
     """What should happen next. `now` decides on time-outs, delays and ages only."""
     tables = {pool.name: pool.table for pool in snapshot.pools}
     released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
-    jobs = {job.key: adopted(job, tables, released, now) for job in sorted(snapshot.jobs, key=lambda job: job.key)}
-    found = (adopted_service(service, now) for service in snapshot.services)
+    jobs = {job.key: recovered(job, tables, released, now) for job in sorted(snapshot.jobs, key=lambda job: job.key)}
+    found = (recovered_service(service, now) for service in snapshot.services)
     services = {service.key: service for service in sorted(found, key=lambda service: service.key)}
     allocations = Allocations.of(jobs.values(), services.values())
-    rounds = {pool.name: Round(pool, jobs.values(), allocations, now) for pool in snapshot.pools}
+    cycles = {pool.name: PoolCycle(pool, jobs.values(), allocations, now) for pool in snapshot.pools}
     living = [job for job in jobs.values() if not job.deleting]
-    stages = {job.key: stage for job in living if (stage := _settled(job, rounds, now))}
+    stages = {job.key: stage for job in living if (stage := _settled(job, cycles, now))}
     seeking = [job for job in living if job.key not in stages]
     promised = {job.recorded.eviction.by for job in living if job.recorded.eviction and job.recorded.eviction.is_done}
-    served = _give_out(seeking, promised, services.values(), rounds, stages, now)
-    stages = eviction_progress.progressed(jobs, stages, rounds, now)
+    served = _give_out(seeking, promised, services.values(), cycles, stages, now)
+    stages = eviction_progress.progressed(jobs, stages, cycles, now)
     switched = {
-        name: mode_switch.decide(round_.ground, round_.accounts, allocations, stages, served, now)
-        for name, round_ in rounds.items()
+        name: mode_switch.decide(cycle.capacity, cycle.quota, allocations, stages, served, now)
+        for name, cycle in cycles.items()
     }
     decisions = [_complete(job, stages[job.key], services, now) for job in living]
     for it in switched.values():
@@ -52,22 +52,22 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
         served = [mode_switch.on_service(decision, it) for decision in served]
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
-        pools=tuple(_summary(round_, switched[name]) for name, round_ in rounds.items()),
+        pools=tuple(_summary(cycle, switched[name]) for name, cycle in cycles.items()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
-        wake_at=_earliest(decisions, served, rounds.values(), switched.values()),
+        wake_at=_earliest(decisions, served, cycles.values(), switched.values()),
         nodes=tuple(sorted(_nodes(snapshot, switched.values()), key=lambda decision: decision.name)),
     )
 
 
-def _summary(round_: Round, switched: ModeDecision) -> PoolSummary:
-    return replace(pools.summary(round_.ground, round_.accounts), modes=switched.summary, acts=switched.acts)
+def _summary(cycle: PoolCycle, switched: ModeDecision) -> PoolSummary:
+    return replace(pools.summary(cycle.capacity, cycle.quota), modes=switched.summary, acts=switched.acts)
 
 
 def _nodes(snapshot: Snapshot, switched: Iterable[ModeDecision]) -> Iterable[NodeDecision]:
     return (*mode_switch.orphaned(snapshot), *(decision for it in switched for decision in it.nodes))
 
 
-def _earliest(*parts: Iterable[Decision | ServiceDecision | Round | ModeDecision]) -> datetime | None:
+def _earliest(*parts: Iterable[Decision | ServiceDecision | PoolCycle | ModeDecision]) -> datetime | None:
     """When to look again although nothing changed."""
     return min((it.wake_at for part in parts for it in part if it.wake_at), default=None)
 
@@ -76,36 +76,36 @@ def _give_out(
     seeking: Iterable[Job],
     promised: Container[str],
     services: Iterable[Service],
-    rounds: Rounds,
+    cycles: Cycles,
     stages: dict[Key, Decision],
     now: datetime,
 ) -> list[ServiceDecision]:
     """Let everybody have a turn: jobs get their decision in `stages`, services theirs in what is returned."""
-    waiting: dict[str, list[Turn]] = defaultdict(list)
+    waiting: dict[str, list[QueueEntry]] = defaultdict(list)
     served = []
     for job in seeking:
         gang = job.request
         if isinstance(gang, Gang):
             precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
-            waiting[gang.pool].append(Turn(job, gang.of_size(gang.least), precedence))
+            waiting[gang.pool].append(QueueEntry(job, gang.of_size(gang.least), precedence))
     for service in services:
         wanted = rollout.wanted(service)
         if service.deleting:
             continue
-        if wanted and wanted.gang.pool in rounds:
+        if wanted and wanted.gang.pool in cycles:
             is_short = service.stable and len(service.places) < service.replicas
             precedence = Precedence.SERVING if is_short else Precedence.NONE
-            waiting[wanted.gang.pool].append(Turn(service, wanted.gang, precedence))
+            waiting[wanted.gang.pool].append(QueueEntry(service, wanted.gang, precedence))
         else:
-            served.append(rollout.decide(service, rounds, now))
+            served.append(rollout.decide(service, cycles, now))
     for name in sorted(waiting):
-        for turn in turns(waiting[name], rounds[name].accounts, now):
-            work = turn.work
+        for entry in queue_order(waiting[name], cycles[name].quota, now):
+            work = entry.work
             if isinstance(work, Service):
-                served.append(rollout.decide(work, rounds, now))
-            elif isinstance(work.request, Gang) and (placed := rounds[name].seek(work, work.request)):
+                served.append(rollout.decide(work, cycles, now))
+            elif isinstance(work.request, Gang) and (placed := cycles[name].seek(work, work.request)):
                 stages[work.key] = placed
-        stages |= rounds[name].explained()
+        stages |= cycles[name].explained()
     return served
 
 
@@ -126,7 +126,7 @@ def _complete(job: Job, decision: Decision, services: Mapping[Key, Service], now
     )
 
 
-def _settled(job: Job, rounds: Rounds, now: datetime) -> Decision | None:
+def _settled(job: Job, cycles: Cycles, now: datetime) -> Decision | None:
     """What becomes of a job that looks for no place; None for one that does."""
     if job.recorded.outcome:
         return lifecycle.ended(job)
@@ -136,12 +136,12 @@ def _settled(job: Job, rounds: Rounds, now: datetime) -> Decision | None:
         case Refusal() as refusal:
             return lifecycle.stranded(job, refusal) if job.recorded.placement else lifecycle.refused(job, refusal)
         case Gang() as gang:
-            return _settled_gang(job, gang, rounds.get(gang.pool), now)
+            return _settled_gang(job, gang, cycles.get(gang.pool), now)
 
 
-def _settled_gang(job: Job, gang: Gang, round_: Round | None, now: datetime) -> Decision | None:
+def _settled_gang(job: Job, gang: Gang, cycle: PoolCycle | None, now: datetime) -> Decision | None:
     placement = job.recorded.placement
-    if placement and (round_ is None or round_.stands(job, gang, placement)):
+    if placement and (cycle is None or cycle.stands(job, gang, placement)):
         return lifecycle.holding(job, gang, placement, now)
     if job.recorded.hold_until and now < job.recorded.hold_until:
         said = job.recorded.last.message if job.recorded.last else "the last place could not be used"

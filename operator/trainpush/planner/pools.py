@@ -4,14 +4,14 @@ import numpy as np
 
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import PoolSummary
-from trainpush.planner.accounts import Accounts
 from trainpush.planner.feasibility.domains import sums
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.quota import QuotaUsage
 
 
-def summary(ground: Ground, accounts: Accounts) -> PoolSummary:
+def summary(capacity: FreeCapacity, quota: QuotaUsage) -> PoolSummary:
     """Counts of nodes and accelerators; accelerators of a node that is not ready or cordoned are unavailable."""
-    pool, table, used = ground.pool, ground.pool.table, ground.used
+    pool, table, used = capacity.pool, capacity.pool.table, capacity.used
     rows = [i for i, resource in enumerate(table.resources) if resource in pool.accelerators]
     usable = table.ready & ~table.cordoned
     total = table.allocatable[rows].sum(axis=0) // 1000
@@ -34,5 +34,5 @@ def summary(ground: Ground, accounts: Accounts) -> PoolSummary:
         },
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,
-        teams=accounts.use(),
+        teams=quota.use(),
     )

@@ -16,7 +16,7 @@ from typing import Final
 from trainpush.model.gang import Gang
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
-from trainpush.planner.accounts import Accounts
+from trainpush.planner.quota import QuotaUsage
 
 AGEING: Final = timedelta(hours=6)
 """A gang that has waited for so long goes before others, whatever its priority; then it is left alone for `REWARD`."""
@@ -35,7 +35,7 @@ class Precedence(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QueueEntry:
     """A job or service that waits, and the least that would help it."""
 
     work: Job | Service
@@ -59,24 +59,24 @@ def is_aged(job: Job, now: datetime) -> bool:
     return since is not None and now - since >= AGEING
 
 
-def turns(waiting: Iterable[Turn], accounts: Accounts, now: datetime) -> Iterator[Turn]:
-    """One after the other; looks at `accounts` anew for each, since the one before may have got a place."""
-    lines: dict[str, list[Turn]] = defaultdict(list)
-    for turn in waiting:
-        lines[accounts.team_of(turn.work.key.namespace)].append(turn)
+def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime) -> Iterator[QueueEntry]:
+    """One after the other; looks at `quota` anew for each, since the one before may have got a place."""
+    lines: dict[str, list[QueueEntry]] = defaultdict(list)
+    for entry in waiting:
+        lines[quota.team_of(entry.work.key.namespace)].append(entry)
     for line in lines.values():
-        line.sort(key=lambda turn: turn.rank(now), reverse=True)
-    standings = {team: _standing(team, line[-1], accounts, now) for team, line in lines.items()}
-    while standings:
-        team = min(standings, key=standings.__getitem__)
-        accounts.changed.clear()
+        line.sort(key=lambda entry: entry.rank(now), reverse=True)
+    sort_keys = {team: _sort_key(team, line[-1], quota, now) for team, line in lines.items()}
+    while sort_keys:
+        team = min(sort_keys, key=sort_keys.__getitem__)
+        quota.changed.clear()
         yield lines[team].pop()
         if not lines[team]:
-            del lines[team], standings[team]
-        for name in (accounts.changed | {team}) & lines.keys():
-            standings[name] = _standing(name, lines[name][-1], accounts, now)
+            del lines[team], sort_keys[team]
+        for name in (quota.changed | {team}) & lines.keys():
+            sort_keys[name] = _sort_key(name, lines[name][-1], quota, now)
 
 
-def _standing(team: str, head: Turn, accounts: Accounts, now: datetime) -> tuple[object, ...]:
-    is_owed = accounts.is_owed(head.work.key.namespace, head.gang)
-    return (head.precedence, not is_owed, not head.is_aged(now), accounts.standing(team), head.rank(now), team)
+def _sort_key(team: str, head: QueueEntry, quota: QuotaUsage, now: datetime) -> tuple[object, ...]:
+    borrows = not quota.is_within_guarantee(head.work.key.namespace, head.gang)
+    return (head.precedence, borrows, not head.is_aged(now), quota.dominant_share(team), head.rank(now), team)

@@ -13,7 +13,7 @@ from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.plan import plan
 
 SERVES = Taint(MODE_KEY, "Inference", "NoSchedule")
@@ -232,7 +232,7 @@ def test_where_the_bound_on_the_work_ends_the_search_the_place_says_so() -> None
     free = [draw.choice([0, 1, 2, 3, 8]) for _ in range(4000)]
     nodes = [a_node(f"n{i:04}", gpus=gpus, rack=f"r{i // 10:03}") for i, gpus in enumerate(free)]
     pool = a_pool(*nodes)
-    site = Ground.at_rest(pool, pool.table.used.copy()).seat(a_gang(3000, gpus=1))
+    site = FreeCapacity.at_rest(pool, pool.table.used.copy()).assign(a_gang(3000, gpus=1))
     assert site
     hosts = [Host(("b1", f"r{i // 10:03}"), gpus) for i, gpus in enumerate(free)]
     best = fewest_by_table(Question(hosts, 3000, {}))

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from trainpush.model.modes import Mode, Step, Switching
 from trainpush.model.workload import Key
-from trainpush.planner import resizing
 from trainpush.planner.modes.nodes import EARLY, HARMLESS, NodeState, NodeStates
+from trainpush.planner.preemption import resizing
 
 _ORDER: Final = {Mode.MAINTENANCE: 0, Mode.SHARED: 1}
 """Modes that are given away first."""

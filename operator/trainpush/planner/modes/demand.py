@@ -11,9 +11,9 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
-from trainpush.planner import resizing
-from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.preemption import resizing
+from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.rollout import rollout
 
 CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY, Reason.WAITING_FOR_MODE_SWITCH})
@@ -38,7 +38,7 @@ class Demand:
 
 def demands(
     pool: Pool,
-    accounts: Accounts,
+    quota: QuotaUsage,
     allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Mapping[Key, ServiceDecision],
@@ -51,7 +51,7 @@ def demands(
     return [
         *(demand for service in order for demand in _of_service(pool, service, served[service.key])),
         *(demand for stage, job in line for demand in _of_waiting(job, stage)),
-        *(demand for stage, job in line for demand in _of_running(job, stage, accounts)),
+        *(demand for stage, job in line for demand in _of_running(job, stage, quota)),
     ]
 
 
@@ -84,7 +84,7 @@ def _of_waiting(job: Job, stage: Decision) -> Iterator[Demand]:
         )
 
 
-def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Demand]:
+def _of_running(job: Job, stage: Decision, quota: QuotaUsage) -> Iterator[Demand]:
     """A larger place for an elastic gang, as far as its team may have more."""
     gang, place = job.request, stage.record.placement
     if place is None or stage.record.outcome or stage.record.eviction or job.suspend or not isinstance(gang, Gang):
@@ -93,7 +93,7 @@ def _of_running(job: Job, stage: Decision, accounts: Accounts) -> Iterator[Deman
         return
     workers = len(place.nodes)
     more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}
-    may = [size for size, extras in more.items() if not accounts.over_limit(job.key.namespace, extras)]
+    may = [size for size, extras in more.items() if not quota.over_limit(job.key.namespace, extras)]
     if may:
         yield Demand(
             Mode.TRAINING, Owner(job.key, is_service=False), tuple(map(gang.of_size, may)), instead_of=place.nodes

@@ -19,7 +19,6 @@ from trainpush.model.plan import (
 )
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Key
-from trainpush.planner.accounts import Accounts
 from trainpush.planner.allocations import Allocations, Owner
 from trainpush.planner.modes import bounds, messages, prepull, state_machine
 from trainpush.planner.modes.bounds import feasible
@@ -31,7 +30,8 @@ from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState, NodeStates, no
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Pick, Selection
 from trainpush.planner.modes.selection_order import select
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.quota import QuotaUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,21 @@ class ModeDecision:
 
 
 def decide(
-    ground: Ground,
-    accounts: Accounts,
+    capacity: FreeCapacity,
+    quota: QuotaUsage,
     allocations: Allocations,
     stages: Mapping[Key, Decision],
     served: Iterable[ServiceDecision],
     now: datetime,
 ) -> ModeDecision:
-    """What becomes of the nodes of the pool of `ground`, once everybody had a turn on it."""
-    pool = ground.pool
+    """What becomes of the nodes of a pool, once everybody had a turn."""
+    pool = capacity.pool
     if pool.switching is None:
         return ModeDecision(acts=prepull.acts(pool, now))
     given = {decision.key: decision for decision in served}
     states = node_states(pool, allocations, stages, given, now)
-    selection = _selection(ground, pool.switching, states)
-    select(selection, demands(pool, accounts, allocations, stages, given))
+    selection = _selection(capacity, pool.switching, states)
+    select(selection, demands(pool, quota, allocations, stages, given))
     here = _Cycle(pool, pool.switching, selection, budget_of(pool, pool.switching, states.nodes, now), now)
     begun, refused = here.begun()
     after = here.annotations(begun)
@@ -87,13 +87,13 @@ def orphaned(snapshot: Snapshot) -> tuple[NodeDecision, ...]:
     return tuple(NodeDecision(name, MarkNode(name, switch, None)) for name, switch in snapshot.orphans)
 
 
-def _selection(ground: Ground, switching: Switching, states: NodeStates) -> Selection:
+def _selection(capacity: FreeCapacity, switching: Switching, states: NodeStates) -> Selection:
     # Whom people want in no mode that has bounds cannot help to keep them.
     elsewhere = {Mode.MAINTENANCE, Mode.SHARED}
     usable = sum(node.is_usable and node.wish not in elsewhere for node in states.nodes)
     reachable = feasible(bounds.bounds_at(switching, states.now), usable)
     # Nobody waits for a node that may never get ready.
-    projected = ProjectedCapacity(ground, (node for node in states.nodes if not node.lacking.is_late))
+    projected = ProjectedCapacity(capacity, (node for node in states.nodes if not node.lacking.is_late))
     return Selection(states, reachable, switching, projected)
 
 

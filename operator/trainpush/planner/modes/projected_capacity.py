@@ -11,16 +11,16 @@ from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.filters import Mask, is_welcome
 from trainpush.planner.feasibility.slots import Slots, slots
 from trainpush.planner.modes.nodes import LATE, NodeState
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 
 
-class ProjectedCapacity(Ground):
+class ProjectedCapacity(FreeCapacity):
     """What is free on each node when all that is under way has happened, and what was added to it."""
 
-    def __init__(self, ground: Ground, nodes: Iterable[NodeState]) -> None:
+    def __init__(self, capacity: FreeCapacity, nodes: Iterable[NodeState]) -> None:
         """As it is once pods that are ending have ended, and nodes that are empty have their new mode."""
-        super().__init__(ground.pool, ground.used - ground.leaving, np.zeros_like(ground.used))
-        self._open = {mode: np.zeros(len(ground.pool.table.names), dtype=np.bool_) for mode in Mode}
+        super().__init__(capacity.pool, capacity.used - capacity.terminating, np.zeros_like(capacity.used))
+        self._open = {mode: np.zeros(len(capacity.pool.table.names), dtype=np.bool_) for mode in Mode}
         self._cleared: set[int] = set()
         """Nodes from which everything has to go."""
         self._layouts: dict[Topology, Layout] = {}

@@ -195,9 +195,9 @@ class Selection:
             return  # the others of the same kind find nothing either
         if self._projected.is_cleared(demand.instead_of):
             return  # it gets another size first
-        self._projected.leave(demand.gangs[-1], demand.instead_of)
+        self._projected.release(demand.gangs[-1], demand.instead_of)
         if not self._is_met(demand):
-            self._projected.come_back(demand.gangs[-1], demand.instead_of)
+            self._projected.retake(demand.gangs[-1], demand.instead_of)
 
     def _is_met(self, demand: Demand) -> bool:
         """Whether there is room, or nodes change for it."""
@@ -219,7 +219,7 @@ class Selection:
 
     def _seat(self, demand: Demand, gang: Gang) -> bool:
         """Take room that there is, or will be, for all of a gang; whether there is."""
-        site = self._projected.seat(gang)
+        site = self._projected.assign(gang)
         if site is None:
             return False
         nodes = [self.states.nodes[row] for row in site.by_row]

@@ -26,10 +26,10 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
 from trainpush.planner.feasibility.filters import PASSING, FilterReason
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.pool_cycle import PoolCycle
 from trainpush.planner.rollout import conditions
 from trainpush.planner.rollout.state import RolloutState
-from trainpush.planner.round import Round
 
 BIND_TIMEOUT: Final = timedelta(seconds=120)
 """A replica that is not bound by then gives its place back."""
@@ -43,14 +43,14 @@ HISTORY: Final = 10
 """Revisions that are kept although nothing serves them any more."""
 
 
-def decide(service: Service, rounds: Mapping[str, Round], now: datetime) -> ServiceDecision:
+def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> ServiceDecision:
     """The whole decision on one service."""
     revisions = {revision.name: revision for revision in service.revisions}
     state = RolloutState(service, revisions, wanted(service))
-    _take_stock(state, rounds, now)
+    _take_stock(state, cycles, now)
     if service.is_readable:
         _shrink(state)
-        _grow(state, rounds, now)
+        _grow(state, cycles, now)
     stable = state.wanted.name if state.wanted and _is_settled(state) else service.stable
     return ServiceDecision(
         key=service.key,
@@ -78,7 +78,7 @@ def wanted(service: Service) -> Revision | None:
     return named or (service.revisions[-1] if service.revisions else None)
 
 
-def _take_stock(state: RolloutState, rounds: Mapping[str, Round], now: datetime) -> None:
+def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datetime) -> None:
     """Sort the places that still hold into good and old ones."""
     wanted = state.wanted.name if state.wanted else ""
     for place in state.service.places:
@@ -86,7 +86,7 @@ def _take_stock(state: RolloutState, rounds: Mapping[str, Round], now: datetime)
         pod = state.pod(place)
         if state.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(state, place, revision)):
             continue
-        if revision and _is_bad(place, revision, rounds):
+        if revision and _is_bad(place, revision, cycles):
             if pod is None:
                 continue
             state.bad.add(place)
@@ -108,17 +108,17 @@ def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
     return pod.deleting or (pod.node is None and now >= place.since + BIND_TIMEOUT)
 
 
-def _is_bad(place: Place, revision: Revision, rounds: Mapping[str, Round]) -> bool:
-    round_ = rounds.get(revision.gang.pool)
-    if round_ is None:
+def _is_bad(place: Place, revision: Revision, cycles: Mapping[str, PoolCycle]) -> bool:
+    cycle = cycles.get(revision.gang.pool)
+    if cycle is None:
         return True
-    reason = round_.ground.filter_reason(revision.gang, place.node)
-    return reason in PASSING and not (reason is FilterReason.SWITCHING and _may_stay(place.node, round_))
+    reason = cycle.capacity.filter_reason(revision.gang, place.node)
+    return reason in PASSING and not (reason is FilterReason.SWITCHING and _may_stay(place.node, cycle))
 
 
-def _may_stay(node: str, round_: Round) -> bool:
+def _may_stay(node: str, cycle: PoolCycle) -> bool:
     """Whether a node that changes its mode will serve as well, with its accelerators as they are."""
-    switch, switching = round_.ground.pool.switches.get(node), round_.ground.pool.switching
+    switch, switching = cycle.capacity.pool.switches.get(node), cycle.capacity.pool.switching
     if switch is None or switch.to not in {Mode.INFERENCE, Mode.SHARED}:
         return False
     return switching is None or not switching.is_reset(switch, switch.to)
@@ -142,18 +142,18 @@ def _shrink(state: RolloutState) -> None:
         state.old.pop()
 
 
-def _grow(state: RolloutState, rounds: Mapping[str, Round], now: datetime) -> None:
+def _grow(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datetime) -> None:
     """Find places for what is missing."""
     service = state.service
     stable = state.revisions.get(service.stable)
     if stable and stable is not state.wanted:
         floor = min(service.min_available, service.replicas)
         while _hopeful(state) + state.ready(state.good) < floor and _has_room(state):
-            if not _seat(state, stable, state.old, rounds, now):
+            if not _seat(state, stable, state.old, cycles, now):
                 break
     while state.wanted and len(state.good) < service.replicas and _has_room(state):
-        if not _seat(state, state.wanted, state.good, rounds, now):
-            _make_way(state, state.wanted, rounds)
+        if not _seat(state, state.wanted, state.good, cycles, now):
+            _make_way(state, state.wanted, cycles)
             break
 
 
@@ -169,16 +169,16 @@ def _has_room(state: RolloutState) -> bool:
 
 
 def _seat(
-    state: RolloutState, revision: Revision, among: list[Place], rounds: Mapping[str, Round], now: datetime
+    state: RolloutState, revision: Revision, among: list[Place], cycles: Mapping[str, PoolCycle], now: datetime
 ) -> bool:
     """Give one more replica of `revision` a place; whether there was one."""
-    round_ = rounds.get(revision.gang.pool)
-    site = round_.seat(state.service.key, revision.gang) if round_ else None
-    if round_ is None or site is None:
+    cycle = cycles.get(revision.gang.pool)
+    site = cycle.seat(state.service.key, revision.gang) if cycle else None
+    if cycle is None or site is None:
         gone = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {revision.gang.pool} is gone: make it again")
-        state.waiting = round_.refusal(state.service.key.namespace, revision.gang) if round_ else gone
+        state.waiting = cycle.refusal(state.service.key.namespace, revision.gang) if cycle else gone
         return False
-    among.append(Place(_next_serial(state), revision.name, site.nodes(round_.ground.pool.table)[0], now))
+    among.append(Place(_next_serial(state), revision.name, site.nodes(cycle.capacity.pool.table)[0], now))
     return True
 
 
@@ -187,25 +187,25 @@ def _next_serial(state: RolloutState) -> int:
     return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in state.service.pods)])
 
 
-def _make_way(state: RolloutState, wanted: Revision, rounds: Mapping[str, Round]) -> None:
+def _make_way(state: RolloutState, wanted: Revision, cycles: Mapping[str, PoolCycle]) -> None:
     """No place is free: give up one old replica whose place would do, if enough others serve and none is going yet."""
-    ground = rounds[wanted.gang.pool].ground if wanted.gang.pool in rounds else None
-    if ground is None or any(_is_going(state, pod, ground, wanted) for pod in state.service.pods):
+    capacity = cycles[wanted.gang.pool].capacity if wanted.gang.pool in cycles else None
+    if capacity is None or any(_is_going(state, pod, capacity, wanted) for pod in state.service.pods):
         return
     for place in reversed(state.old):
         former = state.revisions.get(place.revision)
         left = state.ready(state.places) - state.is_ready(place)
         may_go = left >= state.service.min_available or not state.is_ready(place)
-        if former and may_go and ground.would_seat(wanted.gang, former.gang, place.node):
+        if former and may_go and capacity.would_fit(wanted.gang, former.gang, place.node):
             state.old.remove(place)
             return
 
 
-def _is_going(state: RolloutState, pod: Replica, ground: Ground, wanted: Revision) -> bool:
+def _is_going(state: RolloutState, pod: Replica, capacity: FreeCapacity, wanted: Revision) -> bool:
     """Whether a pod will soon free its place; one on a node that is lost may stay for ever."""
     if any(state.pod(place) == pod for place in state.places):
         return False
-    return pod.node is None or ground.filter_reason(wanted.gang, pod.node) not in PASSING
+    return pod.node is None or capacity.filter_reason(wanted.gang, pod.node) not in PASSING
 
 
 def _is_settled(state: RolloutState) -> bool:

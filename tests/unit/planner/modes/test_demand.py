@@ -11,7 +11,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Service
 from trainpush.planner.modes.demand import demands
 from trainpush.planner.modes.mode_switch import decide
-from trainpush.planner.placing.ground import Ground
+from trainpush.planner.placing.free_capacity import FreeCapacity
 
 ENFORCED = Switching(default=Mode.TRAINING, is_enforced=True)
 
@@ -47,7 +47,7 @@ def test_nothing_moves_without_need() -> None:
 
 def asked(world: World, service: Service, placed: Condition, *nodes: str) -> int:
     """How many replicas want a node, where the service has places on `nodes` and hears `placed` of the others."""
-    served = world.served(Ground.at_rest(world.pool, world.pool.table.used), service)
+    served = world.served(FreeCapacity.at_rest(world.pool, world.pool.table.used), service)
     places = tuple(Place(number, "svc", node, NOW) for number, node in enumerate(nodes, 1))
     decision = replace(served, placed=placed, places=places)
     return len(demands(world.pool, *books(world.pool, services=[service]), {}, {service.key: decision}))
@@ -93,10 +93,10 @@ def test_room_that_comes_free_anyway_is_waited_for() -> None:
     world = World.of(ENFORCED, service, nodes=2, n1=a_switch(Mode.INFERENCE), n2=a_switch(Mode.TRAINING))
     full = world.pool.table.allocatable.copy()
     full[:, 1] = 0
-    served = world.served(Ground.at_rest(world.pool, full), service)
+    served = world.served(FreeCapacity.at_rest(world.pool, full), service)
     waiting = books(world.pool, services=[service])
-    assert decide(Ground.at_rest(world.pool, full), *waiting, {}, [served], NOW).nodes
-    assert not decide(Ground(world.pool, full, full), *waiting, {}, [served], NOW).nodes
+    assert decide(FreeCapacity.at_rest(world.pool, full), *waiting, {}, [served], NOW).nodes
+    assert not decide(FreeCapacity(world.pool, full, full), *waiting, {}, [served], NOW).nodes
 
 
 def test_a_pool_without_nodes_is_settled() -> None:
@@ -107,4 +107,4 @@ def test_a_pool_without_nodes_is_settled() -> None:
     assert decided.summary.settled.reason == Reason.SETTLED
     table = node_table([], [], {})
     pool = replace(World.of(ENFORCED).pool, table=table)
-    assert decide(Ground.at_rest(pool, table.used), *books(pool), {}, [], NOW).summary
+    assert decide(FreeCapacity.at_rest(pool, table.used), *books(pool), {}, [], NOW).summary

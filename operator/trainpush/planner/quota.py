@@ -14,7 +14,7 @@ OTHERS: Final = ""
 _FREE: Final = Share()
 
 
-class Accounts:
+class QuotaUsage:
     """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
 
     def __init__(self, pool: Pool, held: Iterable[Allocation]) -> None:
@@ -71,7 +71,7 @@ class Accounts:
         ]
         return max(0, min(left)) if left else None
 
-    def is_owed(self, namespace: str, gang: Gang) -> bool:
+    def is_within_guarantee(self, namespace: str, gang: Gang) -> bool:
         """Whether `gang` stays within what its team is guaranteed."""
         team = self.team_of(namespace)
         return all(
@@ -91,7 +91,7 @@ class Accounts:
     def _beyond(self, team: str, used: Mapping[str, int]) -> Mapping[str, int]:
         return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
 
-    def standing(self, team: str) -> float:
+    def dominant_share(self, team: str) -> float:
         """Dominant share: the largest part of a resource that a team holds beyond its guarantee, over its weight."""
         excess = self.excess(team)
         return max(

@@ -11,7 +11,7 @@ from trainpush.model.workload import Job, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
 
-def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
+def recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
     """`job` with the attempt and the place of its pods, where status knows of no attempt though there are pods.
 
     An export, or a release, is made of a complete job only: then it is not trained again, whatever became of its pods.
@@ -35,7 +35,7 @@ def adopted(job: Job, tables: Mapping[str, NodeTable], released: Collection[str]
     return replace(job, request=gang, recorded=recorded)
 
 
-def adopted_service(service: Service, now: datetime) -> Service:
+def recovered_service(service: Service, now: datetime) -> Service:
     """`service` with the places of its pods, where no status stands.
 
     Not of pods that have ended or are being deleted: what they held may be another's by now, or soon.

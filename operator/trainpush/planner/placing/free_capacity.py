@@ -30,7 +30,7 @@ SHAPES: Final = 64
 Shape = tuple[Requirements, Topology, int, bool]
 """What decides how many workers each node and domain has room for: gangs of one shape are counted once.
 
-The number says how much of the capacity preference is used; the last part, whether what is leaving counts as gone.
+The number says how much of the capacity preference is used; the last part, whether what is terminating counts as gone.
 """
 
 
@@ -41,15 +41,15 @@ class _Counted:
     asked: Asked
     may_take: Mask
     """Nodes that the filters let pass, of capacity that will do."""
-    is_soon: bool
-    """Whether what is leaving counts as gone."""
+    is_later: bool
+    """Whether what is terminating counts as gone."""
     rooms: Rooms
     seen: int
-    """How many of the changes to the ground are accounted for."""
+    """How many of all changes are accounted for."""
 
 
 @dataclass
-class Ground:
+class FreeCapacity:
     """A pool and what is `used` of it, which grows with every placement; amounts as in its table.
 
     Whatever changes goes through a method: what was counted before is mended, not counted anew.
@@ -58,14 +58,14 @@ class Ground:
     pool: Pool
     used: Amounts
     """To be read only; without what is reserved."""
-    leaving: Amounts
+    terminating: Amounts
     """What of it is about to end; to be read only."""
     reserved: Amounts = field(init=False)
     """What is held for gangs that wait; to be read only."""
 
     @classmethod
-    def at_rest(cls, pool: Pool, used: Amounts) -> "Ground":
-        """A ground that nothing is about to leave."""
+    def at_rest(cls, pool: Pool, used: Amounts) -> "FreeCapacity":
+        """The capacity of a pool in which nothing is about to end."""
         return cls(pool, used, np.zeros_like(used))
 
     def __post_init__(self) -> None:
@@ -87,29 +87,29 @@ class Ground:
         row = self.pool.table.rows.get(node)
         return FilterReason.NOT_READY if row is None else FilterReason(self.filters(gang).reasons.item(row))
 
-    def seat(self, gang: Gang) -> Site | None:
+    def assign(self, gang: Gang) -> Site | None:
         """The best place for `gang`, which is taken from now on; None if there is none."""
         site = self._best(gang)
         if site is not None:
             self._take(self.used, site.by_row, gang)
         return site
 
-    def hold(self, gang: Gang, site: Site) -> None:
+    def reserve(self, gang: Gang, site: Site) -> None:
         """Keep `site` for `gang`: nobody else finds room there, but it does not count as used."""
         self._take(self.reserved, site.by_row, gang)
 
-    def leave(self, gang: Gang, nodes: Sequence[str]) -> None:
+    def release(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
         ledger.give_back(self.pool.table, self.used, gang, nodes)
         self._note(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
 
-    def come_back(self, gang: Gang, nodes: Sequence[str]) -> None:
+    def retake(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Take one worker's room on each of `nodes`, whether there is room or not."""
         self._take(self.used, ledger.counts(nodes, self.pool.table.rows), gang)
 
-    def depart(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
+    def mark_terminating(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
         """Note that so many workers more are about to end."""
-        ledger.take(self.pool.table, self.leaving, by_row, request)
+        ledger.take(self.pool.table, self.terminating, by_row, request)
         self._note(by_row)
 
     def largest(self, gang: Gang) -> int:
@@ -117,7 +117,7 @@ class Ground:
         room = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang))
         return next((size for size in gang.sizes or (gang.workers,) if size <= room), 0)
 
-    def would_seat(self, gang: Gang, former: Gang, node: str) -> bool:
+    def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
         with self._without(former, [node]):
             return self.largest(replace(gang, sizes=())) > 0
@@ -129,26 +129,26 @@ class Ground:
 
     @contextmanager
     def _without(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
-        """The ground for a moment as if one worker of `gang` had left each of `nodes`."""
+        """The capacity for a moment as if one worker of `gang` had left each of `nodes`."""
         rows = sorted({row for node in nodes if (row := self.pool.table.rows.get(node)) is not None})
         before = self.used[:, rows].copy()
-        self.leave(gang, nodes)
+        self.release(gang, nodes)
         yield
         self.used[:, rows] = before
         self._note(rows)
 
-    def soon(self, gang: Gang) -> Site | None:
-        """The best place for `gang` if what is leaving were gone already; nothing is taken."""
-        return self._best(gang, is_soon=True)
+    def after_terminations(self, gang: Gang) -> Site | None:
+        """The best place for `gang` if what is terminating were gone already; nothing is taken."""
+        return self._best(gang, is_later=True)
 
-    def someday(self, gang: Gang, lasting: Amounts) -> Site | None:
+    def to_reserve(self, gang: Gang, lasting: Amounts) -> Site | None:
         """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
         widest = len(self._tiers) - 1
         later = self._room_beside(gang, widest, self.pool.table.used + lasting + self.reserved)
         by_row = waiting_place(self._rooms(gang, widest), later, self._outermost(gang), gang.workers)
         return None if by_row is None else site_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
 
-    def mend(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
+    def replace_lost(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
         """The places of `gang` by rank where those on a node that a filter turns away, or without a node, are replaced.
 
         `nodes` are its places by rank. Before, the caller gives back what it held on such nodes (`leave` with one
@@ -183,10 +183,10 @@ class Ground:
     def _outermost(self, gang: Gang) -> int:
         return depths(gang, self.pool.table)[-1]
 
-    def _best(self, gang: Gang, is_soon: bool = False) -> Site | None:
+    def _best(self, gang: Gang, is_later: bool = False) -> Site | None:
         """The best place on as few kinds of capacity as will do."""
         for tier in range(len(self._tiers)):
-            site = site_in(gang, self.pool.table, self._rooms(gang, tier, is_soon))
+            site = site_in(gang, self.pool.table, self._rooms(gang, tier, is_later))
             if site is not None:
                 return site
         return None
@@ -201,24 +201,24 @@ class Ground:
             self._changed.append(row)
             self._free.pop(row, None)
 
-    def _rooms(self, gang: Gang, tier: int, is_soon: bool = False) -> Rooms:
-        """The room for workers of `gang` as it is now, or will be when what is leaving is gone."""
-        shape = gang.requirements, gang.topology, tier, is_soon
+    def _rooms(self, gang: Gang, tier: int, is_later: bool = False) -> Rooms:
+        """The room for workers of `gang` as it is now, or will be when what is terminating is gone."""
+        shape = gang.requirements, gang.topology, tier, is_later
         counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
                 del self._counted[next(iter(self._counted))]
-            counted = self._counted[shape] = self._count(gang, tier, is_soon)
+            counted = self._counted[shape] = self._count(gang, tier, is_later)
         elif counted.seen < len(self._changed):
             self._recount(gang.requirements, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
         return counted.rooms
 
-    def _count(self, gang: Gang, tier: int, is_soon: bool) -> _Counted:
-        taken = self._taken - self.leaving if is_soon else self._taken
+    def _count(self, gang: Gang, tier: int, is_later: bool) -> _Counted:
+        taken = self._taken - self.terminating if is_later else self._taken
         rooms = self._room_beside(gang, tier, taken)
         asked = asked_of(self.pool.table, gang.requirements)
-        return _Counted(asked, self._may_take(gang, tier), is_soon, rooms, len(self._changed))
+        return _Counted(asked, self._may_take(gang, tier), is_later, rooms, len(self._changed))
 
     def _may_take(self, gang: Gang, tier: int) -> Mask:
         may_take: Mask = self._admits(gang) & self._tiers[tier]
@@ -242,19 +242,19 @@ class Ground:
             return
         table, rooms = self.pool.table, counted.rooms
         if len(rows) <= FEW:
-            rooms.put({row: self._fits(row, counted.asked, counted.is_soon) for row in rows})
+            rooms.put({row: self._fits(row, counted.asked, counted.is_later) for row in rows})
         else:
-            free = table.allocatable[:, rows] - self._taken_at(rows, counted.is_soon)
+            free = table.allocatable[:, rows] - self._taken_at(rows, counted.is_later)
             rooms.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
         if rooms.groups is not None:
-            taken = self._taken_at(rows, counted.is_soon)
+            taken = self._taken_at(rows, counted.is_later)
             rooms.groups[rows] = whole_groups(self.pool, requirements, taken, np.array(rows))
 
-    def _taken_at(self, rows: list[int], is_soon: bool) -> Amounts:
+    def _taken_at(self, rows: list[int], is_later: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
-        return taken - self.leaving[:, rows] if is_soon else taken
+        return taken - self.terminating[:, rows] if is_later else taken
 
-    def _fits(self, row: int, asked: Asked, is_soon: bool) -> int:
+    def _fits(self, row: int, asked: Asked, is_later: bool) -> int:
         """Workers that fit one node."""
         free = self._free.get(row)
         if free is None:
@@ -262,8 +262,8 @@ class Ground:
             free = self._free[row] = [
                 allocatable.item(i, row) - used.item(i, row) - reserved.item(i, row) for i in range(len(used))
             ]
-        if is_soon:
-            free = [amount + self.leaving.item(i, row) for i, amount in enumerate(free)]
+        if is_later:
+            free = [amount + self.terminating.item(i, row) for i, amount in enumerate(free)]
         return fits_one([free[resource] for resource in asked.rows], asked.amounts)
 
     def _groups(self, requirements: Requirements, taken: Amounts) -> NDArray[np.int64] | None:

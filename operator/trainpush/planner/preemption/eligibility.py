@@ -1,0 +1,101 @@
+"""Who may be asked to make room for whom, how much of it, and what is said of those who may not.
+
+Inside a team a gang makes room for one of strictly higher priority, as far as its own `preemption` and `minRuntime`
+let it.
+Across teams, what a team runs beyond its guarantee goes back to the team whose guarantee it is, whatever the priorities
+and whatever protects it: the gangs that rank last run on what is borrowed.
+Both orders are strict, so that no gang takes back what it gave.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from trainpush.model.gang import Gang
+from trainpush.model.workload import Job, Key, Preemption
+from trainpush.planner.allocations import GangAllocation
+from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.quota import QuotaUsage
+
+
+class Rank(NamedTuple):
+    """What decides who ranks below a gang that needs room."""
+
+    team: str
+    is_within_guarantee: bool
+    """Whether it stays within what its team is guaranteed."""
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preemptor:
+    """A gang in its turn, for which others may have to make room."""
+
+    job: Job
+    gang: Gang
+    rank: Rank
+
+
+class Eligible(NamedTuple):
+    """How much may be taken from a running gang."""
+
+    most: Preemption
+    cause: Cause | None
+    """Why it makes no room, or not enough; None where its rank says it all."""
+
+
+class Eligibility:
+    """The running gangs of a pool in this cycle, and what each may be asked for."""
+
+    def __init__(self, quota: QuotaUsage, running: Iterable[GangAllocation], now: datetime) -> None:
+        """`running` are all that could be asked."""
+        self._quota, self._running, self._now = quota, list(running), now
+
+    def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
+        """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
+        is_own_team = self._team(victim) == rank.team
+        if not self._ranks_below(victim, rank):
+            is_guaranteed = rank.is_within_guarantee and not is_own_team
+            return Eligible(Preemption.NEVER, Cause.WITHIN_GUARANTEES if is_guaranteed else None)
+        if not is_own_team:
+            return Eligible(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
+        if cause := victim.protection(len(victim.nodes) - 1, self._now):
+            return Eligible(Preemption.NEVER, cause)
+        return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
+
+    def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
+        """How many gangs make no room, by the cause; and when the first of them loses its protection."""
+        causes = [(self.of(it, rank).cause, it) for it in self._running]
+        young = [it for cause, it in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
+        times = [until for it in young if (until := it.protected_until(self._now))]
+        return Counter(cause for cause, _ in causes if cause), min(times, default=None)
+
+    def _ranks_below(self, victim: GangAllocation, rank: Rank) -> bool:
+        if self._team(victim) == rank.team:
+            return victim.job.priority < rank.priority
+        return rank.is_within_guarantee and victim.job.key in self._borrowers
+
+    @cached_property
+    def _borrowers(self) -> frozenset[Key]:
+        """The gangs of each team that rank last, as far as the team holds more than its guarantee.
+
+        Rather those after which it still has its guarantee; one that is larger only where these leave some excess.
+        """
+        found: set[Key] = set()
+        excess: dict[str, Counter[str]] = {}
+        order = sorted(self._running, key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
+        for is_whole in (True, False):
+            for it in order:
+                left = excess.setdefault(self._team(it), Counter(self._quota.borrowed(self._team(it))))
+                held = {name: it.gang.requirements.request.get(name, 0) * len(it.nodes) for name in left}
+                fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
+                if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
+                    found.add(it.job.key)
+                    left.subtract(held)
+        return frozenset(found)
+
+    def _team(self, victim: GangAllocation) -> str:
+        return self._quota.team_of(victim.owner.key.namespace)
