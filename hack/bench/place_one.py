@@ -28,7 +28,7 @@ from trainpush.model.gang import Gang, Requirements
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Site
+from trainpush.planner.placing.placement import Assignment
 
 GPU: Final = "nvidia.com/gpu"
 LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"))
@@ -101,7 +101,7 @@ def _times(pool: Pool, gangs: Sequence[Gang], seed: int, stay: int = STAY) -> di
     """Median and 99th percentile of the largest of `gangs` in microseconds, and the first time in milliseconds."""
     ground, draw = FreeCapacity.at_rest(pool, pool.table.used.copy()), random.Random(seed)
     most = max(gang.workers for gang in gangs)
-    leaving: defaultdict[int, list[tuple[Gang, Site]]] = defaultdict(list)
+    leaving: defaultdict[int, list[tuple[Gang, Assignment]]] = defaultdict(list)
     taken: list[tuple[int, int, bool]] = []
     for turn in range(TURNS):
         for gang, site in leaving.pop(turn, []):
@@ -143,7 +143,7 @@ def _figures(name: str, taken: list[tuple[int, int]]) -> dict[str, float]:
     }
 
 
-def _time(ground: FreeCapacity, gang: Gang) -> tuple[int, int, Site | None]:
+def _time(ground: FreeCapacity, gang: Gang) -> tuple[int, int, Assignment | None]:
     """Nanoseconds on the wall and of the processor that it takes to place one gang, and its place."""
     worked = time.thread_time_ns()
     before = time.perf_counter_ns()

@@ -9,7 +9,7 @@ from trainpush.model.gang import Slices, Topology
 from trainpush.model.nodes import AMOUNT_MAX, node_table
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import fits, fits_one
-from trainpush.planner.placing.rooms import Rooms, Tree, slice_sizes
+from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
 
 AMOUNTS = st.one_of(st.integers(-5, 50), st.integers(-AMOUNT_MAX, AMOUNT_MAX))
 TOPOLOGIES = st.builds(
@@ -45,7 +45,7 @@ def test_one_level_is_counted_as_all_are(nodes: list[tuple[int, int, int]], topo
     slots_of = {node.name: slots for node, slots in named}
     slots = np.array([slots_of[name] for name in table.names], dtype=np.int64)
     gang = a_gang(12, required=topology.required, slices=topology.slices)
-    rooms = Rooms(Tree(table), slots.copy(), slice_sizes(gang, table))
+    rooms = DomainCapacity(DomainTree(table), slots.copy(), slice_sizes(gang, table))
     capacity = Layout.of(table, topology).capacity(slots)
     step = topology.slices[0].size if topology.slices else 1
-    assert capacity.tolist() == (rooms.room[table.depth(topology.required)] // step * step).tolist()
+    assert capacity.tolist() == (rooms.capacity[table.depth(topology.required)] // step * step).tolist()

@@ -14,7 +14,7 @@ from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import Level, Node, node_table
 from trainpush.model.snapshot import Pool
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Site
+from trainpush.planner.placing.placement import Assignment
 
 BLOCK, RACK = Level("block", "example.com/block"), Level("rack", "example.com/rack")
 ALIASES = ("pool", "block", "rack", "host")
@@ -78,12 +78,12 @@ def question(ground: FreeCapacity, gang: Gang, kinds: frozenset[str] | None = No
     return Question(hosts, gang.workers, slices, ALIASES.index(gang.topology.required) if gang.topology.required else 0)
 
 
-def shares(site: Site, asked: Question) -> list[int]:
+def shares(site: Assignment, asked: Question) -> list[int]:
     """Workers per host, in the order of the oracle."""
     return [site.by_row.get(row, 0) for row in range(len(asked.hosts))]
 
 
-def check_against_brute_force(site: Site | None, asked: Question) -> None:
+def check_against_brute_force(site: Assignment | None, asked: Question) -> None:
     """The site is allowed, and the best there is."""
     places = list(asked.every_place())
     assert (site is None) == (not places)

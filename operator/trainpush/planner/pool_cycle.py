@@ -23,7 +23,7 @@ from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
 from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Site, domain_of
+from trainpush.planner.placing.placement import Assignment, domain_of
 from trainpush.planner.preemption import resizing
 from trainpush.planner.preemption.eligibility import Preemptor, Rank
 from trainpush.planner.preemption.policy import PreemptionPolicy
@@ -130,8 +130,8 @@ class PoolCycle:
         if resizing.is_growth(place, eviction):
             self.capacity.release(gang, place.nodes)
             size = self.capacity.largest(gang.of_size(eviction.workers))
-            site = self.capacity.assign(gang.of_size(size)) if size else None
-            nodes = site.nodes(self.capacity.pool.table) if site else ()
+            assignment = self.capacity.assign(gang.of_size(size)) if size else None
+            nodes = assignment.nodes(self.capacity.pool.table) if assignment else ()
         else:
             nodes = resizing.staying(gang, place, self._left_nodes, eviction.workers)
         if not nodes:
@@ -171,9 +171,9 @@ class PoolCycle:
             self._save_up(job, least, verdict)
             return self._waiting(job, verdict)
         size = self.capacity.largest(self._within_limit(namespace, gang))
-        site = self.capacity.assign(gang.of_size(size)) if size else None
-        if site:
-            return self._placed(job, gang.of_size(size), site.nodes(self.capacity.pool.table))
+        assignment = self.capacity.assign(gang.of_size(size)) if size else None
+        if assignment:
+            return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table))
         return self._make_room(job, least)
 
     def _mended(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
@@ -187,16 +187,16 @@ class PoolCycle:
         self.capacity.release(gang, [node for node in former.nodes if not is_lost[node]])
         return None
 
-    def seat(self, service: Key, gang: Gang) -> Site | None:
+    def assign(self, service: Key, gang: Gang) -> Assignment | None:
         """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""
-        site = None if self.quota.over_limit(service.namespace, gang) else self.capacity.assign(gang)
-        if site:
+        assignment = None if self.quota.over_limit(service.namespace, gang) else self.capacity.assign(gang)
+        if assignment:
             self.quota.charge(service.namespace, gang, gang.workers)
-            self._new.append(Holding(str(service), gang.requirements.request, site.by_row, is_service=True))
-        return site
+            self._new.append(Holding(str(service), gang.requirements.request, assignment.by_row, is_service=True))
+        return assignment
 
     def refusal(self, namespace: str, gang: Gang) -> Verdict:
-        """Why `seat` found no place."""
+        """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
         return self._explain(gang, self._held)
@@ -247,14 +247,14 @@ class PoolCycle:
         preemptor = Preemptor(job, gang, rank)
         kind = gang, rank
         if kind not in self._dead_ends:
-            if site := self.capacity.after_terminations(gang):
-                self._keep(job, gang, site)
+            if assignment := self.capacity.after_terminations(gang):
+                self._keep(job, gang, assignment)
                 return self._waiting(job, self._ending(job, gang))
             if not _was_unbound(job):
                 if taken := self.preemption.make_room(preemptor):
                     self._dead_ends.clear()
-                    if site := self.capacity.after_terminations(gang):
-                        self._keep(job, gang, site)
+                    if assignment := self.capacity.after_terminations(gang):
+                        self._keep(job, gang, assignment)
                     return self._waiting(job, verdicts.preempting(verdicts.needing(gang), taken, is_announced=True))
                 self._dead_ends.add(kind)
         wake_at = self._reserve(job, gang)
@@ -270,9 +270,9 @@ class PoolCycle:
             self._saving.add(team)
             self.quota.charge(job.key.namespace, gang, gang.workers)
 
-    def _keep(self, job: Job, gang: Gang, site: Site) -> None:
+    def _keep(self, job: Job, gang: Gang, assignment: Assignment) -> None:
         """Room that is about to come free, and is as good as held."""
-        self._hold(job, gang, site)
+        self._hold(job, gang, assignment)
         self.quota.charge(job.key.namespace, gang, gang.workers)
 
     def _reserve(self, job: Job, gang: Gang) -> datetime | None:
@@ -282,13 +282,13 @@ class PoolCycle:
         due = (job.recorded.queued_at or self._now) + RESERVE_AFTER
         if self._now < due:
             return due
-        if site := self.capacity.to_reserve(gang, self._lasting):
+        if assignment := self.capacity.to_reserve(gang, self._lasting):
             self._has_reservation = True
-            self._hold(job, gang, site)
+            self._hold(job, gang, assignment)
         return None
 
-    def _hold(self, job: Job, gang: Gang, site: Site) -> None:
-        self.capacity.reserve(gang, site)
+    def _hold(self, job: Job, gang: Gang, assignment: Assignment) -> None:
+        self.capacity.reserve(gang, assignment)
         self._kept_for = self._kept_for or str(job.key)
 
     def _explain(self, gang: Gang, held: Holdings) -> Verdict:

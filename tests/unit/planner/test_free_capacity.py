@@ -10,7 +10,7 @@ from trainpush.model.nodes import Node
 from trainpush.model.snapshot import Pool
 from trainpush.planner.feasibility.slots import column
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Site
+from trainpush.planner.placing.placement import Assignment
 
 
 def a_ground(pool: Pool, ours: dict[str, int] | None = None, leaving: dict[str, int] | None = None) -> FreeCapacity:
@@ -25,7 +25,7 @@ def _amounts(pool: Pool, gpus: dict[str, int]) -> np.ndarray[tuple[int, int], np
     return amounts
 
 
-def nodes_of(site: Site | None, ground: FreeCapacity) -> tuple[str, ...]:
+def nodes_of(site: Assignment | None, ground: FreeCapacity) -> tuple[str, ...]:
     """Nodes in rank order."""
     assert site
     return site.nodes(ground.pool.table)

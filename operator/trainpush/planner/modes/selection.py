@@ -201,7 +201,7 @@ class Selection:
 
     def _is_met(self, demand: Demand) -> bool:
         """Whether there is room, or nodes change for it."""
-        if any(self._seat(demand, gang) for gang in demand.gangs):
+        if any(self._assign(demand, gang) for gang in demand.gangs):
             return True
         if not demand.may_switch:
             return False
@@ -213,16 +213,16 @@ class Selection:
                 for offer in offers:
                     for node in offer.unit:
                         self.pick(node, offer.to, str(demand.owner))
-                return self._seat(demand, gang)
+                return self._assign(demand, gang)
         self._refuse(demand)
         return False
 
-    def _seat(self, demand: Demand, gang: Gang) -> bool:
+    def _assign(self, demand: Demand, gang: Gang) -> bool:
         """Take room that there is, or will be, for all of a gang; whether there is."""
-        site = self._projected.assign(gang)
-        if site is None:
+        assignment = self._projected.assign(gang)
+        if assignment is None:
             return False
-        nodes = [self.states.nodes[row] for row in site.by_row]
+        nodes = [self.states.nodes[row] for row in assignment.by_row]
         self._note(
             demand, DemandResult(tuple(node.name for node in nodes if node.name in self.picks or not node.is_resting))
         )

@@ -1,1 +1,1 @@
-"""Where a gang goes: room counted per node and domain, and the best site in it."""
+"""Where a gang goes: room counted per node and domain, and the best assignment in it."""

@@ -15,11 +15,11 @@ from trainpush.model.snapshot import Pool
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import OPEN, FilterReason, Mask, NodeFilters
 from trainpush.planner.feasibility.slots import Asked, asked_of, fits, fits_one, slots
+from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
 from trainpush.planner.placing.linked import whole_groups
-from trainpush.planner.placing.mending import replacements
-from trainpush.planner.placing.placement import Site, depths, site_in, site_of
-from trainpush.planner.placing.reserving import waiting_place
-from trainpush.planner.placing.rooms import Rooms, Tree, slice_sizes
+from trainpush.planner.placing.placement import Assignment, assignment_in, assignment_of, depths
+from trainpush.planner.placing.replacing import replacements
+from trainpush.planner.placing.reservation import waiting_place
 
 FEW: Final = 24
 """Up to so many changed nodes are counted anew one by one, more of them together: calls cost more than entries."""
@@ -43,7 +43,7 @@ class _Counted:
     """Nodes that the filters let pass, of capacity that will do."""
     is_later: bool
     """Whether what is terminating counts as gone."""
-    rooms: Rooms
+    domains: DomainCapacity
     seen: int
     """How many of all changes are accounted for."""
 
@@ -87,16 +87,16 @@ class FreeCapacity:
         row = self.pool.table.rows.get(node)
         return FilterReason.NOT_READY if row is None else FilterReason(self.filters(gang).reasons.item(row))
 
-    def assign(self, gang: Gang) -> Site | None:
+    def assign(self, gang: Gang) -> Assignment | None:
         """The best place for `gang`, which is taken from now on; None if there is none."""
-        site = self._best(gang)
-        if site is not None:
-            self._take(self.used, site.by_row, gang)
-        return site
+        assignment = self._best(gang)
+        if assignment is not None:
+            self._take(self.used, assignment.by_row, gang)
+        return assignment
 
-    def reserve(self, gang: Gang, site: Site) -> None:
-        """Keep `site` for `gang`: nobody else finds room there, but it does not count as used."""
-        self._take(self.reserved, site.by_row, gang)
+    def reserve(self, gang: Gang, assignment: Assignment) -> None:
+        """Keep `assignment` for `gang`: nobody else finds room there, but it does not count as used."""
+        self._take(self.reserved, assignment.by_row, gang)
 
     def release(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
@@ -114,7 +114,7 @@ class FreeCapacity:
 
     def largest(self, gang: Gang) -> int:
         """The largest legal size of `gang` for which there is a place now; 0 if there is none."""
-        room = self._rooms(gang, len(self._tiers) - 1).most(self._outermost(gang))
+        room = self._domains(gang, len(self._tiers) - 1).most(self._outermost(gang))
         return next((size for size in gang.sizes or (gang.workers,) if size <= room), 0)
 
     def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
@@ -137,16 +137,20 @@ class FreeCapacity:
         self.used[:, rows] = before
         self._note(rows)
 
-    def after_terminations(self, gang: Gang) -> Site | None:
+    def after_terminations(self, gang: Gang) -> Assignment | None:
         """The best place for `gang` if what is terminating were gone already; nothing is taken."""
         return self._best(gang, is_later=True)
 
-    def to_reserve(self, gang: Gang, lasting: Amounts) -> Site | None:
+    def to_reserve(self, gang: Gang, lasting: Amounts) -> Assignment | None:
         """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
         widest = len(self._tiers) - 1
         later = self._room_beside(gang, widest, self.pool.table.used + lasting + self.reserved)
-        by_row = waiting_place(self._rooms(gang, widest), later, self._outermost(gang), gang.workers)
-        return None if by_row is None else site_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
+        by_row = waiting_place(self._domains(gang, widest), later, self._outermost(gang), gang.workers)
+        return (
+            None
+            if by_row is None
+            else assignment_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
+        )
 
     def replace_lost(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
         """The places of `gang` by rank where those on a node that a filter turns away, or without a node, are replaced.
@@ -156,7 +160,7 @@ class FreeCapacity:
         """
         lost = [rank for rank, node in enumerate(nodes) if self.filter_reason(gang, node) != OPEN]
         table = self.pool.table
-        found = replacements(gang, table, self._rooms(gang, len(self._tiers) - 1), nodes, lost)
+        found = replacements(gang, table, self._domains(gang, len(self._tiers) - 1), nodes, lost)
         if found is None:
             return None
         rows = list(found.values())
@@ -164,8 +168,8 @@ class FreeCapacity:
         return tuple(table.names[found[rank]] if rank in found else node for rank, node in enumerate(nodes))
 
     @cached_property
-    def _tree(self) -> Tree:
-        return Tree(self.pool.table)
+    def _tree(self) -> DomainTree:
+        return DomainTree(self.pool.table)
 
     @cached_property
     def _tiers(self) -> list[NDArray[np.bool_]]:
@@ -183,12 +187,12 @@ class FreeCapacity:
     def _outermost(self, gang: Gang) -> int:
         return depths(gang, self.pool.table)[-1]
 
-    def _best(self, gang: Gang, is_later: bool = False) -> Site | None:
+    def _best(self, gang: Gang, is_later: bool = False) -> Assignment | None:
         """The best place on as few kinds of capacity as will do."""
         for tier in range(len(self._tiers)):
-            site = site_in(gang, self.pool.table, self._rooms(gang, tier, is_later))
-            if site is not None:
-                return site
+            assignment = assignment_in(gang, self.pool.table, self._domains(gang, tier, is_later))
+            if assignment is not None:
+                return assignment
         return None
 
     def _take(self, amounts: Amounts, by_row: Mapping[int, int], gang: Gang) -> None:
@@ -201,7 +205,7 @@ class FreeCapacity:
             self._changed.append(row)
             self._free.pop(row, None)
 
-    def _rooms(self, gang: Gang, tier: int, is_later: bool = False) -> Rooms:
+    def _domains(self, gang: Gang, tier: int, is_later: bool = False) -> DomainCapacity:
         """The room for workers of `gang` as it is now, or will be when what is terminating is gone."""
         shape = gang.requirements, gang.topology, tier, is_later
         counted = self._counted.get(shape)
@@ -212,13 +216,13 @@ class FreeCapacity:
         elif counted.seen < len(self._changed):
             self._recount(gang.requirements, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
-        return counted.rooms
+        return counted.domains
 
     def _count(self, gang: Gang, tier: int, is_later: bool) -> _Counted:
         taken = self._taken - self.terminating if is_later else self._taken
-        rooms = self._room_beside(gang, tier, taken)
+        domains = self._room_beside(gang, tier, taken)
         asked = asked_of(self.pool.table, gang.requirements)
-        return _Counted(asked, self._may_take(gang, tier), is_later, rooms, len(self._changed))
+        return _Counted(asked, self._may_take(gang, tier), is_later, domains, len(self._changed))
 
     def _may_take(self, gang: Gang, tier: int) -> Mask:
         may_take: Mask = self._admits(gang) & self._tiers[tier]
@@ -228,11 +232,11 @@ class FreeCapacity:
         """Nodes that take workers of `gang`, as far as they have room."""
         return self.filters(gang).usable
 
-    def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> Rooms:
+    def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> DomainCapacity:
         """The room for workers of `gang` beside what is `taken`."""
         table = self.pool.table
         room = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
-        return Rooms(self._tree, room, slice_sizes(gang, table), self._groups(gang.requirements, taken))
+        return DomainCapacity(self._tree, room, slice_sizes(gang, table), self._groups(gang.requirements, taken))
 
     def _recount(self, requirements: Requirements, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
@@ -240,15 +244,15 @@ class FreeCapacity:
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]
         if not rows:
             return
-        table, rooms = self.pool.table, counted.rooms
+        table, domains = self.pool.table, counted.domains
         if len(rows) <= FEW:
-            rooms.put({row: self._fits(row, counted.asked, counted.is_later) for row in rows})
+            domains.put({row: self._fits(row, counted.asked, counted.is_later) for row in rows})
         else:
             free = table.allocatable[:, rows] - self._taken_at(rows, counted.is_later)
-            rooms.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
-        if rooms.groups is not None:
+            domains.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
+        if domains.groups is not None:
             taken = self._taken_at(rows, counted.is_later)
-            rooms.groups[rows] = whole_groups(self.pool, requirements, taken, np.array(rows))
+            domains.groups[rows] = whole_groups(self.pool, requirements, taken, np.array(rows))
 
     def _taken_at(self, rows: list[int], is_later: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]

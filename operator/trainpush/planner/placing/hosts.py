@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.planner.placing.rooms import Rooms
-from trainpush.planner.placing.shares import NEVER, Combined
+from trainpush.planner.placing.domain_capacity import DomainCapacity
+from trainpush.planner.placing.min_plus import NEVER, Combined
 
 FEW: Final = 64
 """Up to so many hosts are ranked in lists, more of them in arrays: calls cost more than entries."""
@@ -18,32 +18,32 @@ FEW_RACKS: Final = 8
 """Of more racks those that are filled are looked at together."""
 
 
-def hosts_in(rooms: Rooms, racks: Mapping[int, int]) -> dict[int, int]:
+def hosts_in(domains: DomainCapacity, racks: Mapping[int, int]) -> dict[int, int]:
     """Workers by row on the hosts of racks, each of which has room for so many."""
-    level, room, by_row = rooms.tree.last - 1, rooms.room[-1], {}
+    level, room, by_row = domains.tree.last - 1, domains.capacity[-1], {}
     if len(racks) > FEW_RACKS:
-        whole = rooms.whole[level]
+        whole = domains.unrounded[level]
         full = [rack for rack, workers in racks.items() if workers == whole.item(rack)]
-        rows, _ = rooms.tree.children(level, np.array(full, dtype=np.intp), level + 1)
+        rows, _ = domains.tree.children(level, np.array(full, dtype=np.intp), level + 1)
         rows = rows[room[rows] > 0]
         by_row = dict(zip(rows.tolist(), room[rows].tolist(), strict=True))
         racks = {rack: workers for rack, workers in racks.items() if workers < whole.item(rack)}
     for rack, workers in racks.items():
-        by_row |= hosts_of(rooms, rack, workers)
+        by_row |= hosts_of(domains, rack, workers)
     return by_row
 
 
-def hosts_of(rooms: Rooms, rack: int, workers: int) -> dict[int, int]:
+def hosts_of(domains: DomainCapacity, rack: int, workers: int) -> dict[int, int]:
     """Workers by row on the hosts of a rack that has room for all."""
-    level = rooms.tree.last - 1
-    first, behind = rooms.tree.starts[level].item(rack), rooms.tree.ends[level].item(rack)
-    room = rooms.room[-1][first:behind]
-    if workers == rooms.whole[level].item(rack):
+    level = domains.tree.last - 1
+    first, behind = domains.tree.starts[level].item(rack), domains.tree.ends[level].item(rack)
+    room = domains.capacity[-1][first:behind]
+    if workers == domains.unrounded[level].item(rack):
         taken = {host: share for host, share in enumerate(room.tolist()) if share}
-    elif rooms.groups is None or (rooms.groups[first:behind] == 1).all():
+    elif domains.groups is None or (domains.groups[first:behind] == 1).all():
         taken = pick(room, workers)
     else:
-        taken = pick_linked(room, rooms.groups[first:behind], rooms.sizes[-1], workers)
+        taken = pick_linked(room, domains.groups[first:behind], domains.sizes[-1], workers)
     return {first + host: share for host, share in taken.items()}
 
 
@@ -71,7 +71,7 @@ def pick(room: NDArray[np.int64], workers: int) -> dict[int, int]:
 
 
 def _ranked(room: NDArray[np.int64]) -> tuple[Sequence[int], Sequence[int]]:
-    """The rooms from the largest down, and their running sums."""
+    """The domains from the largest down, and their running sums."""
     if len(room) <= FEW:
         ranked = sorted(room.tolist(), reverse=True)
         return ranked, list(accumulate(ranked))

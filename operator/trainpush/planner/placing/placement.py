@@ -13,7 +13,7 @@ slices only. `preferred` needs no rule: if one domain of that level can hold the
 innermost level that the place is described by.
 
 Where one rack (a domain of the innermost level above the hosts) holds the gang, all five rules are kept exactly.
-Where it takes several, rule 1 is kept exactly, or the place says by how much it may miss it (`Site.gap`);
+Where it takes several, rule 1 is kept exactly, or the place says by how much it may miss it (`Assignment.gap`);
 the others decide among the places that were looked at, the tightest fit always among them.
 """
 
@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, NodeTable
 from trainpush.planner.feasibility.slots import Slots
+from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, Indices, slice_sizes
 from trainpush.planner.placing.hosts import hosts_of
-from trainpush.planner.placing.rooms import Indices, Rooms, Tree, slice_sizes
 from trainpush.planner.placing.search import spread
 
 RACKS_TRIED: Final = 32
@@ -36,7 +36,7 @@ RACKS_TRIED: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Assignment:
     """A domain and how many workers its nodes get."""
 
     level: str
@@ -51,28 +51,30 @@ class Site:
         return tuple(table.names[row] for row, workers in self.by_row.items() for _ in range(workers))
 
 
-def site_for(gang: Gang, table: NodeTable, slots: Slots) -> Site | None:
+def assignment_for(gang: Gang, table: NodeTable, slots: Slots) -> Assignment | None:
     """The best place for `gang` where node i has room for `slots[i]` workers, or None if there is none."""
-    return site_in(gang, table, Rooms(Tree(table), slots.copy(), slice_sizes(gang, table)))
+    return assignment_in(gang, table, DomainCapacity(DomainTree(table), slots.copy(), slice_sizes(gang, table)))
 
 
-def site_in(gang: Gang, table: NodeTable, rooms: Rooms) -> Site | None:
-    """As `site_for`, where the rooms are known."""
+def assignment_in(gang: Gang, table: NodeTable, domains: DomainCapacity) -> Assignment | None:
+    """As `assignment_for`, where the domains are known."""
     described = depths(gang, table)
-    depth = _innermost(rooms, gang.workers, described[-1])
+    depth = _innermost(domains, gang.workers, described[-1])
     if depth is None:
         return None
     gap = 0.0
-    if depth == rooms.tree.last:
-        by_row = {_best_host(rooms, gang.workers): gang.workers}
-    elif depth == rooms.tree.last - 1:
-        by_row = _in_one_rack(rooms, (rooms.room[depth] >= gang.workers).nonzero()[0], gang.workers)
+    if depth == domains.tree.last:
+        by_row = {_best_host(domains, gang.workers): gang.workers}
+    elif depth == domains.tree.last - 1:
+        by_row = _in_one_rack(domains, (domains.capacity[depth] >= gang.workers).nonzero()[0], gang.workers)
     else:
-        by_row, gap = spread(rooms, depth, (rooms.room[depth] >= gang.workers).nonzero()[0], gang.workers)
-    return site_of(table, rooms.tree, described, by_row, gap)
+        by_row, gap = spread(domains, depth, (domains.capacity[depth] >= gang.workers).nonzero()[0], gang.workers)
+    return assignment_of(table, domains.tree, described, by_row, gap)
 
 
-def site_of(table: NodeTable, tree: Tree, described: range, by_row: Mapping[int, int], gap: float = 0.0) -> Site:
+def assignment_of(
+    table: NodeTable, tree: DomainTree, described: range, by_row: Mapping[int, int], gap: float = 0.0
+) -> Assignment:
     """The place that these nodes make, by the innermost of the levels `described` of which one domain holds them."""
     rows = sorted(by_row)
     ordered = {row: by_row[row] for row in rows}
@@ -80,8 +82,8 @@ def site_of(table: NodeTable, tree: Tree, described: range, by_row: Mapping[int,
         index = tree.domain[depth].item(rows[0])
         if index == tree.domain[depth].item(rows[-1]):
             level = table.levels[depth]
-            return Site(level.alias, level.names[index], ordered, gap)
-    return Site(POOL, POOL, ordered, gap)
+            return Assignment(level.alias, level.names[index], ordered, gap)
+    return Assignment(POOL, POOL, ordered, gap)
 
 
 def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, str]:
@@ -102,82 +104,82 @@ def depths(gang: Gang, table: NodeTable) -> range:
     return range(max(innermost, outermost), outermost - 1, -1)
 
 
-def _innermost(rooms: Rooms, workers: int, outermost: int) -> int | None:
+def _innermost(domains: DomainCapacity, workers: int, outermost: int) -> int | None:
     """The innermost level of which one domain has room for all."""
-    for level in range(rooms.tree.last, outermost - 1, -1):
-        if rooms.most(level) >= workers:
+    for level in range(domains.tree.last, outermost - 1, -1):
+        if domains.most(level) >= workers:
             return level
     return None
 
 
-def _best_host(rooms: Rooms, workers: int) -> int:
-    level, room = rooms.tree.last, rooms.room[-1]
-    if rooms.groups is None:
+def _best_host(domains: DomainCapacity, workers: int) -> int:
+    level, room = domains.tree.last, domains.capacity[-1]
+    if domains.groups is None:
         found = (room == workers).nonzero()[0]
         if not len(found):
             # Below zero turns into more than any room: the least one is the tightest that will do.
             found = (room == room.item((room - workers).view(np.uint64).argmin())).nonzero()[0]
-        found = _spared(rooms, level, found, must_keep=False)
+        found = _spared(domains, level, found, must_keep=False)
         if len(found):
-            return _most_crowded(rooms, level, found)
+            return _most_crowded(domains, level, found)
     found = (room >= workers).nonzero()[0]
-    if rooms.groups is not None:
-        found = _lowest(found, workers % rooms.groups[found] > 0)
-    return _tightest(rooms, level, _spared(rooms, level, found))
+    if domains.groups is not None:
+        found = _lowest(found, workers % domains.groups[found] > 0)
+    return _tightest(domains, level, _spared(domains, level, found))
 
 
-def _in_one_rack(rooms: Rooms, found: Indices, workers: int) -> dict[int, int]:
+def _in_one_rack(domains: DomainCapacity, found: Indices, workers: int) -> dict[int, int]:
     """Hosts in one of the racks `found`, each of which has room for all `workers`."""
-    level = rooms.tree.last - 1
+    level = domains.tree.last - 1
     if len(found) > 1:
-        found = _lowest(found, rooms.ladder(level, level + 1).fewest(workers, found))
+        found = _lowest(found, domains.ranking(level, level + 1).fewest(workers, found))
     tried: list[dict[int, int]] = []
     while len(found) and len(tried) < RACKS_TRIED:
-        best = _best_rack(rooms, found, workers)
-        tried.append(hosts_of(rooms, best, workers))
-        if not rooms.broken(tried[-1]):
+        best = _best_rack(domains, found, workers)
+        tried.append(hosts_of(domains, best, workers))
+        if not domains.broken(tried[-1]):
             return tried[-1]
         found = found[found != best]
-    return min(tried, key=rooms.broken)
+    return min(tried, key=domains.broken)
 
 
-def _best_rack(rooms: Rooms, found: Indices, workers: int) -> int:
-    level = rooms.tree.last - 1
-    found = _spared(rooms, level, found)
+def _best_rack(domains: DomainCapacity, found: Indices, workers: int) -> int:
+    level = domains.tree.last - 1
+    found = _spared(domains, level, found)
     if len(found) > 1:
-        found = _with_largest_host(rooms, found, workers)
-    return _tightest(rooms, level, found)
+        found = _with_largest_host(domains, found, workers)
+    return _tightest(domains, level, found)
 
 
-def _with_largest_host(rooms: Rooms, found: Indices, workers: int) -> Indices:
+def _with_largest_host(domains: DomainCapacity, found: Indices, workers: int) -> Indices:
     """Those of the racks `found` that leave the largest host to others."""
-    level = rooms.tree.last - 1
-    top = rooms.top(level + 1)
-    owner, most = rooms.tree.domain[level].item(top), rooms.room[-1].item(top)
+    level = domains.tree.last - 1
+    top = domains.top(level + 1)
+    owner, most = domains.tree.domain[level].item(top), domains.capacity[-1].item(top)
     where = int(found.searchsorted(owner))
     if where == len(found) or found.item(where) != owner:
         return found
-    ladder = rooms.ladder(level, level + 1)
-    if np.count_nonzero(ladder.ranked[ladder.starts] == most) > 1:
+    ranking = domains.ranking(level, level + 1)
+    if np.count_nonzero(ranking.ranked[ranking.starts] == most) > 1:
         return found
-    first, _ = rooms.tree.inside(level, owner, level + 1)
-    taken = hosts_of(rooms, owner, workers)
-    room = rooms.room[-1][first : ladder.ends[owner]].copy()
+    first, _ = domains.tree.inside(level, owner, level + 1)
+    taken = hosts_of(domains, owner, workers)
+    room = domains.capacity[-1][first : ranking.ends[owner]].copy()
     room[[row - first for row in taken]] -= list(taken.values())
     return found if room.max() == most else np.delete(found, where)
 
 
-def _spared(rooms: Rooms, level: int, found: Indices, must_keep: bool = True) -> Indices:
+def _spared(domains: DomainCapacity, level: int, found: Indices, must_keep: bool = True) -> Indices:
     """Those of the domains `found` of `level` that leave most to others at that level and further out.
 
     None of them may touch the only largest domain of a level, unless all do and something `must_keep`.
     """
     for outer in range(1, level + 1):
-        room = rooms.room[outer]
+        room = domains.capacity[outer]
         if len(room) == 1 or (len(found) == 1 and must_keep):
             continue
-        top = rooms.top(outer)
-        begin, end = rooms.tree.inside(outer, top, level)
+        top = domains.top(outer)
+        begin, end = domains.tree.inside(outer, top, level)
         first = int(found.searchsorted(begin))
         if first == len(found) or found.item(first) >= end:
             continue
@@ -190,20 +192,20 @@ def _spared(rooms: Rooms, level: int, found: Indices, must_keep: bool = True) ->
     return found
 
 
-def _tightest(rooms: Rooms, level: int, found: Indices) -> int:
+def _tightest(domains: DomainCapacity, level: int, found: Indices) -> int:
     """Of the domains `found` of `level` the one with least room, then with least room around it, then the first."""
-    found = found if len(found) == 1 else _lowest(found, rooms.room[level][found])
-    return _most_crowded(rooms, level, found)
+    found = found if len(found) == 1 else _lowest(found, domains.capacity[level][found])
+    return _most_crowded(domains, level, found)
 
 
-def _most_crowded(rooms: Rooms, level: int, found: Indices) -> int:
+def _most_crowded(domains: DomainCapacity, level: int, found: Indices) -> int:
     """Of the domains `found` of `level` the one with least room around it, then the first."""
     for outer in range(level - 1, 0, -1):
-        room = rooms.room[outer]
+        room = domains.capacity[outer]
         if len(found) == 1 or len(room) == 1:
             break
-        rows = found if level == rooms.tree.last else rooms.tree.starts[level][found]
-        found = _lowest(found, room[rooms.tree.domain[outer][rows]])
+        rows = found if level == domains.tree.last else domains.tree.starts[level][found]
+        found = _lowest(found, room[domains.tree.domain[outer][rows]])
     return found.item(0)
 
 

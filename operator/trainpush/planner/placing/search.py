@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 
+from trainpush.planner.placing.domain_capacity import DomainCapacity, Indices, ranked
 from trainpush.planner.placing.hosts import hosts_in
-from trainpush.planner.placing.rooms import Indices, Rooms, ranked
-from trainpush.planner.placing.shares import NEVER, Chosen, Combined, Costs
+from trainpush.planner.placing.min_plus import NEVER, Chosen, Combined, Costs
 
 WORK: Final = 20_000_000
 """So many steps, of 1 to 2 ns, are spent at most on one gang."""
@@ -42,37 +42,39 @@ class _Found:
     by_row: dict[int, int]
 
 
-def spread(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[dict[int, int], float]:
+def spread(domains: DomainCapacity, depth: int, found: Indices, workers: int) -> tuple[dict[int, int], float]:
     """The best place inside one of the domains `found` of level `depth`, no child of which has room for all.
 
     Also says by what part it may miss the fewest domains of some level.
     """
-    roots, lowest = _promising(rooms, depth, found, workers)
-    best = simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, int(roots[0]), workers)))
+    roots, lowest = _promising(domains, depth, found, workers)
+    best = simple = _judged(domains, depth, hosts_in(domains, fill(domains, depth, int(roots[0]), workers)))
     unsure: list[tuple[int, ...]] = []
     if best.cost > lowest[0]:
-        best, unsure = _searched(rooms, depth, roots, lowest, best)
-    tightest = int(found[rooms.room[depth][found].argmin()])
+        best, unsure = _searched(domains, depth, roots, lowest, best)
+    tightest = int(found[domains.capacity[depth][found].argmin()])
     if tightest != roots[0]:
-        simple = _judged(rooms, depth, hosts_in(rooms, fill(rooms, depth, tightest, workers)))
-    return _kinder(rooms, best, simple), _gap(best.cost, unsure)
+        simple = _judged(domains, depth, hosts_in(domains, fill(domains, depth, tightest, workers)))
+    return _kinder(domains, best, simple), _gap(best.cost, unsure)
 
 
-def _promising(rooms: Rooms, depth: int, found: Indices, workers: int) -> tuple[Indices, list[tuple[int, ...]]]:
+def _promising(
+    domains: DomainCapacity, depth: int, found: Indices, workers: int
+) -> tuple[Indices, list[tuple[int, ...]]]:
     """Those of the domains `found` that may do with fewest children, and what a place in each costs at least.
 
     The most promising first, then the one with least room.
     """
-    fewest = rooms.ladder(depth, depth + 1).fewest(workers, found)
+    fewest = domains.ranking(depth, depth + 1).fewest(workers, found)
     found, fewest = found[fewest == fewest.min()], fewest[fewest == fewest.min()]
-    further = range(depth + 2, rooms.tree.last + 1)
-    bounds = np.array([fewest, *(rooms.ladder(depth, level).fewest(workers, found) for level in further)])
-    order = np.lexsort((found, rooms.room[depth][found], *bounds[::-1]))
+    further = range(depth + 2, domains.tree.last + 1)
+    bounds = np.array([fewest, *(domains.ranking(depth, level).fewest(workers, found) for level in further)])
+    order = np.lexsort((found, domains.capacity[depth][found], *bounds[::-1]))
     return found[order], [(*bound, 0) for bound in bounds[:, order].T.tolist()]
 
 
 def _searched(
-    rooms: Rooms, depth: int, roots: Indices, lowest: list[tuple[int, ...]], best: _Found
+    domains: DomainCapacity, depth: int, roots: Indices, lowest: list[tuple[int, ...]], best: _Found
 ) -> tuple[_Found, list[tuple[int, ...]]]:
     """The best place inside `roots`, or `best` where none is better; and what places that were not searched may cost.
 
@@ -81,14 +83,14 @@ def _searched(
     """
     workers, level, count = sum(best.by_row.values()), depth + 1, lowest[0][0]
     roots = roots[: sum(bound < best.cost for bound in lowest)]
-    children, owner = _useful(rooms, depth, roots[:, None], level, count, workers)
-    found = _in_sets(rooms, level, *_sets(rooms, level, children, owner, count, workers), workers, best)
+    children, owner = _useful(domains, depth, roots[:, None], level, count, workers)
+    found = _in_sets(domains, level, *_sets(domains, level, children, owner, count, workers), workers, best)
     if found is not None:
         return found, []
     while len(children):
-        tables = _Tables(rooms, level, children, owner, count, workers)
+        tables = _Tables(domains, level, children, owner, count, workers)
         if tables.work <= WORK:
-            found = _judged(rooms, depth, tables.best())
+            found = _judged(domains, depth, tables.best())
             return min(best, found, key=lambda each: each.cost), lowest[owner[-1] + 1 :]
         some = owner.searchsorted((owner[-1] + 1) // 2)
         children, owner = children[:some], owner[:some]
@@ -96,7 +98,7 @@ def _searched(
 
 
 def _in_sets(
-    rooms: Rooms, level: int, sets: Indices, bounds: list[tuple[int, ...]], workers: int, best: _Found
+    domains: DomainCapacity, level: int, sets: Indices, bounds: list[tuple[int, ...]], workers: int, best: _Found
 ) -> _Found | None:
     """The best place, or `best`, if it takes no more than a search in the most promising sets to find it; else None."""
     if not bounds:
@@ -106,26 +108,28 @@ def _in_sets(
     count, fewest, *_ = bounds[0]
     promising = sum(bound[:2] == (count, fewest) and bound < best.cost for bound in bounds[:PROMISING])
     sets, others = sets[:promising], bounds[promising:]
-    leaf = rooms.tree.last if rooms.groups is not None else rooms.tree.last - 1
-    if level < leaf and rooms.sizes[level] == 1:  # whole slices aside, what is inside can be shared out at once
-        children, owner = _useful(rooms, level, sets, level + 1, fewest, workers)
-        tables = _Tables(rooms, level + 1, children, owner, fewest, workers)
+    leaf = domains.tree.last if domains.groups is not None else domains.tree.last - 1
+    if level < leaf and domains.sizes[level] == 1:  # whole slices aside, what is inside can be shared out at once
+        children, owner = _useful(domains, level, sets, level + 1, fewest, workers)
+        tables = _Tables(domains, level + 1, children, owner, fewest, workers)
     else:
-        tables = _Tables(rooms, level, sets.ravel(), np.arange(sets.size) // count, count, workers)
+        tables = _Tables(domains, level, sets.ravel(), np.arange(sets.size) // count, count, workers)
     if tables.work > WORK:
         return None
-    best = min(best, _judged(rooms, level - 1, tables.best()), key=lambda each: each.cost)
+    best = min(best, _judged(domains, level - 1, tables.best()), key=lambda each: each.cost)
     return best if all(bound >= best.cost for bound in others) else None
 
 
-def _useful(rooms: Rooms, level: int, sets: Indices, inner: int, count: int, workers: int) -> tuple[Indices, Indices]:
+def _useful(
+    domains: DomainCapacity, level: int, sets: Indices, inner: int, count: int, workers: int
+) -> tuple[Indices, Indices]:
     """The domains of level `inner` that may be among the `count` that hold all, and in which of the sets each lies.
 
     `sets`: domains of `level`, shape (sets, domains). Each must hold what the roomiest others leave. Roomiest first.
     """
-    members, owner = rooms.tree.children(level, sets.ravel(), inner)
+    members, owner = domains.tree.children(level, sets.ravel(), inner)
     owner //= sets.shape[1]
-    room = rooms.room[inner][members]
+    room = domains.capacity[inner][members]
     _, reach = ranked(room, owner, len(sets))
     others = reach[owner.searchsorted(np.arange(len(sets))) + count - 2] if count > 1 else np.zeros(len(sets))
     useful = (room >= np.maximum(workers - others, 1)[owner]).nonzero()[0]
@@ -134,7 +138,7 @@ def _useful(rooms: Rooms, level: int, sets: Indices, inner: int, count: int, wor
 
 
 def _sets(
-    rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int
+    domains: DomainCapacity, level: int, children: Indices, owner: Indices, count: int, workers: int
 ) -> tuple[Indices, list[tuple[int, ...]]]:
     """The sets of `count` children of one owner that hold all, and what a place in each costs at least.
 
@@ -147,14 +151,14 @@ def _sets(
     by_owner = np.full((len(parts), most), -1)
     by_owner[owner, np.arange(len(owner)) - owner.searchsorted(owner)] = children
     sets = by_owner[:, list(combinations(range(most), count))].reshape(-1, count)
-    sets = sets[(np.where(sets < 0, -workers, rooms.room[level][sets])).sum(axis=1) >= workers]
+    sets = sets[(np.where(sets < 0, -workers, domains.capacity[level][sets])).sum(axis=1) >= workers]
     if sets.size > BOUNDED:
         return children[:0], []
-    bounds = np.zeros((len(sets), rooms.tree.last - level + 2), dtype=np.int64)
+    bounds = np.zeros((len(sets), domains.tree.last - level + 2), dtype=np.int64)
     bounds[:, 0] = count
     alike = np.arange(len(sets))
-    for inner in range(level + 1, rooms.tree.last + 1):
-        bounds[alike, inner - level] = fewest = rooms.fewest(level, sets[alike], inner, workers)
+    for inner in range(level + 1, domains.tree.last + 1):
+        bounds[alike, inner - level] = fewest = domains.fewest(level, sets[alike], inner, workers)
         alike = alike[fewest == fewest.min()]
         if len(alike) > FEW:
             break
@@ -162,30 +166,30 @@ def _sets(
     return sets[order], [tuple(bound) for bound in bounds[order].tolist()]
 
 
-def fill(rooms: Rooms, level: int, index: int, workers: int) -> dict[int, int]:
+def fill(domains: DomainCapacity, level: int, index: int, workers: int) -> dict[int, int]:
     """Workers by rack in a domain with room for all: the roomiest children first, the last one as tight as can be."""
-    if level == rooms.tree.last - 1:
+    if level == domains.tree.last - 1:
         return {index: workers}
-    first, behind = rooms.tree.inside(level, index, level + 1)
-    room = rooms.room[level + 1][first:behind].tolist()
+    first, behind = domains.tree.inside(level, index, level + 1)
+    room = domains.capacity[level + 1][first:behind].tolist()
     order = sorted(range(len(room)), key=room.__getitem__, reverse=True)
     by_rack: dict[int, int] = {}
     while room[order[0]] < workers:
         child = order.pop(0)
-        by_rack |= fill(rooms, level + 1, first + child, room[child])
+        by_rack |= fill(domains, level + 1, first + child, room[child])
         workers -= room[child]
     tightest = min((child for child in order if room[child] >= workers), key=lambda child: (room[child], child))
-    return by_rack | fill(rooms, level + 1, first + tightest, workers)
+    return by_rack | fill(domains, level + 1, first + tightest, workers)
 
 
-def _judged(rooms: Rooms, depth: int, by_row: dict[int, int]) -> _Found:
-    return _Found((*rooms.span(by_row, depth + 1), rooms.broken(by_row)), by_row)
+def _judged(domains: DomainCapacity, depth: int, by_row: dict[int, int]) -> _Found:
+    return _Found((*domains.span(by_row, depth + 1), domains.broken(by_row)), by_row)
 
 
-def _kinder(rooms: Rooms, best: _Found, tightest: _Found) -> dict[int, int]:
+def _kinder(domains: DomainCapacity, best: _Found, tightest: _Found) -> dict[int, int]:
     """Of two places that cost the same, the one that leaves the larger gangs to others."""
     if tightest.by_row != best.by_row and tightest.cost == best.cost:
-        return max(best, tightest, key=lambda each: rooms.after(each.by_row)).by_row
+        return max(best, tightest, key=lambda each: domains.after(each.by_row)).by_row
     return best.by_row
 
 
@@ -203,14 +207,16 @@ class _Tables:
     costs that a domain takes all that it has room for, all but 1, all but 2, …
     """
 
-    def __init__(self, rooms: Rooms, level: int, children: Indices, owner: Indices, count: int, workers: int) -> None:
+    def __init__(
+        self, domains: DomainCapacity, level: int, children: Indices, owner: Indices, count: int, workers: int
+    ) -> None:
         """`children` of `level` by `owner` (ascending), the roomiest of each owner first."""
-        self.rooms, self.inside = rooms, level
-        last = rooms.tree.last
+        self.domains, self.inside = domains, level
+        last = domains.tree.last
         # Where nothing is linked, what hosts cost follows from their ranking.
-        self.leaf = last if rooms.groups is not None else last - 1
+        self.leaf = last if domains.groups is not None else last - 1
         self.members, self.owner = {level: children}, {level: owner}
-        room, parts = rooms.room[level][children], np.bincount(owner)
+        room, parts = domains.capacity[level][children], np.bincount(owner)
         starts = parts.cumsum() - parts
         self.roomiest = room[starts[:, None] + np.arange(count)]
         """Of each owner, largest first; shape (owners, count)."""
@@ -226,8 +232,8 @@ class _Tables:
         self.width = {level: width}
         """How many entries the tables of each level have at most."""
         self._add_children()
-        bases = [min(workers, len(rooms.room[each])) + 1 for each in range(level, last + 1)]
-        bases.append(bases[-1] if rooms.groups is not None else 1)
+        bases = [min(workers, len(domains.capacity[each])) + 1 for each in range(level, last + 1)]
+        bases.append(bases[-1] if domains.groups is not None else 1)
         self.weights = {each: prod(bases[each - level + 1 :]) for each in range(level, last + 1)}
         if prod(bases) >= NEVER:
             self.work = WORK + 1
@@ -235,19 +241,19 @@ class _Tables:
 
     def _add_children(self) -> None:
         """Take in all domains further in that have room."""
-        rooms = self.rooms
+        domains = self.domains
         for level in range(self.inside + 1, self.leaf + 1):
             around = self.members[level - 1]
             self.width[level] = width = self.width[level - 1] + int(self._wasted(level - 1, around).max())
-            members, owner = rooms.tree.children(level - 1, around, level)
-            room = rooms.room[level][members]
+            members, owner = domains.tree.children(level - 1, around, level)
+            room = domains.capacity[level][members]
             self.members[level], self.owner[level] = members[room > 0], owner[room > 0]
             self.work += len(around) * int(np.bincount(owner).max()) * width * min(width, 1 + int(room.max()))
 
     def best(self) -> dict[int, int]:
         """The cheapest workers by row in one of the owners; of equal ones in the first."""
-        rooms, level = self.rooms, self.inside
-        costs, room = self._costs(level), rooms.room[level][self.members[level]]
+        domains, level = self.domains, self.inside
+        costs, room = self._costs(level), domains.capacity[level][self.members[level]]
         if self.takes_all:
             combined = Combined(costs, self.owner[level], self.width[level])
             owner = combined.costs[np.arange(len(self.spare)), self.spare].argmin(keepdims=True)
@@ -259,19 +265,19 @@ class _Tables:
             at, unused = self.combined[level].shares(at, unused + self._wasted(level, self.members[level][at]))
             level += 1
         members = self.members[level][at]
-        shares = (rooms.room[level][members] - unused).tolist()
+        shares = (domains.capacity[level][members] - unused).tolist()
         taken = {index: share for index, share in zip(members.tolist(), shares, strict=True) if share}
-        return taken if level == rooms.tree.last else hosts_in(rooms, taken)
+        return taken if level == domains.tree.last else hosts_in(domains, taken)
 
     def _costs(self, level: int) -> Costs:
         """What the members of `level` cost by what they leave unused."""
-        rooms, members = self.rooms, self.members[level]
-        room, size = rooms.room[level][members], max(rooms.sizes[level:])
+        domains, members = self.domains, self.members[level]
+        room, size = domains.capacity[level][members], max(domains.sizes[level:])
         unused = np.arange(min(self.width[level], int(room.max()) + 1))
-        if level == self.leaf == rooms.tree.last - 1:
+        if level == self.leaf == domains.tree.last - 1:
             costs = self._fewest_hosts(members, len(unused)) * self.weights[level + 1]
-        elif rooms.groups is not None and level == self.leaf:
-            costs = ((room[:, None] - unused) % rooms.groups[members, None] > 0).astype(np.int64)
+        elif domains.groups is not None and level == self.leaf:
+            costs = ((room[:, None] - unused) % domains.groups[members, None] > 0).astype(np.int64)
         else:
             costs = self._combined(level, len(unused))
         costs += self.weights[level]
@@ -293,14 +299,14 @@ class _Tables:
 
     def _wasted(self, level: int, members: Indices) -> Indices:
         """What the children of `members` have room for, and no whole slice fills."""
-        wasted: Indices = self.rooms.whole[level][members] - self.rooms.room[level][members]
+        wasted: Indices = self.domains.unrounded[level][members] - self.domains.capacity[level][members]
         return wasted
 
     def _fewest_hosts(self, racks: Indices, width: int) -> Costs:
         """How many hosts of each rack it takes at least to hold all it has room for, all but 1, all but 2 and so on."""
-        level = self.rooms.tree.last - 1
-        rows, rack = self.rooms.tree.children(level, racks, level + 1)
-        lacking = self.rooms.room[level][racks[rack]] - self.rooms.ladder(level, level + 1).reach[rows]
+        level = self.domains.tree.last - 1
+        rows, rack = self.domains.tree.children(level, racks, level + 1)
+        lacking = self.domains.capacity[level][racks[rack]] - self.domains.ranking(level, level + 1).reach[rows]
         lacking = np.minimum(np.maximum(lacking, 0), width)
         hosts = np.bincount(rack * (width + 1) + lacking, minlength=len(racks) * (width + 1))
         fewest: Costs = 1 + hosts.reshape(-1, width + 1)[:, :0:-1].cumsum(axis=1)[:, ::-1]

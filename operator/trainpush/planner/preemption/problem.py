@@ -59,7 +59,7 @@ class Problem:
         """Workers that fit, per node, whether it is open or not."""
         return fits(free, self.request)
 
-    def rooms(self, slots: Ints) -> Ints:
+    def capacity(self, slots: Ints) -> Ints:
         """Workers for whom each domain has room."""
         return self.layout.capacity(np.where(self.is_open, slots, 0))
 
@@ -97,7 +97,7 @@ class Search:
 
     def domains(self) -> Iterator[tuple[int, float]]:
         """Those in which all candidates together make room, each with a lower bound of the cost, cheapest first."""
-        hopeful = np.flatnonzero(self.problem.rooms(self.after) >= self.problem.workers)
+        hopeful = np.flatnonzero(self.problem.capacity(self.after) >= self.problem.workers)
         if len(hopeful):
             bounds = self._bounds()[hopeful]
             for i in np.argsort(bounds, kind="stable").tolist():

@@ -121,14 +121,14 @@ class Scenarios:
         free[:, self.node[self._firsts]] += np.add.reduceat(back, self._firsts, axis=1)
         return free
 
-    def rooms(self, free: Ints) -> Ints:
+    def capacity(self, free: Ints) -> Ints:
         """Per attempt: workers for whom there is room."""
         room: Ints = np.add.reduceat(in_slices(fits(free, self.request), self.floors), self.begins)
         return room
 
     def spare(self, taken: Mask) -> Ints:
         """Per attempt: by how many workers there is more room than needed once `taken` are gone."""
-        return self.rooms(self.free_after(taken)) - self.workers
+        return self.capacity(self.free_after(taken)) - self.workers
 
     def costs(self, taken: Mask) -> Ints:
         """Per attempt: what it costs."""

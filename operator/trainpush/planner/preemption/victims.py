@@ -96,7 +96,7 @@ class Victims:
         if problem is None:
             return None
         now = problem.slots(problem.free)
-        if (problem.rooms(now) >= gang.workers).any():
+        if (problem.capacity(now) >= gang.workers).any():
             return VictimSet(())
         allowed = may & ~self._taken
         alone = self._cheapest_alone(problem, now, allowed)
@@ -124,7 +124,7 @@ class Victims:
                 continue
             there = now.copy()
             there[rows] = problem.slots(problem.free[:, rows] + held[problem.asked])
-            return one if (problem.rooms(there) >= problem.workers).any() else None
+            return one if (problem.capacity(there) >= problem.workers).any() else None
         return None
 
     def _together(self, problem: Problem, now: Ints, allowed: Mask) -> list[int] | None:

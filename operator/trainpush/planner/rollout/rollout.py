@@ -149,10 +149,10 @@ def _grow(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datetime) -
     if stable and stable is not state.wanted:
         floor = min(service.min_available, service.replicas)
         while _hopeful(state) + state.ready(state.good) < floor and _has_room(state):
-            if not _seat(state, stable, state.old, cycles, now):
+            if not _assign(state, stable, state.old, cycles, now):
                 break
     while state.wanted and len(state.good) < service.replicas and _has_room(state):
-        if not _seat(state, state.wanted, state.good, cycles, now):
+        if not _assign(state, state.wanted, state.good, cycles, now):
             _make_way(state, state.wanted, cycles)
             break
 
@@ -168,17 +168,17 @@ def _has_room(state: RolloutState) -> bool:
     return len(state.good) + len(state.old) < state.service.replicas + (SURGE if is_rolling else 0)
 
 
-def _seat(
+def _assign(
     state: RolloutState, revision: Revision, among: list[Place], cycles: Mapping[str, PoolCycle], now: datetime
 ) -> bool:
     """Give one more replica of `revision` a place; whether there was one."""
     cycle = cycles.get(revision.gang.pool)
-    site = cycle.seat(state.service.key, revision.gang) if cycle else None
-    if cycle is None or site is None:
+    assignment = cycle.assign(state.service.key, revision.gang) if cycle else None
+    if cycle is None or assignment is None:
         gone = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {revision.gang.pool} is gone: make it again")
         state.waiting = cycle.refusal(state.service.key.namespace, revision.gang) if cycle else gone
         return False
-    among.append(Place(_next_serial(state), revision.name, site.nodes(cycle.capacity.pool.table)[0], now))
+    among.append(Place(_next_serial(state), revision.name, assignment.nodes(cycle.capacity.pool.table)[0], now))
     return True
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.planner.placing.placement import site_in
-from trainpush.planner.placing.rooms import Rooms, slice_sizes
+from trainpush.planner.placing.domain_capacity import DomainCapacity, slice_sizes
+from trainpush.planner.placing.placement import assignment_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,37 +22,37 @@ class _Hole:
 
 
 def replacements(
-    gang: Gang, table: NodeTable, rooms: Rooms, places: Sequence[str], lost: Sequence[int]
+    gang: Gang, table: NodeTable, domains: DomainCapacity, places: Sequence[str], lost: Sequence[int]
 ) -> dict[int, int] | None:
     """The new row of each of the ranks `lost`, where `places` are the nodes by rank; None if there are none.
 
     Each is sought on the hosts that the gang keeps, then around them level by level, within the slice and the domain
-    of the required level that workers which stay hold it to. `rooms` is what is free beside those who stay.
+    of the required level that workers which stay hold it to. `domains` is what is free beside those who stay.
     """
     kept = {rank: table.rows[node] for rank, node in enumerate(places) if rank not in set(lost)}
-    if not _is_sound(gang, table, rooms, kept):
+    if not _is_sound(gang, table, domains, kept):
         return None
-    slots = rooms.slots.copy()
+    slots = domains.slots.copy()
     found: dict[int, int] = {}
     for hole in _holes(gang, lost, kept):
         topology = replace(gang.topology, slices=gang.topology.slices[hole.layer + 1 :])
         part = replace(gang, workers=len(hole.ranks), sizes=(), topology=topology)
-        for within in _around(gang, table, rooms, hole, kept):
-            room = Rooms(rooms.tree, np.where(within, slots, 0), slice_sizes(part, table), rooms.groups)
-            site = site_in(part, table, room)
-            if site is not None:
+        for within in _around(gang, table, domains, hole, kept):
+            room = DomainCapacity(domains.tree, np.where(within, slots, 0), slice_sizes(part, table), domains.groups)
+            assignment = assignment_in(part, table, room)
+            if assignment is not None:
                 break
         else:
             return None
-        rows = [row for row, workers in site.by_row.items() for _ in range(workers)]
+        rows = [row for row, workers in assignment.by_row.items() for _ in range(workers)]
         np.subtract.at(slots, rows, 1)
         found |= dict(zip(hole.ranks, rows, strict=True))
     return found
 
 
-def _is_sound(gang: Gang, table: NodeTable, rooms: Rooms, kept: dict[int, int]) -> bool:
+def _is_sound(gang: Gang, table: NodeTable, domains: DomainCapacity, kept: dict[int, int]) -> bool:
     """Whether those that stay keep to the required level: labels may have changed since they were placed."""
-    domain = rooms.tree.domain[table.depth(gang.topology.required)]
+    domain = domains.tree.domain[table.depth(gang.topology.required)]
     return len(set(domain[list(kept.values())].tolist())) <= 1
 
 
@@ -76,10 +76,10 @@ def _pin(gang: Gang, rank: int, kept: dict[int, int]) -> tuple[int, int]:
 
 
 def _around(
-    gang: Gang, table: NodeTable, rooms: Rooms, hole: _Hole, kept: dict[int, int]
+    gang: Gang, table: NodeTable, domains: DomainCapacity, hole: _Hole, kept: dict[int, int]
 ) -> Iterator[NDArray[np.bool_]]:
     """Which nodes may take the ranks of a hole: ever wider around those that are kept, up to what holds them."""
-    tree = rooms.tree
+    tree = domains.tree
     bound, anchors = table.depth(gang.topology.required), list(kept.values())
     if hole.layer >= 0:
         layer = gang.topology.slices[hole.layer]
@@ -88,7 +88,9 @@ def _around(
         if depth > bound:  # else the required level, inside that of the slice, says more
             bound = depth
             anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]
-    limit = np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]]) if anchors else np.ones_like(rooms.slots, bool)
+    limit = (
+        np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]]) if anchors else np.ones_like(domains.slots, bool)
+    )
     rows = [row for row in kept.values() if limit[row]]
     for level in range(tree.last, bound, -1):
         if rows:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainpush.planner.placing.shares import NEVER, Chosen, Combined
+from trainpush.planner.placing.min_plus import NEVER, Chosen, Combined
 
 costs = st.lists(st.one_of(st.integers(0, 9), st.just(NEVER)), min_size=1, max_size=4)
 """Of one part, by what it takes."""

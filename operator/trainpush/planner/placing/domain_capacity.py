@@ -20,7 +20,7 @@ FEW: Final = 8
 """Up to so many domains are ranked anew one by one, more of them together: calls cost more than entries."""
 
 
-class Tree:
+class DomainTree:
     """The domains of a table as numbers: level 0 is the pool, the last level are the hosts."""
 
     def __init__(self, table: NodeTable) -> None:
@@ -72,7 +72,7 @@ def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
 
 
 def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rooms from the largest down inside each owner (ascending), and their running sums."""
+    """DomainCapacity from the largest down inside each owner (ascending), and their running sums."""
     # One sort for all of them: the owner counts first, then the larger room.
     span = int(room.max(initial=0)) + 1
     falling = span - 1 - np.sort(owner * span + (span - 1 - room)) % span
@@ -81,10 +81,10 @@ def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArra
     return falling, reach
 
 
-class Ladder:
-    """The rooms of inner domains, largest first inside each outer one, and their running sums."""
+class Ranking:
+    """The domains of inner domains, largest first inside each outer one, and their running sums."""
 
-    def __init__(self, tree: Tree, outer: int, inner: int, room: NDArray[np.int64]) -> None:
+    def __init__(self, tree: DomainTree, outer: int, inner: int, room: NDArray[np.int64]) -> None:
         self.tree, self.outer, self.inner = tree, outer, inner
         self.starts, self.ends = tree.bounds(outer, inner)
         """First inner domain of each outer one, and the first behind it."""
@@ -121,27 +121,29 @@ class Ladder:
         return self.keys.searchsorted(outer * APART + workers) - self.starts[outer] + 1
 
 
-class Rooms:
+class DomainCapacity:
     """Room for workers of one shape, per level and domain; at levels of slices only whole slices count."""
 
-    def __init__(self, tree: Tree, slots: Slots, sizes: Sequence[int], groups: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, tree: DomainTree, slots: Slots, sizes: Sequence[int], groups: NDArray[np.int64] | None = None
+    ) -> None:
         self.tree = tree
         self.slots = slots
         self.sizes = sizes
         self.groups = groups
         """Of how many workers a node must get a multiple to keep linked accelerators whole; None: nothing is linked."""
-        self.whole: list[NDArray[np.int64]] = []
+        self.unrounded: list[NDArray[np.int64]] = []
         """What the domains inside have room for, per level: more than `room` where that is no multiple of a slice."""
-        self.room: list[NDArray[np.int64]] = []
-        self._ladders: dict[tuple[int, int], Ladder] = {}
+        self.capacity: list[NDArray[np.int64]] = []
+        self._rankings: dict[tuple[int, int], Ranking] = {}
         self._tops: list[int | None] = [None] * (tree.last + 1)
         self._sum_up()
 
     def _sum_up(self) -> None:
-        self.whole, self.room = [self.slots], [_floor(self.slots, self.sizes[-1])]
+        self.unrounded, self.capacity = [self.slots], [_floor(self.slots, self.sizes[-1])]
         for level in range(self.tree.last - 1, -1, -1):
-            self.whole.insert(0, sums(self.room[0], self.tree.bounds(level, level + 1)[0]))
-            self.room.insert(0, _floor(self.whole[0], self.sizes[level]))
+            self.unrounded.insert(0, sums(self.capacity[0], self.tree.bounds(level, level + 1)[0]))
+            self.capacity.insert(0, _floor(self.unrounded[0], self.sizes[level]))
 
     def put(self, fits: Mapping[int, int]) -> None:
         """Note for how many workers there now is room, by node."""
@@ -161,7 +163,7 @@ class Rooms:
 
     def _put_at(self, level: int, changes: dict[int, int]) -> None:
         """Add up `changes` by domain of `level`; where only whole slices count, they become what these change by."""
-        room, whole, size, top = self.room[level], self.whole[level], self.sizes[level], self._tops[level]
+        room, whole, size, top = self.capacity[level], self.unrounded[level], self.sizes[level], self._tops[level]
         for index, change in changes.items():
             whole[index] = now = whole.item(index) + change
             if size > 1:
@@ -173,9 +175,9 @@ class Rooms:
             elif top is not None and (now, -index) > (room.item(top), -top):
                 top = index
         self._tops[level] = top
-        for ladder in self._ladders.values():
-            if ladder.outer == level:
-                ladder.stale.update(changes)
+        for ranking in self._rankings.values():
+            if ranking.outer == level:
+                ranking.stale.update(changes)
 
     def put_all(self, rows: Indices, fits: Slots) -> None:
         """As `put` for many nodes, each of which comes once."""
@@ -183,38 +185,38 @@ class Rooms:
         if not differs.any():
             return
         rows, fits = rows[differs], fits[differs]
-        for ladder in self._ladders.values():
-            ladder.stale.update(self.tree.domain[ladder.outer][rows].tolist())
+        for ranking in self._rankings.values():
+            ranking.stale.update(self.tree.domain[ranking.outer][rows].tolist())
         change = fits - self.slots[rows]
         self._tops = [None] * len(self._tops)
         for level in range(self.tree.last, -1, -1):
             index, size = self.tree.domain[level][rows], self.sizes[level]
-            np.add.at(self.whole[level], index, change)
+            np.add.at(self.unrounded[level], index, change)
             if size > 1:
                 index = np.unique(index)
-                after = self.whole[level][index] // size * size
-                change = after - self.room[level][index]
-                self.room[level][index] = after
+                after = self.unrounded[level][index] // size * size
+                change = after - self.capacity[level][index]
+                self.capacity[level][index] = after
                 rows = self.tree.starts[level][index]
 
     def most(self, level: int) -> int:
         """Room in the largest domain of `level`."""
-        return self.room[level].item(self.top(level)) if len(self.slots) else 0
+        return self.capacity[level].item(self.top(level)) if len(self.slots) else 0
 
     def top(self, level: int) -> int:
         """The largest domain of `level`, of equal ones the first; there must be some."""
         top = self._tops[level]
         if top is None:
-            top = self._tops[level] = int(self.room[level].argmax())
+            top = self._tops[level] = int(self.capacity[level].argmax())
         return top
 
-    def ladder(self, outer: int, inner: int) -> Ladder:
+    def ranking(self, outer: int, inner: int) -> Ranking:
         """The ranking of the domains of level `inner` inside those of level `outer`."""
-        found = self._ladders.get((outer, inner))
+        found = self._rankings.get((outer, inner))
         if found is None:
-            found = self._ladders[outer, inner] = Ladder(self.tree, outer, inner, self.room[inner])
+            found = self._rankings[outer, inner] = Ranking(self.tree, outer, inner, self.capacity[inner])
         elif found.stale:
-            found.refresh(self.room[inner])
+            found.refresh(self.capacity[inner])
         return found
 
     def fewest(self, level: int, sets: Indices, inner: int, workers: int) -> Indices:
@@ -224,7 +226,7 @@ class Rooms:
         """
         members, owner = self.tree.children(level, sets.ravel(), inner)
         owner //= sets.shape[1]
-        _, reach = ranked(self.room[inner][members], owner, len(sets))
+        _, reach = ranked(self.capacity[inner][members], owner, len(sets))
         return 1 + np.bincount(owner[reach < workers], minlength=len(sets))
 
     def after(self, by_row: dict[int, int]) -> tuple[int, ...]:
@@ -232,7 +234,7 @@ class Rooms:
         slots = self.slots.copy()
         for row, workers in by_row.items():
             slots[row] -= workers
-        left = Rooms(self.tree, slots, self.sizes)
+        left = DomainCapacity(self.tree, slots, self.sizes)
         return tuple(left.most(level) for level in range(self.tree.last + 1))
 
     def span(self, by_row: dict[int, int], outermost: int) -> tuple[int, ...]:
