@@ -73,6 +73,12 @@ class NodeFilters:
         return result
 
     @cached_property
+    def open(self) -> Mask:
+        """Nodes that every filter lets pass, whether they are large enough or not."""
+        open_: Mask = self.table.ready & ~self.table.cordoned & self.of_kinds(not found for found in self._of_kinds)
+        return open_
+
+    @cached_property
     def usable(self) -> Mask:
         """Nodes that every filter lets pass."""
         usable: Mask = self.reasons == OPEN

@@ -230,7 +230,7 @@ class FreeCapacity:
 
     def _admits(self, gang: Gang) -> Mask:
         """Nodes that take workers of `gang`, as far as they have room."""
-        return self.filters(gang).usable
+        return self.filters(gang).open
 
     def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> DomainCapacity:
         """The room for workers of `gang` beside what is `taken`."""
@@ -272,6 +272,8 @@ class FreeCapacity:
 
     def _groups(self, requirements: Requirements, taken: Amounts) -> NDArray[np.int64] | None:
         """As `whole_groups`, or None if no number of workers can break a group."""
+        if not self.pool.linked:
+            return None
         every = np.arange(len(self.pool.table.names))
         can_break = (whole_groups(self.pool, requirements, np.zeros_like(taken), every) > 1).any()
         return whole_groups(self.pool, requirements, taken, every) if can_break else None
