@@ -54,7 +54,7 @@ def progressed(
             continue
         cycle = cycles.get(job.request.pool) if isinstance(job.request, Gang) else None
         if cycle and _goes_on(job, stage):
-            order = Order(eviction, not eviction or eviction.by not in untold, cycle.is_forced(job))
+            order = Order(eviction, not eviction or eviction.by not in untold, cycle.resizing.is_forced(job))
             after = advanced(job, order, now)
         if cycle and after and after.is_done:
             found[key] = _carried_out(job, after, cycle)
@@ -127,7 +127,7 @@ def _goes_on(job: Job, stage: Decision) -> bool:
 def _carried_out(job: Job, eviction: Eviction, cycle: PoolCycle) -> Decision:
     placement, gang = job.recorded.placement, job.request
     if eviction.workers and placement and isinstance(gang, Gang):
-        return cycle.resized(job, gang, placement, eviction)
+        return cycle.resizing.resized(job, gang, placement, eviction)
     return lifecycle.evicted(job, eviction)
 
 

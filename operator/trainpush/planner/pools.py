@@ -5,11 +5,12 @@ import numpy as np
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import PoolSummary
 from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.modes.mode_switch import ModeDecision
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.quota import QuotaUsage
 
 
-def summary(capacity: FreeCapacity, quota: QuotaUsage) -> PoolSummary:
+def summary(capacity: FreeCapacity, quota: QuotaUsage, modes: ModeDecision) -> PoolSummary:
     """Counts of nodes and accelerators; accelerators of a node that is not ready or cordoned are unavailable."""
     pool, table, used = capacity.pool, capacity.pool.table, capacity.used
     rows = [i for i, resource in enumerate(table.resources) if resource in pool.accelerators]
@@ -35,4 +36,6 @@ def summary(capacity: FreeCapacity, quota: QuotaUsage) -> PoolSummary:
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,
         teams=quota.use(),
+        modes=modes.summary,
+        acts=modes.acts,
     )

@@ -2,11 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
-from trainpush.model.plan import JobAct, MakeExport, Pushing
+from trainpush.model.plan import Decision, JobAct, MakeExport, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
-from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push
+from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push, Refusal
+from trainpush.planner import reports
+
+
+def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
+    """The decision with what it says whatever the stage: what the program told, and what becomes of its model."""
+    refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
+    heard, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
+    if not (refusal or job.push or heard or checkpoint):
+        return decision
+    pushed, acts = push(job, services)
+    return replace(
+        decision,
+        record=replace(decision.record, heard=heard, checkpoint=checkpoint),
+        refusal=refusal,
+        wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
+        push=pushed,
+        acts=(*decision.acts, *acts),
+    )
 
 
 def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tuple[JobAct, ...]]:

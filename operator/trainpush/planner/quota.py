@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -53,23 +54,20 @@ class QuotaUsage:
         team = self.team_of(namespace)
         for resource in self._asked(gang):
             limit = self.share(team, resource).limit
-            if (
-                limit is not None
-                and self._used[team][resource] + gang.requirements.request[resource] * gang.workers > limit
-            ):
+            more = gang.requirements.request[resource] * gang.workers
+            if limit is not None and self._used[team][resource] + more > limit:
                 return resource
         return None
 
-    def most(self, namespace: str, gang: Gang) -> int | None:
-        """How many workers more the team may have; None where nothing limits it."""
-        team = self.team_of(namespace)
+    def within_limit(self, namespace: str, gang: Gang) -> Gang:
+        """The gang without the legal sizes that its team may not have; its smallest one it may."""
+        team, request = self.team_of(namespace), gang.requirements.request
         limits = [(name, self.share(team, name).limit) for name in self._asked(gang)]
-        left = [
-            (limit - self._used[team][name]) // gang.requirements.request[name]
-            for name, limit in limits
-            if limit is not None
-        ]
-        return max(0, min(left)) if left else None
+        left = [(limit - self._used[team][name]) // request[name] for name, limit in limits if limit is not None]
+        if not left or not gang.sizes:
+            return gang
+        sizes = tuple(size for size in gang.sizes if size <= min(left))
+        return replace(gang, sizes=sizes, workers=sizes[0])
 
     def is_within_guarantee(self, namespace: str, gang: Gang) -> bool:
         """Whether `gang` stays within what its team is guaranteed."""

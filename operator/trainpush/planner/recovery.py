@@ -1,17 +1,34 @@
 """A job or service whose status was lost: what its pods tell of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Place, Service
-from trainpush.model.workload import Job, Outcome, Phase, Placement, Refusal
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Job, Key, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
+Thing = TypeVar("Thing", Job, Service)
 
-def recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
+
+def recovered(snapshot: Snapshot, now: datetime) -> tuple[dict[Key, Job], dict[Key, Service]]:
+    """All jobs and services by key, in order; those whose status was lost with what is there of them."""
+    tables = {pool.name: pool.table for pool in snapshot.pools}
+    released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
+    jobs = (_recovered(job, tables, released, now) for job in snapshot.jobs)
+    services = (_recovered_service(service, now) for service in snapshot.services)
+    return _by_key(jobs), _by_key(services)
+
+
+def _by_key(things: Iterable[Thing]) -> dict[Key, Thing]:
+    return {thing.key: thing for thing in sorted(things, key=lambda thing: thing.key)}
+
+
+def _recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
     """`job` with the attempt and the place of its pods, where status knows of no attempt though there are pods.
 
     An export, or a release, is made of a complete job only: then it is not trained again, whatever became of its pods.
@@ -35,7 +52,7 @@ def recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[st
     return replace(job, request=gang, recorded=recorded)
 
 
-def recovered_service(service: Service, now: datetime) -> Service:
+def _recovered_service(service: Service, now: datetime) -> Service:
     """`service` with the places of its pods, where no status stands.
 
     Not of pods that have ended or are being deleted: what they held may be another's by now, or soon.

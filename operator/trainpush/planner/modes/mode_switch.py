@@ -1,6 +1,6 @@
 """The whole decision on the nodes of one pool: which change their mode, how far each goes, what work hears of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -82,9 +82,10 @@ def decide(
     )
 
 
-def orphaned(snapshot: Snapshot) -> tuple[NodeDecision, ...]:
-    """Nodes that bear marks although no pool gives them a mode lose them, by name."""
-    return tuple(NodeDecision(name, MarkNode(name, switch, None)) for name, switch in snapshot.orphans)
+def on_nodes(snapshot: Snapshot, decided: Iterable[ModeDecision]) -> Iterator[NodeDecision]:
+    """The decisions on all nodes: those that bear marks although no pool gives them a mode lose them."""
+    yield from (NodeDecision(name, MarkNode(name, switch, None)) for name, switch in snapshot.orphans)
+    yield from (node for decision in decided for node in decision.nodes)
 
 
 def _selection(capacity: FreeCapacity, switching: Switching, states: NodeStates) -> Selection:

@@ -3,15 +3,23 @@
 Either is a new attempt of another legal size, which goes on from the last checkpoint.
 """
 
-from collections.abc import Container
-from datetime import timedelta
+from collections.abc import Collection, Container, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
+from trainpush.model.modes import Step
+from trainpush.model.plan import Decision
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
-from trainpush.model.workload import Eviction, Job, Placement
-from trainpush.planner import reports
+from trainpush.model.workload import Eviction, Job, Key, Placement
+from trainpush.planner import lifecycle, reports
+from trainpush.planner.allocations import GangAllocation
+from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.placing.placement import domain_of
+from trainpush.planner.quota import QuotaUsage
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
@@ -21,28 +29,101 @@ _BY_MAX: Final = 512
 """Longest text that status takes: names of nodes may have 253 characters each."""
 
 
-def leaving(gang: Gang, place: Placement, nodes: Container[str], lost: int) -> Eviction | None:
-    """What becomes of a gang that has to leave `nodes`, which loses so much work by it; None if it is on none of them.
+class Resizing:
+    """The running gangs of a pool that change their size or their place in this cycle, though nobody preempts them."""
 
-    It goes on with as many of its workers as are elsewhere, if that is a legal size; else it looks for another place.
-    """
-    gone = sorted({node for node in place.nodes if node in nodes})
-    if not gone:
-        return None
-    left = left_of(gang, sum(node not in nodes for node in place.nodes))
-    by = f"{'node' if len(gone) == 1 else 'nodes'} {listed(gone, _NAMED_MAX)}"[:_BY_MAX]
-    becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
-    return Eviction(by, Reason.MODE_SWITCH, f"{becomes}, since {by} will change the mode", left, lost)
+    def __init__(
+        self, capacity: FreeCapacity, quota: QuotaUsage, running: Collection[GangAllocation], now: datetime
+    ) -> None:
+        """`running` have a place and keep it, unless others need it more."""
+        self.wake_at: datetime | None = None
+        """When a gang may grow for which there is room already."""
+        self._capacity, self._quota, self._running, self._now = capacity, quota, running, now
+        switches = capacity.pool.switches.items()
+        self._left_nodes = frozenset(node for node, switch in switches if switch.is_leaving)
+        """Nodes from which everything has to go."""
 
+    @cached_property
+    def leaving(self) -> Mapping[Key, Eviction]:
+        """What becomes of the gangs that have to leave nodes which change their mode."""
+        found = ((it.job.key, self._leaving(it)) for it in self._running)
+        return {key: eviction for key, eviction in found if eviction}
 
-def staying(gang: Gang, place: Placement, nodes: Container[str], workers: int) -> tuple[str, ...]:
-    """Where a gang stays that leaves `nodes`, in the order of its ranks; empty where no legal size is left.
+    def _leaving(self, it: GangAllocation) -> Eviction | None:
+        """It goes on with as many of its workers as are elsewhere, if that is a legal size; else it is placed anew."""
+        gone = sorted({node for node in it.nodes if node in self._left_nodes})
+        if not gone:
+            return None
+        left = left_of(it.gang, sum(node not in self._left_nodes for node in it.nodes))
+        by = f"{'node' if len(gone) == 1 else 'nodes'} {listed(gone, _NAMED_MAX)}"[:_BY_MAX]
+        becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
+        message = f"{becomes}, since {by} will change the mode"
+        return Eviction(by, Reason.MODE_SWITCH, message, left, it.lost(self._now))
 
-    With so many workers, or fewer where more nodes have to be left by now than when it was told.
-    """
-    left = tuple(node for node in place.nodes if node not in nodes)
-    size = min(workers, len(left))
-    return left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
+    def growing(self, taken: Container[Key]) -> dict[Key, Eviction]:
+        """What becomes of the gangs that may have more workers, those aside from which something is `taken`."""
+        found: dict[Key, Eviction] = {}
+        for it in self._running:
+            has_room_for_more = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
+            if it.job.key in taken or not has_room_for_more or not is_growth_wanted(it.job):
+                continue
+            size, due = self._size_instead(it), it.place.since + self._cooldown
+            if size > len(it.nodes) and self._now >= due:
+                found[it.job.key] = self._growth(it, size)
+            elif size > len(it.nodes):
+                self.wake_at = min(filter(None, (self.wake_at, due)))
+        return found
+
+    def _growth(self, it: GangAllocation, size: int) -> Eviction:
+        """A gang that grows is nobody's victim but its own."""
+        message = f"goes on with {count(size, 'worker')} instead of {len(it.nodes)}, since there is room"
+        return Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self._now))
+
+    def _size_instead(self, it: GangAllocation) -> int:
+        """The largest size that a running gang could have."""
+        namespace, workers = it.job.key.namespace, len(it.nodes)
+        self._quota.charge(namespace, it.gang, -workers)
+        gang = self._quota.within_limit(namespace, it.gang.of_size(max(it.gang.sizes)))
+        self._quota.charge(namespace, it.gang, workers)
+        return self._capacity.largest_instead(gang, it.nodes)
+
+    @property
+    def _cooldown(self) -> timedelta:
+        """Least time for which a gang keeps its size."""
+        switching = self._capacity.pool.switching
+        return switching.cooldown if switching else COOLDOWN
+
+    def resized(self, job: Job, gang: Gang, place: Placement, eviction: Eviction) -> Decision:
+        """The gang with as many workers as its eviction says: fewer where they are, or more wherever there is room."""
+        if eviction.workers > len(place.nodes):
+            self._capacity.release(gang, place.nodes)
+            size = self._capacity.largest(gang.of_size(eviction.workers))
+            assignment = self._capacity.assign(gang.of_size(size)) if size else None
+            nodes = assignment.nodes(self._capacity.pool.table) if assignment else ()
+        else:
+            nodes = self._staying(gang, place, eviction.workers)
+        if not nodes:
+            return lifecycle.evicted(job, eviction)
+        level, domain = domain_of(gang, self._capacity.pool.table, nodes)
+        resized = replace(place, nodes=nodes, level=level, domain=domain, since=self._now)
+        return lifecycle.resized(job, resized, eviction)
+
+    def _staying(self, gang: Gang, place: Placement, workers: int) -> tuple[str, ...]:
+        """Where a gang stays, in the order of its ranks; empty where no legal size is left.
+
+        With so many workers, or fewer where more nodes have to be left by now than when it was told.
+        """
+        left = tuple(node for node in place.nodes if node not in self._left_nodes)
+        size = min(workers, len(left))
+        return left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
+
+    def is_forced(self, job: Job) -> bool:
+        """Whether a gang is on a node where what is left is ended: its program is waited for no more."""
+        switching, place = self._capacity.pool.switching, job.recorded.placement
+        if place is None or switching is None or not switching.is_forced:
+            return False
+        nodes = set(place.nodes) & self._left_nodes
+        return any(self._capacity.pool.switches[node].step is Step.STUCK for node in nodes)
 
 
 def left_of(gang: Gang, there: int) -> int:
@@ -53,24 +134,8 @@ def left_of(gang: Gang, there: int) -> int:
     return 0 if gang.topology.slices else _largest(gang, there)
 
 
-def growing(place: Placement, name: str, size: int, lost: int) -> Eviction:
-    """What becomes of a gang that will have `size` workers; it is nobody's victim but its own."""
-    message = f"goes on with {count(size, 'worker')} instead of {len(place.nodes)}, since there is room"
-    return Eviction(name, Reason.RESIZED, message, size, lost)
-
-
 def _largest(gang: Gang, most: int) -> int:
     return max((size for size in gang.sizes if size <= most), default=0)
-
-
-def is_growth(place: Placement, eviction: Eviction) -> bool:
-    """Whether it means more workers than there are."""
-    return eviction.workers > len(place.nodes)
-
-
-def may_grow(job: Job, gang: Gang, place: Placement) -> bool:
-    """Whether a gang that runs has fewer workers than it could use, and its program will not lose its work by it."""
-    return job.recorded.has_run and len(place.nodes) < max(gang.sizes, default=0) and is_growth_wanted(job)
 
 
 def is_growth_wanted(job: Job) -> bool:

@@ -8,7 +8,7 @@ from trainpush.model.modes import Bounds, Mode, Step, Switching
 from trainpush.model.plan import MarkNode, NodeDecision
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Preemption
-from trainpush.planner.modes.mode_switch import orphaned
+from trainpush.planner.modes.mode_switch import on_nodes
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True)
 TRAINING = a_switch(Mode.TRAINING)
@@ -89,7 +89,7 @@ def test_orphans_lose_their_marks() -> None:
     """Nodes that no pool has any more."""
     snapshot = Snapshot(pools=(), jobs=(), orphans=(("n1", TRAINING), ("n2", None)))
     wanted = [NodeDecision("n1", MarkNode("n1", TRAINING, None)), NodeDecision("n2", MarkNode("n2", None, None))]
-    assert list(orphaned(snapshot)) == wanted
+    assert list(on_nodes(snapshot, [])) == wanted
 
 
 def test_maintenance_gives_way_to_what_takes_its_place() -> None:
