@@ -25,7 +25,7 @@ from typing import Any, Final
 from support.build import NOW, a_cluster, a_gang, a_job, a_worker, running_job
 from support.competition import FOUR
 from support.switching_world import World, a_server, a_switch, a_trainer, tolerance
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Phase
@@ -59,7 +59,7 @@ def a_busy_pool() -> Snapshot:
     modes = [Mode.TRAINING] * 20 + [Mode.INFERENCE] * 20
     marks = {f"n{number}": a_switch(mode) for number, mode in enumerate(modes, 1)}
     before = NOW - timedelta(minutes=1)
-    marks["n33"] = a_switch(Mode.INFERENCE, Mode.TRAINING, step=Step.NOTIFIED, begun=before, since=before)
+    marks["n33"] = a_switch(Mode.INFERENCE, Mode.TRAINING, step=SwitchStep.NOTIFIED, begun=before, since=before)
     world = World.of(Switching(is_enforced=True, max_concurrent=4), nodes=len(marks), **marks)
     return Snapshot((world.in_racks(8).pool,), jobs, services)
 

@@ -12,7 +12,7 @@ from typing import Final
 from bench.day_night_load import Asked, Load
 from support.build import GPU, LEVELS, NOW, a_gang, a_node
 from trainpush.model.gang import Gang
-from trainpush.model.modes import MODE_KEY, Bounds, Mode, Step, Switch, Switching
+from trainpush.model.modes import MODE_KEY, Bounds, Mode, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Node, NodeTable, Toleration, node_table
 from trainpush.model.plan import Decision, NodeDecision
 from trainpush.model.serving import Replica, Revision, Service
@@ -127,7 +127,7 @@ class World:
             for number, name in enumerate(sorted(made, reverse=True)):
                 mode = Mode.INFERENCE if number < first else Mode.TRAINING
                 old = NOW - timedelta(days=1)
-                world._bear(name, Switch(mode, mode, Step.ACTIVE, old, old))
+                world._bear(name, Switch(mode, mode, SwitchStep.ACTIVE, old, old))
         return world
 
     def tick(self, until: float) -> None:
@@ -204,8 +204,8 @@ class World:
         for served in decided.services:
             service = self.services[served.key]
             self.services[served.key] = replace(service, places=served.places, stable=served.stable)
-        for mark in decided.nodes:
-            self._mark(mark)
+        for annotation in decided.nodes:
+            self._mark(annotation)
         return bool(decided.nodes)
 
     def _is_settled(self) -> bool:
@@ -299,13 +299,13 @@ class World:
         return replace(service, pods=tuple(pods))
 
     def _mark(self, decision: NodeDecision) -> None:
-        after = decision.act.after
+        after = decision.action.after
         if after is None:
             return
         self._bear(decision.name, after)
-        self.tally.switches += after.step is Step.ACTIVE
-        self.tally.aborted += after.step is Step.ABORTED
-        self.tally.stuck += after.step is Step.STUCK
+        self.tally.switches += after.step is SwitchStep.ACTIVE
+        self.tally.aborted += after.step is SwitchStep.ABORTED
+        self.tally.stuck += after.step is SwitchStep.STUCK
 
     def _bear(self, name: str, switch: Switch) -> None:
         self.nodes[name] = replace(self.nodes[name], switch=switch, taints=tuple(sorted(picture(switch).taints)))

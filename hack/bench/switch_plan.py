@@ -64,5 +64,5 @@ def _world(draw: random.Random) -> World:
     jobs += [a_trainer(f"wait{number}", workers=draw.choice(SIZES)) for number in range(WAITING)]
     services = [a_server(f"svc{node}", f"n{node}") for node in range(TRAINING + 1, TRAINING + 1 + SERVING)]
     modes = {f"n{node}": Mode.TRAINING if node <= TRAINING else Mode.INFERENCE for node in range(1, NODES + 1)}
-    marks = {name: a_switch(mode) for name, mode in modes.items()}
-    return World.of(_POLICY, *jobs, *services, nodes=NODES, **marks)
+    annotations = {name: a_switch(mode) for name, mode in modes.items()}
+    return World.of(_POLICY, *jobs, *services, nodes=NODES, **annotations)

@@ -171,8 +171,8 @@ async def test_a_worker_reports_and_answers_an_eviction(
     created = await client.create(TRAINPUSHJOBS, a_job(namespace, "j"))
     job = TrainPushJob.parse(created)
     async with an_endpoint(operator, store) as address:
-        act = MakeWorker(attempt=1, rank=0, node="n", workers=1)
-        rendered = children.worker(job, RESOLVED, act, address)
+        action = MakeWorker(attempt=1, rank=0, node="n", workers=1)
+        rendered = children.worker(job, RESOLVED, action, address)
         pod = await client.create(PODS, {**rendered, "spec": {**rendered["spec"], **ACCOUNT}})
         store.pods.put(read_pod(msgspec.json.encode(pod)))
 

@@ -33,7 +33,7 @@ def pull(team: Digits, *images: str) -> None:
     team.bed.kubectl("patch", "gpupool", "real", "--type=merge", "--patch", patch)
 
 
-def warmers(team: Digits) -> list[Object]:
+def prepull_pods(team: Digits) -> list[Object]:
     """The pods that pull."""
     pods = look_at_all(team.bed, f"/api/v1/namespaces/{NAMESPACE}/pods")
     return [pod for pod in pods if "training.ai/warm-images" in pod["metadata"].get("labels", {})]
@@ -55,4 +55,4 @@ def test_a_node_warms_until_the_kubelet_has_all_images(team: Digits) -> None:
     assert switch_of(a_node(team.bed, LENT))["step"] == "Warming"
     pull(team, THERE)
     team.until(lambda: has(team.bed, LENT, "Inference"), "the node serves", seconds=60)
-    team.until(lambda: not warmers(team), "no pod is left", seconds=30)
+    team.until(lambda: not prepull_pods(team), "no pod is left", seconds=30)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from support.build import NOW
 from trainpush.model.fleet import NOBODY, Fleet, PoolSelector
-from trainpush.model.modes import MODE_KEY, Mode, Step, Switch
+from trainpush.model.modes import MODE_KEY, Mode, Switch, SwitchStep
 from trainpush.model.nodes import AMOUNT_MAX, Level, Node, NodeTable, Taint, node_table
 
 NAMES = [f"n{i}" for i in range(5)]
 RACK, BLOCK = Level("rack", "rack"), Level("block", "block")
 AMOUNTS = st.dictionaries(st.sampled_from(["gpu", "cpu", "pods"]), st.sampled_from([0, 1, 2, AMOUNT_MAX, 2**70]))
-AT_REST = Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, NOW, NOW)
+AT_REST = Switch(Mode.TRAINING, Mode.TRAINING, SwitchStep.ACTIVE, NOW, NOW)
 NODES = st.builds(
     Node,
     name=st.sampled_from(NAMES),
@@ -29,13 +29,13 @@ NODES = st.builds(
     ready=st.booleans(),
     cordoned=st.booleans(),
     product=st.sampled_from(["", "H100"]),
-    capacity=st.sampled_from(["", "spot"]),
+    capacity_type=st.sampled_from(["", "spot"]),
     switch=st.sampled_from(
         [
             None,
             None,
             AT_REST,
-            *(replace(AT_REST, to=Mode.INFERENCE, step=step) for step in (Step.DRAINING, Step.WARMING)),
+            *(replace(AT_REST, to=Mode.INFERENCE, step=step) for step in (SwitchStep.DRAINING, SwitchStep.WARMING)),
         ]
     ),
     is_marked=st.booleans(),
@@ -111,18 +111,18 @@ class World:
 
     def look_at_marks(self, pool: str, own: list[Node]) -> None:
         """What they say of their modes is said for the pool."""
-        marks = self.fleet.marks(pool)
-        assert self.fleet.marks(pool) is marks
+        annotations = self.fleet.modes(pool)
+        assert self.fleet.modes(pool) is annotations
         of_label = [(node, node.labels.get(MODE_KEY)) for node in own if node.is_marked and not node.switch]
-        assert marks.marked == {node.name for node in own if node.is_marked}
-        assert marks.labelled == {node.name: "Shared" for node, label in of_label if label == "Shared"}
-        assert marks.wishes == {node.name: node.wish for node in own if node.wish}
-        assert marks.unhealthy == {node.name for node in own if node.unhealthy}
+        assert annotations.marked == {node.name for node in own if node.is_marked}
+        assert annotations.labelled == {node.name: "Shared" for node, label in of_label if label == "Shared"}
+        assert annotations.wishes == {node.name: node.wish for node in own if node.wish}
+        assert annotations.unhealthy == {node.name for node in own if node.unhealthy}
         marked = [node for node in own if node.switch and node.is_marked]
-        assert marks.switches == {node.name: node.switch for node in marked}
-        assert marks.spoiled == {node.name for node in marked if node.is_spoiled}
-        turned = {node.name: node.labels for node in marked if node.switch and node.switch.step is Step.WARMING}
-        assert marks.turned == turned
+        assert annotations.switches == {node.name: node.switch for node in marked}
+        assert annotations.spoiled == {node.name for node in marked if node.is_spoiled}
+        turned = {node.name: node.labels for node in marked if node.switch and node.switch.step is SwitchStep.WARMING}
+        assert annotations.turned == turned
         for labels in ({}, {"team": "a"}, {"rack": "a", "block": "b"}):
             has_one = any(labels.items() <= node.labels.items() for node in own)
             assert self.fleet.has_one_with(pool, labels) == has_one

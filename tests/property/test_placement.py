@@ -32,7 +32,7 @@ def clusters(draw: st.DrawFn, hosts: int = 6, most: int = 3) -> list[Node]:
             block=draw(st.sampled_from(["b1", "b2"])),
             rack=draw(st.sampled_from(["r1", "r2"])),
             product=draw(st.sampled_from(["linked", "other"])),
-            capacity=draw(st.sampled_from(["reserved", "spot", ""])),
+            capacity_type=draw(st.sampled_from(["reserved", "spot", ""])),
         )
         for i in range(count)
     ]
@@ -72,7 +72,7 @@ def question(ground: FreeCapacity, gang: Gang, kinds: frozenset[str] | None = No
         kind = table.kinds[table.kind[row]]
         free = int(table.allocatable[table.resources.index(GPU), row]) // 1000
         group = ground.pool.linked.get(kind.product, 1)
-        usable = kinds is None or kind.capacity in kinds
+        usable = kinds is None or kind.capacity_type in kinds
         hosts.append(Host(tuple(path), free if usable else 0, group if free % group == 0 else 1))
     slices = {ALIASES.index(layer.level): layer.size for layer in gang.topology.slices}
     return Question(hosts, gang.workers, slices, ALIASES.index(gang.topology.required) if gang.topology.required else 0)

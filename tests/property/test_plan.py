@@ -133,11 +133,14 @@ def test_pods_are_made_only_where_the_status_said_before(snapshot: Snapshot) -> 
     jobs = {job.key: job for job in snapshot.jobs}
     for decision in plan(snapshot, NOW).decisions:
         job = jobs[decision.key]
-        for act in decision.acts:
-            if isinstance(act, MakeWorker):
+        for action in decision.actions:
+            if isinstance(action, MakeWorker):
                 assert job.recorded.placement
-                assert (act.attempt, act.node) == (job.recorded.attempt, job.recorded.placement.nodes[act.rank])
-                assert not any(w.is_live for w in job.workers if w.attempt != act.attempt)
+                assert (action.attempt, action.node) == (
+                    job.recorded.attempt,
+                    job.recorded.placement.nodes[action.rank],
+                )
+                assert not any(w.is_live for w in job.workers if w.attempt != action.attempt)
 
 
 @given(snapshots())

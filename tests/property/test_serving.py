@@ -116,12 +116,12 @@ def test_there_are_no_more_replicas_than_asked_for_and_one(snapshot: Snapshot) -
 def test_pods_follow_what_the_status_said_before(snapshot: Snapshot) -> None:
     """First written, then carried out: a pod is made for a place that stands there, and goes once it does not."""
     for service, decision in decisions(snapshot):
-        for act in decision.acts:
-            if isinstance(act, MakeReplica):
-                assert act.place in service.places
-                assert act.place.serial not in {pod.serial for pod in service.pods}
-            if isinstance(act, RemoveReplica):
-                pod = next(pod for pod in service.pods if pod.uid == act.uid)
+        for action in decision.actions:
+            if isinstance(action, MakeReplica):
+                assert action.place in service.places
+                assert action.place.serial not in {pod.serial for pod in service.pods}
+            if isinstance(action, RemoveReplica):
+                pod = next(pod for pod in service.pods if pod.uid == action.uid)
                 assert pod.serial not in {place.serial for place in service.places}
 
 

@@ -44,7 +44,7 @@ def trainers(draw: st.DrawFn, name: str) -> Job:
 def worlds(draw: st.DrawFn) -> World:
     """A pool in which something runs, and something else waits."""
     nodes, unit = draw(st.integers(2, 9)), draw(st.sampled_from(["host", "host", "rack"]))
-    marks = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(MODES))}
+    annotations = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(MODES))}
     policy = Switching(
         default=draw(st.sampled_from([Mode.SHARED, Mode.TRAINING, Mode.INFERENCE])),
         bounds={mode: draw(bounds()) for mode in BOUNDED},
@@ -54,7 +54,7 @@ def worlds(draw: st.DrawFn) -> World:
         min_time_in_mode=0 * MINUTE,
         cooldown=0 * MINUTE,
     )
-    world = World.of(policy, nodes=nodes, **marks).in_racks(draw(st.sampled_from([2, 3, 3])))
+    world = World.of(policy, nodes=nodes, **annotations).in_racks(draw(st.sampled_from([2, 3, 3])))
     for wave in range(2):
         for number in range(draw(st.integers(wave, 2))):
             job = draw(trainers(f"job{wave}{number}"))

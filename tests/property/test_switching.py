@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
-from trainpush.model.modes import Bounds, Mode, Step, Switching
+from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
 from trainpush.planner.modes.bounds import BOUNDED, bounds_at, feasible
@@ -59,9 +59,9 @@ def worlds(draw: st.DrawFn) -> World:
     """A pool of a few nodes of any mode, and work that wants some of them."""
     nodes = draw(st.integers(1, 5))
     modes = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.SHARED])
-    marks = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(modes))}
+    annotations = {f"n{i}": a_switch(mode) for i in range(1, nodes + 1) if (mode := draw(modes))}
     per_rack = draw(st.sampled_from([2, 2, 5]))
-    return World.of(draw(policies()), *draw(work(nodes)), nodes=nodes, **marks).in_racks(per_rack)
+    return World.of(draw(policies()), *draw(work(nodes)), nodes=nodes, **annotations).in_racks(per_rack)
 
 
 def changed(world: World, draw: st.DataObject) -> None:
@@ -88,7 +88,7 @@ def there(world: World, mode: Mode) -> int:
 def bearing(world: World, mode: Mode) -> int:
     """Nodes that have a mode, or can only come to it."""
     default = world.switching.default
-    late = {Step.FLIPPING, Step.WARMING}
+    late = {SwitchStep.FLIPPING, SwitchStep.WARMING}
     return sum(
         (it.to if it.step in late else it.mode) is mode if (it := node.switch) else default is mode
         for node in world.nodes.values()
@@ -114,7 +114,9 @@ def test_bounds_and_limits_are_kept(world: World, data: st.DataObject) -> None:
             few[mode] |= bearing(world, mode) <= reach.most[mode]
         assert len(world.under_way()) <= world.switching.max_concurrent
         hour = world.now - timedelta(hours=1)
-        begun = {(units[name], it.begun) for _, name, it in world.diary if it.step is Step.PLANNED and it.begun > hour}
+        begun = {
+            (units[name], it.begun) for _, name, it in world.diary if it.step is SwitchStep.PLANNED and it.begun > hour
+        }
         assert len(begun) <= world.switching.per_hour
 
 
@@ -185,23 +187,23 @@ def test_no_node_goes_to_and_fro(world: World, data: st.DataObject) -> None:
         world.step(seconds=20)
     changed_at = dict.fromkeys(world.nodes, world.now - timedelta(days=1))
     for at, node, switch in world.diary:
-        if switch.step is Step.PLANNED:
+        if switch.step is SwitchStep.PLANNED:
             assert at - changed_at[node] >= world.switching.min_time_in_mode
-        if switch.step is Step.ACTIVE and switch.why:
+        if switch.step is SwitchStep.ACTIVE and switch.why:
             changed_at[node] = at
 
 
 @SLOW
 @given(worlds(), st.randoms(use_true_random=False))
 def test_writes_that_fail_change_nothing_but_the_time(world: World, luck: random.Random) -> None:
-    """All that is known is in the marks: any of them may be late."""
+    """All that is known is in the annotations: any of them may be late."""
     flaky = replace(world, nodes=dict(world.nodes), jobs=dict(world.jobs), services=dict(world.services), diary=[])
     flaky.history, flaky.is_written = [], lambda _node: luck.random() < 0.5
     for _ in range(200):
         flaky.step(seconds=60)
         assert len(flaky.under_way()) <= flaky.switching.max_concurrent
     for name in flaky.nodes:
-        steps = [Step(step) for step in flaky.steps(name)]
+        steps = [SwitchStep(step) for step in flaky.steps(name)]
         assert all(after in FOLLOWS[before] for before, after in pairwise(steps))
 
 
@@ -232,13 +234,13 @@ def test_a_dry_run_touches_nothing(world: World) -> None:
 
 
 FOLLOWS = {
-    Step.PLANNED: {Step.CORDONED, Step.ABORTED},
-    Step.CORDONED: {Step.NOTIFIED, Step.FLIPPING, Step.ABORTED},
-    Step.NOTIFIED: {Step.DRAINING, Step.ABORTED, Step.STUCK},
-    Step.DRAINING: {Step.FLIPPING, Step.ABORTED, Step.STUCK},
-    Step.STUCK: {Step.FLIPPING, Step.ABORTED},
-    Step.FLIPPING: {Step.WARMING},
-    Step.WARMING: {Step.ACTIVE},
-    Step.ACTIVE: {Step.PLANNED},
-    Step.ABORTED: {Step.PLANNED},
+    SwitchStep.PLANNED: {SwitchStep.CORDONED, SwitchStep.ABORTED},
+    SwitchStep.CORDONED: {SwitchStep.NOTIFIED, SwitchStep.FLIPPING, SwitchStep.ABORTED},
+    SwitchStep.NOTIFIED: {SwitchStep.DRAINING, SwitchStep.ABORTED, SwitchStep.STUCK},
+    SwitchStep.DRAINING: {SwitchStep.FLIPPING, SwitchStep.ABORTED, SwitchStep.STUCK},
+    SwitchStep.STUCK: {SwitchStep.FLIPPING, SwitchStep.ABORTED},
+    SwitchStep.FLIPPING: {SwitchStep.WARMING},
+    SwitchStep.WARMING: {SwitchStep.ACTIVE},
+    SwitchStep.ACTIVE: {SwitchStep.PLANNED},
+    SwitchStep.ABORTED: {SwitchStep.PLANNED},
 }

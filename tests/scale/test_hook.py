@@ -58,9 +58,9 @@ def is_at(step: str) -> Callable[[Objects], bool]:
 
 
 def switch(found: Objects) -> Object:
-    """The mark of the node; empty where it has none."""
-    mark: Object = json.loads(found[NODE]["metadata"].get("annotations", {}).get(SWITCH, "{}"))
-    return mark
+    """The annotation of the node; empty where it has none."""
+    annotation: Object = json.loads(found[NODE]["metadata"].get("annotations", {}).get(SWITCH, "{}"))
+    return annotation
 
 
 async def test_the_agent_is_told_with_the_mode_and_waited_for(space: Space) -> None:
@@ -100,7 +100,9 @@ async def test_a_hook_that_is_gone_leaves_the_label(space: Space) -> None:
         nodes = await space.until(NODES, is_at("Active"), "the node serves")
         assert switch(nodes)["setting"]["value"] == "all-1g.10gb"
         await space.client.patch(GPUPOOLS, None, "hooked", {"spec": {"switching": {"hook": None}}})
-        nodes = await space.until(NODES, lambda found: "setting" not in switch(found), "the mark speaks of it no more")
+        nodes = await space.until(
+            NODES, lambda found: "setting" not in switch(found), "the annotation speaks of it no more"
+        )
         assert bears("all-1g.10gb", "success")(nodes)
         await say(space, **{MIG: "mine"})
     nodes = await space.until(NODES, lambda found: not switch(found), "nothing of ours is left")

@@ -79,7 +79,7 @@ async def test_a_younger_pool_touches_no_node_of_an_older_one(space: Space) -> N
 
 
 async def test_a_pool_that_is_deleted_in_the_middle_of_a_switch_leaves_its_nodes_usable(space: Space) -> None:
-    """What runs goes on, no node bears a mark, and the next pool has them all."""
+    """What runs goes on, no node bears an annotation, and the next pool has them all."""
     with a_pool(space.bed, a_split()):
         await space.create(job("stays", 2, placement={"pool": "edited"}, scheduling={"preemption": "Never"}))
         await space.job("stays", says("Running"), "runs")
@@ -93,7 +93,7 @@ async def test_a_pool_that_is_deleted_in_the_middle_of_a_switch_leaves_its_nodes
         await space.until(
             NODES, lambda found: any(marks(n).get("step") == "Draining" for n in ours(found)), "a node drains"
         )
-    await space.until(NODES, lambda found: not any(map(marks, ours(found))), "no node bears a mark")
+    await space.until(NODES, lambda found: not any(map(marks, ours(found))), "no node bears an annotation")
     await space.client.patch(PODS, space.name, held, {"metadata": {"finalizers": None}})
     now = await space.pods()
     stayed = [name for name in before if name.startswith("stays-")]

@@ -38,25 +38,25 @@ def home(space: Space) -> Space:
     return Space(space.bed, space.client, NAMESPACE)
 
 
-def warmers(found: Objects) -> list[Object]:
+def prepull_pods(found: Objects) -> list[Object]:
     """The pods that pull."""
     return [pod for pod in found.values() if "training.ai/warm-images" in pod["metadata"].get("labels", {})]
 
 
 def step(found: Objects) -> str:
     """How far the node has come."""
-    mark = json.loads(found[NODE]["metadata"].get("annotations", {}).get(SWITCH, "{}"))
-    return str(mark.get("step"))
+    annotation = json.loads(found[NODE]["metadata"].get("annotations", {}).get(SWITCH, "{}"))
+    return str(annotation.get("step"))
 
 
 async def pulls(home: Space, *statuses: dict[str, Any]) -> None:
     """What the kubelet says of the containers of the one pod; after what fake kubelets say."""
 
     def is_alone(found: Objects) -> bool:
-        return [pod["status"]["phase"] for pod in warmers(found)] == ["Running"]
+        return [pod["status"]["phase"] for pod in prepull_pods(found)] == ["Running"]
 
     pods = await home.until(PODS, is_alone, "there is one pod that pulls")
-    metadata = warmers(pods)[0]["metadata"]
+    metadata = prepull_pods(pods)[0]["metadata"]
     told = [
         {"image": "any", "imageID": "", "name": f"image-{position}", "ready": False, "restartCount": 0, **status}
         for position, status in enumerate(statuses)
@@ -83,24 +83,24 @@ async def test_a_node_takes_work_when_all_images_are_there(space: Space, home: S
             return said in conditions(found["warmed"])["ModeSettled"]["message"]
 
         await space.until(GPUPOOLS, is_told, "the pool names image and node")
-        before = warmers(await home.until(PODS, warmers, "a pod pulls"))[0]["metadata"]["name"]
+        before = prepull_pods(await home.until(PODS, prepull_pods, "a pod pulls"))[0]["metadata"]["name"]
         edited = a_warmed(IMAGES)["spec"]["switching"]
         await space.client.patch(GPUPOOLS, None, "warmed", {"spec": {"switching": edited}})
 
         def is_another(found: Objects) -> bool:
-            return [pod["metadata"]["name"] for pod in warmers(found)] not in ([], [before])
+            return [pod["metadata"]["name"] for pod in prepull_pods(found)] not in ([], [before])
 
         await home.until(PODS, is_another, "another pod pulls")
         await pulls(home, PULLED, PULLED)
         await space.until(NODES, lambda found: step(found) == "Active", "the node serves")
         await space.until(GPUPOOLS, lambda found: says("ModeSettled")(found["warmed"]), "all is well")
-        await home.until(PODS, lambda found: not warmers(found), "the pod is gone")
+        await home.until(PODS, lambda found: not prepull_pods(found), "the pod is gone")
 
 
 async def test_a_pool_that_goes_takes_its_pods_with_it(space: Space, home: Space) -> None:
     """However far they are."""
     with a_pool(space.bed, a_warmed(IMAGES)):
         await space.client.patch(NODES, None, NODE, {"metadata": {"annotations": {WISH: "Inference"}}})
-        pods = await home.until(PODS, warmers, "a pod pulls")
-        assert warmers(pods)[0]["spec"]["nodeName"] == NODE
-    await home.until(PODS, lambda found: not warmers(found), "it is gone")
+        pods = await home.until(PODS, prepull_pods, "a pod pulls")
+        assert prepull_pods(pods)[0]["spec"]["nodeName"] == NODE
+    await home.until(PODS, lambda found: not prepull_pods(found), "it is gone")

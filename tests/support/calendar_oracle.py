@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Switch, SwitchStep
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Seen:
-    """The mark of a node as it stood there from `since` on; the label is what the node bears."""
+    """The annotation of a node as it stood there from `since` on; the label is what the node bears."""
 
     node: str
     label: str
@@ -76,28 +76,28 @@ def fewest(phases: Sequence[Phase], nodes: int, before: int) -> int:
 
 def course(record: Sequence[Seen], nodes: int, least_time: timedelta) -> Course:
     """Follow all nodes through what was seen of them; they train before."""
-    found, marks = Course(), dict[str, Switch]()
+    found, annotations = Course(), dict[str, Switch]()
     for seen in sorted(record, key=lambda it: it.switch.since):
-        before, switch = marks.get(seen.node), seen.switch
+        before, switch = annotations.get(seen.node), seen.switch
         if before == switch:
             continue
-        marks[seen.node] = switch
-        if switch.step is Step.PLANNED:
+        annotations[seen.node] = switch
+        if switch.step is SwitchStep.PLANNED:
             found.began.append(switch.begun)
             found.hasty += bool(before and before.why and switch.begun < before.since + least_time)
-        found.done += switch.step is Step.ACTIVE and bool(switch.why)
-        found.aborted += switch.step is Step.ABORTED
-        found.moments.append(_moment(marks, nodes, switch.since))
+        found.done += switch.step is SwitchStep.ACTIVE and bool(switch.why)
+        found.aborted += switch.step is SwitchStep.ABORTED
+        found.moments.append(_moment(annotations, nodes, switch.since))
     return found
 
 
-def _moment(marks: dict[str, Switch], nodes: int, at: datetime) -> Moment:
-    resting = [it.mode for it in marks.values() if it.is_resting]
-    under_way = [it.to for it in marks.values() if not it.is_resting]
+def _moment(annotations: dict[str, Switch], nodes: int, at: datetime) -> Moment:
+    resting = [it.mode for it in annotations.values() if it.is_resting]
+    under_way = [it.to for it in annotations.values() if not it.is_resting]
     return Moment(
         at=at,
         serving=resting.count(Mode.INFERENCE),
-        training=resting.count(Mode.TRAINING) + nodes - len(marks),
+        training=resting.count(Mode.TRAINING) + nodes - len(annotations),
         coming=under_way.count(Mode.INFERENCE),
         going=under_way.count(Mode.TRAINING),
     )

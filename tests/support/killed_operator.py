@@ -126,9 +126,9 @@ def strike(written: Written) -> None:
     made: Object = json.loads(written.answer)
     folder = Path(os.environ["STRUCK"])
     for name, holds in POINTS[os.environ["POINTS"]].items():
-        mark = folder / name
-        if not mark.exists() and holds(written.kind, written.verb, made):
-            mark.touch()
+        annotation = folder / name
+        if not annotation.exists() and holds(written.kind, written.verb, made):
+            annotation.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
 

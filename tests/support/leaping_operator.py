@@ -25,7 +25,7 @@ from trainpush.telemetry import logs
 
 RATE: Final = 30
 PAUSE_SECONDS: Final = 1.0
-"""Longer than it is patient with changes before it decides, and than it reads nodes before it marks the first."""
+"""Longer than it is patient with changes before it decides, and than it reads nodes before it annotates the first."""
 LEAP: Final = timedelta(hours=6)
 SWITCH: Final = "training.ai/switch"
 
@@ -39,7 +39,7 @@ class LeapingClock(Clock):
         self._shown = shown
         self._awaited = begin
         self._decided_at = time.monotonic()
-        self._marked_at = math.inf  # to read and mark every node for the first time takes longer than the pause
+        self._marked_at = math.inf  # to read and annotation every node for the first time takes longer than the pause
         self._under_way: set[str] = set()
 
     def now(self) -> datetime:

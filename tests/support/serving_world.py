@@ -1,4 +1,4 @@
-"""A world of one InferenceService for the planner: carries out its acts, and lets pods load, answer and go."""
+"""A world of one InferenceService for the planner: carries out its actions, and lets pods load, answer and go."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from support.build import NOW, a_gang
 from trainpush.model.gang import Gang
 from trainpush.model.plan import (
+    AnnotateStable,
     AskReplica,
     EndPod,
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
-    MarkStable,
     RemoveReplica,
     RemoveRevision,
-    ServiceAct,
+    ServiceAction,
     ServiceDecision,
 )
 from trainpush.model.serving import Replica, Revision, Service
@@ -54,8 +54,8 @@ class World:
         self.now += timedelta(seconds=1)
         decision = plan(Snapshot(pools=(self.pool,), jobs=(), services=(self.service,)), self.now).services[0]
         self.service = replace(self.service, places=decision.places, is_new=False)
-        for act in decision.acts:
-            self._perform(act)
+        for action in decision.actions:
+            self._perform(action)
         self._live()
         self.ready.append(sum(pod.ready and not pod.deleting for pod in self.service.pods))
         return decision
@@ -82,9 +82,9 @@ class World:
                 found[pod.revision] = found.get(pod.revision, 0) + 1
         return found
 
-    def _perform(self, act: ServiceAct) -> None:
+    def _perform(self, action: ServiceAction) -> None:
         service = self.service
-        match act:
+        match action:
             case MakeRevision(name, number):
                 others = [revision for revision in service.revisions if revision.name != name]
                 made = Revision(name, f"uid-{name}", number, self.gang)
@@ -110,7 +110,7 @@ class World:
                 self._change(name, deleting=True)
             case AskReplica(name, _uid, _address, _revision):
                 self._change(name, answered=True)
-            case MarkStable(revision):
+            case AnnotateStable(revision):
                 self.service = replace(service, stable=revision)
             case RemoveRevision(name, _uid):
                 left = tuple(revision for revision in service.revisions if revision.name != name)

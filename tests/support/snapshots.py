@@ -10,7 +10,7 @@ from trainpush.api import names
 from trainpush.cli.document import Document, ordered
 from trainpush.cli.holdings import HOLDINGS
 from trainpush.kube.client import Object
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Switch, SwitchStep
 from trainpush.render.modes import node_patch
 
 AT: Final = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -62,7 +62,7 @@ def nodes(*sizes: int) -> list[Object]:
 def trains(made: Object) -> Object:
     """The node as one of training for long."""
     since = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
-    patch = node_patch(made, Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, since, since))
+    patch = node_patch(made, Switch(Mode.TRAINING, Mode.TRAINING, SwitchStep.ACTIVE, since, since))
     parts = {part: {**made["metadata"][part], **patch["metadata"][part]} for part in ("annotations", "labels")}
     return {**made, "metadata": {**made["metadata"], **parts}, "spec": {**made["spec"], **patch["spec"]}}
 

@@ -25,7 +25,7 @@ LENT: Final = "real-1"
 
 @contextmanager
 def modes(real: DigitsBed, team: Digits, **wishes: str) -> Iterator[None]:
-    """The example's pool on the real nodes, and people's `wishes` for them; afterwards no node bears a mark.
+    """The example's pool on the real nodes, and people's `wishes` for them; afterwards no node bears an annotation.
 
     An operator runs all the time. In the names of nodes _ stands for -.
     """
@@ -39,7 +39,7 @@ def modes(real: DigitsBed, team: Digits, **wishes: str) -> Iterator[None]:
         for node in nodes:
             real.bed.kubectl("annotate", "node", node, f"{WISH}-")
         real.bed.kubectl("delete", "gpupool", "real")
-        team.until(lambda: not any(map(is_marked, all_nodes(real.bed))), "no node bears a mark", seconds=60)
+        team.until(lambda: not any(map(is_marked, all_nodes(real.bed))), "no node bears an annotation", seconds=60)
         real.renew_pool()
 
 

@@ -1,4 +1,4 @@
-"""A small cluster for the switching of modes: nodes bear their marks, work goes where there is room, and when told.
+"""A small cluster for the switching of modes: nodes bear annotations, work goes where there is room, and when told.
 
 Everybody is as simple as can be: a gang that is told goes two steps later, a replica that has to move goes at once.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from support.build import GPU, LEVELS, NOW, RACK, a_gang, a_node
 from trainpush.model.gang import Gang
-from trainpush.model.modes import MODE_KEY, Mode, Step, Switch, Switching, Warmer
+from trainpush.model.modes import MODE_KEY, Mode, PrepullPod, Switch, Switching, SwitchStep
 from trainpush.model.nodes import HOST, Node, Toleration, node_table
 from trainpush.model.plan import Condition, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
@@ -57,10 +57,10 @@ def tolerance(mode: Mode) -> Toleration:
 
 
 def a_switch(mode: Mode, to: Mode | None = None, **fields: Any) -> Switch:
-    """The mark of a node that has been so for a day."""
+    """The annotation of a node that has been so for a day."""
     old = NOW - timedelta(days=1)
     defaults: dict[str, Any] = {
-        "step": Step.ACTIVE if to is None else Step.PLANNED,
+        "step": SwitchStep.ACTIVE if to is None else SwitchStep.PLANNED,
         "begun": old,
         "since": old,
         "why": "a test",
@@ -94,16 +94,16 @@ class World:
     wishes: dict[str, Mode] = field(default_factory=dict)
     quotas: tuple[Quota, ...] = ()
     now: datetime = NOW
-    warmers: list[Warmer] = field(default_factory=list)
+    prepull_pods: list[PrepullPod] = field(default_factory=list)
     history: list[tuple[str, datetime]] = field(default_factory=list)
     diary: list[tuple[datetime, str, Switch]] = field(default_factory=list)
-    """Every mark that was written."""
+    """Every annotation that was written."""
     is_written: Callable[[str], bool] = lambda _node: True
-    """Whether the write of the mark of a node succeeds."""
+    """Whether the write of the annotation of a node succeeds."""
 
     @classmethod
     def of(cls, switching: Switching, *work: Job | Service, nodes: int = 4, **switches: Switch) -> "World":
-        """Nodes n1, n2, … in one rack, with these marks."""
+        """Nodes n1, n2, … in one rack, with these annotations."""
         names = [f"n{number}" for number in range(1, nodes + 1)]
         made = {name: _bearing(a_node(name, rack="r1"), switches.get(name)) for name in names}
         jobs = {it.key: it for it in work if isinstance(it, Job)}
@@ -130,7 +130,7 @@ class World:
             wishes=self.wishes,
             unhealthy=frozenset(node.name for node in nodes if node.unhealthy),
             states={node.name: self._state(node) for node in nodes},
-            warmers=tuple(self.warmers),
+            prepull_pods=tuple(self.prepull_pods),
             history=tuple(self.history),
         )
 
@@ -177,8 +177,8 @@ class World:
 
     def under_way(self) -> set[str]:
         """Units of which some node is under way."""
-        marks = {name: node.switch for name, node in self.nodes.items() if node.switch}
-        return {self.units()[name] for name, switch in marks.items() if not switch.is_resting}
+        annotations = {name: node.switch for name, node in self.nodes.items() if node.switch}
+        return {self.units()[name] for name, switch in annotations.items() if not switch.is_resting}
 
     def steps(self, node: str) -> list[str]:
         """The steps that were written on a node."""
@@ -242,13 +242,13 @@ class World:
         self.jobs[key] = replace(job, recorded=recorded, request=job.request.of_size(size))
 
     def bear(self, name: str, switch: Switch | None) -> None:
-        """Give a node a mark, and the labels and taints that follow from it."""
+        """Give a node an annotation, and the labels and taints that follow from it."""
         self.nodes[name] = _bearing(self.nodes[name], switch)
 
     def _mark(self, decision: NodeDecision) -> None:
-        if self.is_written(decision.name) and decision.act.after:
-            self.diary.append((self.now, decision.name, decision.act.after))
-            self.bear(decision.name, decision.act.after)
+        if self.is_written(decision.name) and decision.action.after:
+            self.diary.append((self.now, decision.name, decision.action.after))
+            self.bear(decision.name, decision.action.after)
 
     def _leave(self) -> None:
         """Gangs are told to leave, and go when they were told; replicas go."""

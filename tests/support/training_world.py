@@ -1,11 +1,11 @@
-"""A world of training jobs for the planner: writes statuses down, carries out acts, and lets pods run and end."""
+"""A world of training jobs for the planner: writes statuses down, carries out actions, and lets pods run and end."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, EndPod, JobAct, MakeBelongings, MakeExport, MakeWorker, Plan, RemoveWorker
+from trainpush.model.plan import Decision, EndPod, JobAction, MakeBelongings, MakeExport, MakeWorker, Plan, RemoveWorker
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -38,8 +38,8 @@ class World:
         decided = plan(Snapshot(pools=(self.pool,), jobs=tuple(self.jobs.values())), self.now)
         for decision in decided.decisions:
             self._write(decision)
-            for act in decision.acts:
-                self._perform(decision.key, act)
+            for action in decision.actions:
+                self._perform(decision.key, action)
         self._live()
         return decided
 
@@ -79,9 +79,9 @@ class World:
         if recorded.has_run and not old.has_run:
             self.diary.append(f"{name}: runs")
 
-    def _perform(self, key: Key, act: JobAct) -> None:
+    def _perform(self, key: Key, action: JobAction) -> None:
         job = self.jobs[key]
-        match act:
+        match action:
             case MakeWorker(attempt, rank, node, _):
                 gang = job.request
                 request = gang.requirements.request if isinstance(gang, Gang) else {}

@@ -6,7 +6,7 @@ from typing import Final
 
 from reading import a_busy_pool, measured, stays
 from support.build import NOW
-from trainpush.model.modes import Step
+from trainpush.model.modes import SwitchStep
 from trainpush.model.plan import Stage
 from trainpush.planner.plan import plan
 
@@ -74,4 +74,7 @@ def test_a_bit_of_everything_goes_on_in_the_busy_pool() -> None:
     ]
     assert (jobs["fits"].stage, jobs["runs"].stage) == (Stage.STARTING, Stage.RUNNING)
     assert {place.revision for place in planned.services[1].places} == {"rolls", "next"}
-    assert {node.act.after.step for node in planned.nodes if node.act.after} == {Step.PLANNED, Step.DRAINING}
+    assert {node.action.after.step for node in planned.nodes if node.action.after} == {
+        SwitchStep.PLANNED,
+        SwitchStep.DRAINING,
+    }

@@ -62,7 +62,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class MapBy:
-    """Marks a list of models as a map: no two entries with the same value of `key`."""
+    """NodeModes a list of models as a map: no two entries with the same value of `key`."""
 
     key: str
     """Name of a required field of the entries, as in YAML."""
@@ -84,7 +84,7 @@ class MapBy:
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """Marks a list of strings or numbers as a set."""
+    """NodeModes a list of strings or numbers as a set."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse a repeated entry."""

@@ -10,11 +10,11 @@ from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     Decision,
-    JobAct,
+    JobAction,
     Plan,
     PlannedSwitch,
     PoolSummary,
-    ServiceAct,
+    ServiceAction,
     ServiceDecision,
     Stage,
     Verdict,
@@ -42,7 +42,7 @@ class Outlook:
     nodes: tuple[str, ...] = ()
     """One for each worker in rank order, or for each replica."""
     eviction: Eviction | None = None
-    acts: tuple[JobAct | ServiceAct, ...] = ()
+    actions: tuple[JobAction | ServiceAction, ...] = ()
     switches: tuple[PlannedSwitch, ...] = ()
     """Nodes of a pool that are on the way to another mode, or would be."""
 
@@ -150,7 +150,7 @@ def _job(decision: Decision, job: Job) -> Outlook:
         domain=place.domain if place else "",
         nodes=place.nodes if place else (),
         eviction=eviction if eviction and not eviction.is_done else None,
-        acts=decision.acts,
+        actions=decision.actions,
     )
 
 
@@ -163,7 +163,7 @@ def _service(served: ServiceDecision, replicas: int, pool: str) -> Outlook:
         verdict=served.verdict,
         pool=pool,
         nodes=nodes,
-        acts=served.acts,
+        actions=served.actions,
     )
 
 

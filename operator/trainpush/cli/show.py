@@ -15,7 +15,7 @@ from trainpush.cli.outlook import Change, Outlook, What, is_refused
 from trainpush.cli.simulation import Answer
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES
 from trainpush.model.nodes import HOST, POOL
-from trainpush.model.plan import JobAct, PlannedSwitch, ServiceAct
+from trainpush.model.plan import JobAction, PlannedSwitch, ServiceAction
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 _WIDTH: Final = 100
@@ -29,7 +29,7 @@ def as_table(answer: Answer) -> str:
 
 
 def as_wide_table(answer: Answer) -> str:
-    """The same with every node in rank order, and all messages and acts."""
+    """The same with every node in rank order, and all messages and actions."""
     return _page(answer, _all_facts, _wide_row)
 
 
@@ -137,7 +137,7 @@ def _all_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
     if outlook.is_settled and outlook.nodes:
         yield "says", f"{outlook.verdict.reason}: {outlook.verdict.message}"
     yield "nodes", ", ".join(outlook.nodes)
-    yield from (("then", _act(act)) for act in outlook.acts)
+    yield from (("then", _act(action)) for action in outlook.actions)
 
 
 def _switches(outlook: Outlook) -> Iterator[tuple[str, str]]:
@@ -211,13 +211,13 @@ def _row(outlook: Outlook) -> Sequence[str]:
 
 
 def _wide_row(outlook: Outlook) -> Sequence[str]:
-    acts = "".join(f"; then {_act(act)}" for act in outlook.acts)
-    return (*_row(outlook), f"{outlook.verdict.message}{acts}")
+    actions = "".join(f"; then {_act(action)}" for action in outlook.actions)
+    return (*_row(outlook), f"{outlook.verdict.message}{actions}")
 
 
-def _act(act: JobAct | ServiceAct) -> str:
-    found = msgspec.to_builtins(act)
-    return " ".join([type(act).__name__, *(f"{name}={value}" for name, value in found.items())])
+def _act(action: JobAction | ServiceAction) -> str:
+    found = msgspec.to_builtins(action)
+    return " ".join([type(action).__name__, *(f"{name}={value}" for name, value in found.items())])
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -266,7 +266,7 @@ def _plain_outlook(outlook: Outlook) -> dict[str, Any]:
         "advice": verdict.advice,
         "eviction": msgspec.to_builtins(outlook.eviction),
         "switches": [_plain_switch(switch) for switch in outlook.switches],
-        "acts": [{"act": type(act).__name__, **msgspec.to_builtins(act)} for act in outlook.acts],
+        "actions": [{"action": type(action).__name__, **msgspec.to_builtins(action)} for action in outlook.actions],
     }
     return {key: value for key, value in found.items() if value is False or value not in ("", 0, None, [], ())}
 

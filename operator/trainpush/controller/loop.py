@@ -12,7 +12,7 @@ from trainpush.controller.clock import Clock
 from trainpush.controller.measure import count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.apply import Applier, Later
-from trainpush.kube.marks import Marker
+from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import NodeDecision, Plan
@@ -39,19 +39,19 @@ class Loop:
         self,
         store: Store,
         applier: Applier,
-        marker: Marker,
+        annotator: NodeAnnotator,
         leads: Callable[[], bool],
         metrics: Metrics,
         proxy_image: str,
     ) -> None:
-        """Read from `store`, write through `applier` and `marker` while `leads()`.
+        """Read from `store`, write through `applier` and `annotator` while `leads()`.
 
         `proxy_image` goes into new revisions.
         """
         self._proxy_image = proxy_image
         self._store = store
         self._applier = applier
-        self._marker = marker
+        self._marker = annotator
         self._leads = leads
         self._metrics = metrics
         self._wake_after: float = IDLE_SECONDS

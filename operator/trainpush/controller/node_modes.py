@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from trainpush.kube.store import Store
 from trainpush.model.fleet import NOBODY, Fleet
-from trainpush.model.marks import Marks
 from trainpush.model.modes import Switch, Switching
-from trainpush.model.plan import MarkNode, NodeDecision
+from trainpush.model.node_modes import NodeModes
+from trainpush.model.plan import AnnotateNode, NodeDecision
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Refusal
 from trainpush.status.pool import History, ModesSeen
@@ -20,39 +20,39 @@ def with_modes(pool: Pool, fleet: Fleet, switching: Switching | Refusal | None, 
     """`pool` with what it wants, and what its nodes and its status say."""
     if not isinstance(switching, Switching):
         return pool
-    marks = fleet.marks(pool.name)
+    modes = fleet.modes(pool.name)
     return replace(
         pool,
         switching=switching,
-        switches=marks.switches,
-        labelled=marks.labelled,
-        wishes=marks.wishes,
-        unhealthy=marks.unhealthy,
-        states=_states(switching, marks),
+        switches=modes.switches,
+        labelled=modes.labelled,
+        wishes=modes.wishes,
+        unhealthy=modes.unhealthy,
+        states=_states(switching, modes),
         history=history,
     )
 
 
-def _states(switching: Switching, marks: Marks) -> dict[str, str]:
+def _states(switching: Switching, modes: NodeModes) -> dict[str, str]:
     if switching.hook is None:
         return {}
-    found = {name: switching.hook.state(marks.switches[name].setting, labels) for name, labels in marks.turned.items()}
+    found = {name: switching.hook.state(modes.switches[name].setting, labels) for name, labels in modes.turned.items()}
     return {name: state for name, state in found.items() if state}
 
 
 def orphans(fleet: Fleet, switchings: Switchings) -> tuple[tuple[str, Switch | None], ...]:
-    """Nodes that bear marks though no pool gives them a mode, by name."""
+    """Nodes that bear annotations though no pool gives them a mode, by name."""
     without = [NOBODY, *(name for name, switching in switchings.items() if switching is None)]
-    held = [fleet.marks(pool) for pool in without]
-    found = {name: marks.switches.get(name) for marks in held for name in marks.marked}
+    held = [fleet.modes(pool) for pool in without]
+    found = {name: modes.switches.get(name) for modes in held for name in modes.marked}
     return tuple((name, found[name]) for name in sorted(found))
 
 
 def repairs(fleet: Fleet, switchings: Switchings) -> tuple[NodeDecision, ...]:
-    """Nodes of enforced pools whose label or taints are not what follows from their mark, by name."""
+    """Nodes of enforced pools whose label or taints are not what follows from their annotation, by name."""
     enforced = [name for name, it in switchings.items() if isinstance(it, Switching) and it.is_enforced]
-    found = [(name, marks.switches[name]) for marks in map(fleet.marks, enforced) for name in marks.spoiled]
-    return tuple(NodeDecision(name, MarkNode(name, switch, switch)) for name, switch in sorted(found, key=_name))
+    found = [(name, modes.switches[name]) for modes in map(fleet.modes, enforced) for name in modes.spoiled]
+    return tuple(NodeDecision(name, AnnotateNode(name, switch, switch)) for name, switch in sorted(found, key=_name))
 
 
 def _name(found: tuple[str, Switch]) -> str:

@@ -259,7 +259,9 @@ def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
         linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
         shared_nodes=fleet.shared(pool.name),
         unlabelled_nodes=fleet.unlabelled(pool.name),
-        warmers=tuple(sorted(store.warmers.of(OwnerId(pool.uid, store.home)), key=lambda it: (it.name, it.uid))),
+        prepull_pods=tuple(
+            sorted(store.prepull_pods.of(OwnerId(pool.uid, store.home)), key=lambda it: (it.name, it.uid))
+        ),
         trouble=trouble_of(pool.uid),
     )
 

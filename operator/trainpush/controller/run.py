@@ -21,13 +21,13 @@ from trainpush.controller.resync import Resync
 from trainpush.controller.settings import Settings
 from trainpush.controller.watch import watch_own_kinds
 from trainpush.kube import credentials
-from trainpush.kube.acts import Acts
+from trainpush.kube.actions import Actions
 from trainpush.kube.apply import Applier
 from trainpush.kube.children import read_export, read_owned, read_revision
 from trainpush.kube.client import Client, Written
 from trainpush.kube.daemons import read_daemon
 from trainpush.kube.lease import Elector
-from trainpush.kube.marks import Marker
+from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.priorities import read_priority
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
@@ -105,10 +105,10 @@ async def _operate(
         return elector.is_leader and resync.fresh.is_set() and all(r.synced.is_set() for r in reflectors)
 
     for_workers = await reporting.prepare(client, settings)
-    acts = Acts(client, store, model_servers.ask, for_workers.address if for_workers else None)
-    applier = Applier(client, store, acts, lambda: elector.is_leader, metrics)
-    marker = Marker(client, store, lambda: elector.is_leader, metrics)
-    loop = Loop(store, applier, marker, leads, metrics, settings.proxy_image)
+    actions = Actions(client, store, model_servers.ask, for_workers.address if for_workers else None)
+    applier = Applier(client, store, actions, lambda: elector.is_leader, metrics)
+    annotator = NodeAnnotator(client, store, lambda: elector.is_leader, metrics)
+    loop = Loop(store, applier, annotator, leads, metrics, settings.proxy_image)
     loop.clock = clock
     metrics.watch_lags(lambda: {r.resource.kind: time.monotonic() - r.last_heard for r in reflectors})
 

@@ -1,4 +1,4 @@
-"""Plans carried out: status first, then its Events and the acts that earlier statuses announced.
+"""Plans carried out: status first, then its Events and the actions that earlier statuses announced.
 
 The next cycle waits for statuses only: a decision that does not stand there yet would be made twice.
 Everything here may be done twice, and may stop after any write.
@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from trainpush.api.base import Metadata, complaints
-from trainpush.kube.acts import Acts
+from trainpush.kube.actions import Actions
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
@@ -55,7 +55,7 @@ class Applier:
         self,
         client: Client,
         store: Store,
-        acts: Acts,
+        actions: Actions,
         may_write: Callable[[], bool],
         metrics: Metrics,
         clock: _Clock = time.monotonic,
@@ -63,7 +63,7 @@ class Applier:
         """Write through `client` as long as `may_write`; `clock` is monotonic, in seconds."""
         self._client = client
         self._store = store
-        self._acts = acts
+        self._acts = actions
         self._may_write = may_write
         self._metrics = metrics
         self._clock = clock
@@ -72,7 +72,7 @@ class Applier:
         self._held: dict[str, float] = {}
         """Objects whose status was refused, and when to try again."""
         self._acting: dict[str, bool] = {}
-        """Objects whose acts are under way, and whether a later cycle wanted more of them."""
+        """Objects whose actions are under way, and whether a later cycle wanted more of them."""
         self._asking: set[str] = set()
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
@@ -155,12 +155,12 @@ class Applier:
                 _log.warning("event not written", name=event["metadata"]["name"], error=str(error))
 
     def _begin(self, task: Task, later: Later) -> float | None:
-        """Begin the acts of an object, unless its last ones still go on; seconds to wait if some were refused."""
+        """Begin the actions of an object, unless its last ones still go on; seconds to wait if some were refused."""
         uid = task.seen.metadata.uid
         self._begin_asking(task, later)
         trouble = self._troubles.get(uid)
-        acts = [act for act in task.acts if not isinstance(act, AskReplica)]
-        if not acts:
+        actions = [action for action in task.actions if not isinstance(action, AskReplica)]
+        if not actions:
             self._troubles.pop(uid, None)
         elif trouble and self._clock() < trouble.until:
             return trouble.until - self._clock()
@@ -168,16 +168,16 @@ class Applier:
             self._acting[uid] = True
         else:
             self._acting[uid] = False
-            later(self._act(task, acts))
+            later(self._act(task, actions))
         return None
 
-    async def _act(self, task: Task, acts: Sequence[Act]) -> None:
+    async def _act(self, task: Task, actions: Sequence[Act]) -> None:
         """Kind after kind, all of a kind at once; a refusal keeps only those from being done that build on it."""
         uid = task.seen.metadata.uid
         refusals: list[ApiError] = []
         try:
-            for batch in batches(acts):
-                refused = await _all(self._one(task, act) for act in batch)
+            for batch in batches(actions):
+                refused = await _all(self._one(task, action) for action in batch)
                 refusals += refused
                 if refused and isinstance(batch[0], FOUNDATION):
                     break
@@ -193,29 +193,29 @@ class Applier:
             if self._acting.pop(uid):
                 self._store.dirty.set()
 
-    async def _one(self, task: Task, act: Act) -> None:
+    async def _one(self, task: Task, action: Act) -> None:
         self._check()
-        await self._acts.perform(task, act)
+        await self._acts.perform(task, action)
 
     def _begin_asking(self, task: Task, later: Later) -> None:
         """Ask replicas beside everything else: one that hangs must not hold up its service."""
-        for act in task.acts:
-            if isinstance(act, AskReplica) and act.uid not in self._asking:
-                self._asking.add(act.uid)
-                later(self._question(task, act))
+        for action in task.actions:
+            if isinstance(action, AskReplica) and action.uid not in self._asking:
+                self._asking.add(action.uid)
+                later(self._question(task, action))
 
-    async def _question(self, task: Task, act: AskReplica) -> None:
+    async def _question(self, task: Task, action: AskReplica) -> None:
         owner = OwnerId(task.seen.metadata.uid, task.seen.metadata.namespace)
         try:
-            complaint = await self._acts.ask(owner, act)
+            complaint = await self._acts.ask(owner, action)
             self._check()
-            await self._acts.note_answer(owner, act, complaint)
+            await self._acts.note_answer(owner, action, complaint)
         except ApiError as error:
-            self._refused(f"readiness gate of {act.name}", error)
+            self._refused(f"readiness gate of {action.name}", error)
         except Deposed:
             return
         finally:
-            self._asking.discard(act.uid)
+            self._asking.discard(action.uid)
 
     async def _reread(self, task: Task, error: ApiError) -> None:
         """A decision on an outdated view was refused: look anew, and decide anew."""
@@ -246,9 +246,9 @@ class Applier:
             raise Deposed
 
 
-async def _all(acts: Iterable[Coroutine[Any, Any, None]]) -> list[ApiError]:
+async def _all(actions: Iterable[Coroutine[Any, Any, None]]) -> list[ApiError]:
     """Carry out all; what the API server refused of them, in their order. Any other error is raised."""
-    outcomes = await asyncio.gather(*acts, return_exceptions=True)
+    outcomes = await asyncio.gather(*actions, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, ApiError):
             raise outcome

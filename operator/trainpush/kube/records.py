@@ -12,9 +12,9 @@ from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
+from trainpush.kube.prepull import warmer_record
 from trainpush.kube.table import Row
-from trainpush.kube.warmers import warmer_record
-from trainpush.model.modes import Warmer
+from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
@@ -80,7 +80,7 @@ class PodRow:
     requests: dict[str, int]
     owner: OwnerId | None = None
     """The TrainPushJob, InferenceService, Job or GPUPool that it belongs to, if it is one of ours."""
-    ours: Worker | Replica | Exporter | Warmer | None = None
+    ours: Worker | Replica | Exporter | PrepullPod | None = None
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
@@ -122,7 +122,7 @@ def node_record(node: NodeObject) -> Node:
         ready=node.is_ready and not node.is_deleting,
         cordoned=node.spec.unschedulable or node.labels.get(names.LABEL_DRIVER_UPGRADE, "") not in _UPGRADED,
         product=node.labels.get(names.LABEL_PRODUCT, ""),
-        capacity=_capacity(node.labels),
+        capacity_type=_capacity_type(node.labels),
         switch=switch,
         is_marked=is_marked,
         is_spoiled=is_marked and not modes.bears(switch, node.labels, taints),
@@ -138,7 +138,7 @@ def _is_unhealthy(capacity: Mapping[str, str], allocatable: Mapping[str, str]) -
     return any(milli(allocatable.get(name, "0")) < milli(capacity[name]) for name in differ)
 
 
-def _capacity(labels: Mapping[str, str]) -> str:
+def _capacity_type(labels: Mapping[str, str]) -> str:
     """The kind of capacity that the labels of a node tell; empty where none does."""
     return next((kind for (label, value), kind in _CAPACITIES.items() if labels.get(label) == value), "")
 
@@ -147,7 +147,7 @@ def pod_row(pod: PodObject) -> PodRow:
     """A pod reduced to what counts."""
     requests = {**pod.requests, PODS: 1000}
     owner = pod.controller
-    ours: Worker | Replica | Exporter | Warmer | None = None
+    ours: Worker | Replica | Exporter | PrepullPod | None = None
     if owner and owner.kind == "TrainPushJob" and _is_worker_of(owner, pod):
         ours = _worker(pod, requests)
     elif owner and owner.kind == "InferenceService" and _is_replica(pod):

@@ -17,7 +17,7 @@ from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.reports import Reports
 from trainpush.kube.table import Row, Table
 from trainpush.model.fleet import Fleet
-from trainpush.model.modes import Warmer
+from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import Node
 from trainpush.model.serving import Replica, ServiceRecord
 from trainpush.model.workload import Recorded, Worker
@@ -136,7 +136,7 @@ class Store:
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
         self.exporters: Index[Exporter] = Index()
-        self.warmers: Index[Warmer] = Index()
+        self.prepull_pods: Index[PrepullPod] = Index()
         self.last_words: dict[OwnerId, Worker] = {}
         """Of the pods of each job that are gone, the one whose termination message counts."""
         self._next_change = asyncio.Event()
@@ -195,11 +195,11 @@ class Store:
                 _enter(self.replicas, row.owner, replica.uid, replica if sign > 0 else None)
             case Exporter() as exporter if row.owner:
                 _enter(self.exporters, row.owner, exporter.uid, exporter if sign > 0 else None)
-            case Warmer() as warmer if row.owner:
-                _enter(self.warmers, row.owner, warmer.uid, warmer if sign > 0 else None)
+            case PrepullPod() as prepull_pod if row.owner:
+                _enter(self.prepull_pods, row.owner, prepull_pod.uid, prepull_pod if sign > 0 else None)
         if isinstance(row.ours, Worker | Replica) and row.owner in self._owners:
             return
-        if isinstance(row.ours, Warmer) and row.owner and row.owner.namespace == self.home:
+        if isinstance(row.ours, PrepullPod) and row.owner and row.owner.namespace == self.home:
             # It is gone when work comes.
             return
         if row.node and row.is_live:

@@ -1,4 +1,4 @@
-"""What a cycle wants of each of our objects: its status, the Events that tell of it, and acts."""
+"""What a cycle wants of each of our objects: its status, the Events that tell of it, and actions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
 from trainpush.kube.store import SeenJob, SeenPool, SeenService
 from trainpush.model.plan import (
+    AnnotateStable,
     Decision,
     EndPod,
-    JobAct,
+    JobAction,
     MakeBelongings,
     MakeEndpoint,
     MakeExport,
+    MakePrepullPod,
     MakeReplica,
     MakeRevision,
-    MakeWarmer,
     MakeWorker,
-    MarkStable,
-    PoolAct,
+    PoolAction,
     PoolSummary,
+    RemovePrepullPod,
     RemoveReplica,
     RemoveRevision,
-    RemoveWarmer,
     RemoveWorker,
-    ServiceAct,
+    ServiceAction,
     ServiceDecision,
 )
 from trainpush.render.environment import of_attempt
@@ -38,15 +38,15 @@ from trainpush.render.events import events, pool_events
 from trainpush.render.serving import selector, url
 from trainpush.status import job, pool, service
 
-Act = JobAct | ServiceAct | PoolAct
+Act = JobAction | ServiceAction | PoolAction
 ORDER: Final[tuple[type[Act], ...]] = (
     *(EndPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
-    *(MakeRevision, MakeEndpoint, MakeReplica, MarkStable, RemoveReplica, RemoveRevision),
-    *(RemoveWarmer, MakeWarmer),
+    *(MakeRevision, MakeEndpoint, MakeReplica, AnnotateStable, RemoveReplica, RemoveRevision),
+    *(RemovePrepullPod, MakePrepullPod),
 )
-"""Acts of one kind are carried out at once, one kind after the other."""
+"""Actions of one kind are carried out at once, one kind after the other."""
 FOUNDATION: Final = MakeBelongings
-"""What the acts after it cannot do without: workers find each other through it."""
+"""What the actions after it cannot do without: workers find each other through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class JobTask:
     resolved: Resolved | None
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def actions(self) -> Sequence[Act]:
         """What is to be done once its status stands."""
-        return self.decision.acts
+        return self.decision.actions
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
@@ -93,9 +93,9 @@ class ServiceTask:
     """Of the revision that it asks for."""
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def actions(self) -> Sequence[Act]:
         """What is to be done once its status stands."""
-        return self.decision.acts
+        return self.decision.actions
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
@@ -121,9 +121,9 @@ class PoolTask:
     """None where its nodes have no modes."""
 
     @property
-    def acts(self) -> Sequence[Act]:
+    def actions(self) -> Sequence[Act]:
         """What makes nodes pull images; what else becomes of its nodes is done beside."""
-        return self.decision.acts
+        return self.decision.actions
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
@@ -138,7 +138,7 @@ class PoolTask:
 Task = JobTask | ServiceTask | PoolTask
 
 
-def batches(acts: Sequence[Act]) -> list[list[Act]]:
-    """The acts in the order in which they are carried out."""
-    found = [[act for act in acts if isinstance(act, kind)] for kind in ORDER]
+def batches(actions: Sequence[Act]) -> list[list[Act]]:
+    """The actions in the order in which they are carried out."""
+    found = [[action for action in actions if isinstance(action, kind)] for kind in ORDER]
     return [batch for batch in found if batch]

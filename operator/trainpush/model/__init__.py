@@ -1,1 +1,1 @@
-"""What is known: frozen records and integer columns, nothing that acts."""
+"""What is known: frozen records and integer columns, nothing that actions."""

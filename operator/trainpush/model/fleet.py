@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trainpush.model.columns import Columns, Tally
-from trainpush.model.marks import Marks, Register
+from trainpush.model.node_modes import NodeModes, Register
 from trainpush.model.nodes import Level, Node, NodeTable
 
 
@@ -96,9 +96,9 @@ class Fleet:
         """How many nodes of `pool` lack the label of some level."""
         return self._columns[pool].unlabelled
 
-    def marks(self, pool: str) -> Marks:
+    def modes(self, pool: str) -> NodeModes:
         """What the nodes of `pool` say of their modes, or those of `NOBODY`; the very same while nothing changed."""
-        return self._registers[pool].marks
+        return self._registers[pool].modes
 
     def has_one_with(self, pool: str, labels: Mapping[str, str]) -> bool:
         """Whether some node of `pool` has all these labels."""

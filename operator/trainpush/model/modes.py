@@ -24,7 +24,7 @@ class Mode(StrEnum):
     """Neither."""
 
 
-class Step(StrEnum):
+class SwitchStep(StrEnum):
     """How far a node has come on its way to another mode."""
 
     PLANNED = "Planned"
@@ -47,11 +47,11 @@ class Step(StrEnum):
     """What was told did not go in time."""
 
 
-RESTING = frozenset({Step.ACTIVE, Step.ABORTED})
+RESTING = frozenset({SwitchStep.ACTIVE, SwitchStep.ABORTED})
 """Steps in which nothing is under way."""
-LEAVING = frozenset({Step.NOTIFIED, Step.DRAINING, Step.STUCK})
+LEAVING = frozenset({SwitchStep.NOTIFIED, SwitchStep.DRAINING, SwitchStep.STUCK})
 """Steps in which what runs on the node has to go."""
-TURNED = frozenset({Step.FLIPPING, Step.WARMING})
+TURNED = frozenset({SwitchStep.FLIPPING, SwitchStep.WARMING})
 """Steps in which a node bears its new mode, and takes no work yet."""
 
 
@@ -93,7 +93,7 @@ def digest_of(images: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Warmer:
+class PrepullPod:
     """A pod that makes its node pull images; whether they run there does not matter."""
 
     name: str
@@ -118,7 +118,7 @@ class Switch:
     """What it is now."""
     to: Mode
     """What it will be; the same as `mode` when nothing is under way."""
-    step: Step
+    step: SwitchStep
     begun: datetime
     """When the latest switch was planned."""
     since: datetime
@@ -195,6 +195,6 @@ class Switching:
     """What a node pulls before it takes work in its new mode."""
 
     def is_reset(self, switch: Switch | None, mode: Mode) -> bool:
-        """Whether a node with this mark is configured otherwise for `mode`: nothing that runs there may stay then."""
+        """Whether a node with this annotation is configured otherwise for `mode`: nothing there may stay then."""
         wanted = self.hook.setting(mode) if self.hook else None
         return wanted is not None and (switch is None or switch.setting != wanted)

@@ -62,7 +62,7 @@ class Node:
     cordoned: bool = False
     product: str = ""
     """Accelerator product; empty where no label tells."""
-    capacity: str = ""
+    capacity_type: str = ""
     """Kind of capacity: `reserved`, `on-demand` or `spot`; empty where no label tells."""
     switch: Switch | None = None
     """How far it has come on its way to another mode; None where no annotation tells it legibly."""
@@ -78,7 +78,7 @@ class Node:
     @property
     def kind(self) -> "NodeKind":
         """What it has in common with many others."""
-        return NodeKind(self.taints, self.product, self.capacity)
+        return NodeKind(self.taints, self.product, self.capacity_type)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,7 +87,7 @@ class NodeKind:
 
     taints: tuple[Taint, ...]
     product: str
-    capacity: str
+    capacity_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What a cycle decided: one decision per job and service, one summary per pool, and the acts that follow."""
+"""What a cycle decided: one decision per job and service, one summary per pool, and the actions that follow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Switch, SwitchStep
 from trainpush.model.serving import Place
 from trainpush.model.workload import Checkpoint, Key, Recorded, Refusal
 
@@ -90,7 +90,7 @@ class EndPod:
     uid: str
 
 
-JobAct = MakeBelongings | MakeWorker | RemoveWorker | EndPod | MakeExport
+JobAction = MakeBelongings | MakeWorker | RemoveWorker | EndPod | MakeExport
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Pushing:
     is_over: bool = False
     """Whether the target serves it, or something newer."""
     has_failed: bool = False
-    """Whether a person must act."""
+    """Whether a person must action."""
     export: str = ""
     digest: str = ""
     uri: str = ""
@@ -112,7 +112,7 @@ class Pushing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one job; everything but `acts` goes to its status."""
+    """What becomes of one job; everything but `actions` goes to its status."""
 
     key: Key
     record: Recorded
@@ -124,7 +124,7 @@ class Decision:
     refusal: Refusal | None = None
     """Why the request cannot be taken as it stands, whatever the stage."""
     push: Pushing | None = None
-    acts: tuple[JobAct, ...] = ()
+    actions: tuple[JobAction, ...] = ()
     """Carried out after the status stands; they follow from what the status said before."""
     wake_at: datetime | None = None
     """When to look again although nothing changed."""
@@ -169,7 +169,7 @@ class AskReplica:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkStable:
+class AnnotateStable:
     """Write down which revision all replicas serve."""
 
     revision: str
@@ -183,8 +183,8 @@ class RemoveRevision:
     uid: str
 
 
-ServiceAct = (
-    MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | EndPod | AskReplica | MarkStable | RemoveRevision
+ServiceAction = (
+    MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | EndPod | AskReplica | AnnotateStable | RemoveRevision
 )
 
 
@@ -210,7 +210,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDecision:
-    """What becomes of one InferenceService; everything but `acts` goes to its status."""
+    """What becomes of one InferenceService; everything but `actions` goes to its status."""
 
     key: Key
     verdict: Verdict
@@ -230,7 +230,7 @@ class ServiceDecision:
     """Those with replicas, and the wanted and the stable one, by number."""
     refusal: Refusal | None = None
     """Why the spec cannot be taken as it stands, whatever still serves."""
-    acts: tuple[ServiceAct, ...] = ()
+    actions: tuple[ServiceAction, ...] = ()
     """Carried out after the status stands; pods are made and deleted by what the status said before."""
     wake_at: datetime | None = None
     """When to look again although nothing changed."""
@@ -248,10 +248,10 @@ class TeamUse:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkNode:
-    """Write down how far a node has come, unless its mark is not `before` any more.
+class AnnotateNode:
+    """Write down how far a node has come, unless its annotation is not `before` any more.
 
-    None stands for no mark; the same twice repairs label and taints.
+    None stands for no annotation; the same twice repairs label and taints.
     """
 
     node: str
@@ -264,7 +264,7 @@ class NodeDecision:
     """What becomes of one node."""
 
     name: str
-    act: MarkNode
+    action: AnnotateNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ class PlannedSwitch:
     node: str
     old: Mode
     new: Mode
-    step: Step
+    step: SwitchStep
     why: str
     victims: tuple[str, ...] = ()
     """Jobs and services that have to go from the node."""
@@ -291,7 +291,7 @@ class FinishedSwitch:
     new: Mode
     begun: datetime
     ended: datetime
-    outcome: Step
+    outcome: SwitchStep
     """Active or Aborted."""
 
 
@@ -312,7 +312,7 @@ class ModesSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeWarmer:
+class MakePrepullPod:
     """Make the pod that pulls images onto a node."""
 
     node: str
@@ -320,14 +320,14 @@ class MakeWarmer:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveWarmer:
+class RemovePrepullPod:
     """Delete one pod, which must still have this uid."""
 
     name: str
     uid: str
 
 
-PoolAct = MakeWarmer | RemoveWarmer
+PoolAction = MakePrepullPod | RemovePrepullPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +351,7 @@ class PoolSummary:
     """By team and resource; empty where the pool has no quotas."""
     modes: ModesSummary | None = None
     """None where the nodes of the pool have no modes."""
-    acts: tuple[PoolAct, ...] = ()
+    actions: tuple[PoolAction, ...] = ()
     """They follow from what stands on the nodes."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from trainpush.model.modes import Mode, Switch, Switching, Warmer
+from trainpush.model.modes import Mode, PrepullPod, Switch, Switching
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
@@ -62,7 +62,7 @@ class Pool:
     """Nodes that offer less of an extended resource than they have."""
     states: Mapping[str, str] = field(default_factory=dict)
     """What the vendor's agent says of the accelerators of nodes that turned to their new mode, by node."""
-    warmers: tuple[Warmer, ...] = ()
+    prepull_pods: tuple[PrepullPod, ...] = ()
     """Pods that pull images onto its nodes, by name."""
     trouble: str = ""
     """What the API server said when it last refused such a pod."""
@@ -81,4 +81,4 @@ class Snapshot:
     services: tuple[Service, ...] = ()
     """By key."""
     orphans: tuple[tuple[str, Switch | None], ...] = ()
-    """Nodes, by name, that bear our marks though no pool gives them a mode; none while some pool cannot be read."""
+    """Nodes, by name, with our annotations though no pool gives them a mode; none while some pool cannot be read."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, JobAct, MakeBelongings, MakeWorker, RemoveWorker, Stage, Verdict
+from trainpush.model.plan import Decision, JobAction, MakeBelongings, MakeWorker, RemoveWorker, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import (
     Eviction,
@@ -41,19 +41,19 @@ def ended(job: Job) -> Decision:
         last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
         verdict = Verdict(last.reason, last.message)
     live = [worker for worker in job.workers if worker.is_live]
-    return Decision(job.key, job.recorded, stage, verdict, acts=_removals(live))
+    return Decision(job.key, job.recorded, stage, verdict, actions=_removals(live))
 
 
 def suspended(job: Job) -> Decision:
     """All pods go, and the place with them."""
-    acts = _removals(job.workers)
-    return Decision(job.key, job.recorded.unplaced(), Stage.SUSPENDED, verdicts.suspended(), acts=acts)
+    actions = _removals(job.workers)
+    return Decision(job.key, job.recorded.unplaced(), Stage.SUSPENDED, verdicts.suspended(), actions=actions)
 
 
 def refused(job: Job, refusal: Refusal) -> Decision:
     """The request cannot be taken; whatever is left of earlier attempts goes."""
     verdict = Verdict(refusal.reason, refusal.message)
-    return Decision(job.key, job.recorded.unplaced(), Stage.REFUSED, verdict, acts=_removals(job.workers))
+    return Decision(job.key, job.recorded.unplaced(), Stage.REFUSED, verdict, actions=_removals(job.workers))
 
 
 def stranded(job: Job, refusal: Refusal) -> Decision:
@@ -65,8 +65,8 @@ def stranded(job: Job, refusal: Refusal) -> Decision:
 
 def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None, queued_at: datetime | None = None) -> Decision:
     """The gang waits for a place, in the queue since `queued_at`."""
-    acts = _removals(_stale(job, job.recorded.attempt + 1))
-    return Decision(job.key, job.recorded.unplaced(queued_at), Stage.QUEUED, verdict, acts=acts, wake_at=wake_at)
+    actions = _removals(_stale(job, job.recorded.attempt + 1))
+    return Decision(job.key, job.recorded.unplaced(queued_at), Stage.QUEUED, verdict, actions=actions, wake_at=wake_at)
 
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
@@ -74,7 +74,7 @@ def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
     attempt = job.recorded.attempt + 1
     record = replace(job.recorded, attempt=attempt, placement=placement, has_run=False, queued_at=None)
-    return Decision(job.key, record, Stage.STARTING, verdict, acts=_removals(_stale(job, attempt)))
+    return Decision(job.key, record, Stage.STARTING, verdict, actions=_removals(_stale(job, attempt)))
 
 
 def evicted(job: Job, eviction: Eviction) -> Decision:
@@ -186,7 +186,7 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
         replace(job.recorded, placement=replace(placement, since=since)),
         Stage.RESTARTING,
         verdict,
-        acts=_removals(_stale(job, job.recorded.attempt)),
+        actions=_removals(_stale(job, job.recorded.attempt)),
         wake_at=since + BIND_TIMEOUT / 2 + timedelta(seconds=1),
     )
 
@@ -194,10 +194,10 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
 def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = sum(worker.phase is not Phase.PENDING for worker in mine)
-    acts: tuple[JobAct, ...] = _removals(_stale(job, job.recorded.attempt))
+    actions: tuple[JobAction, ...] = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded)
     if now >= wake_at:
-        acts = (*acts, *_makings(job, placement, mine, now))
+        actions = (*actions, *_makings(job, placement, mine, now))
     is_waited_for = now < wake_at or _is_unbound(mine, gang)
     stage, verdict = _progress(job, gang, placement, mine, begun)
     return Decision(
@@ -206,7 +206,7 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
-        acts=acts,
+        actions=actions,
         wake_at=(wake_at if now < wake_at else wake_at + BIND_TIMEOUT) if is_waited_for else None,
     )
 
@@ -226,11 +226,13 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
     return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
 
 
-def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAct]:
+def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAction]:
     there = {worker.rank for worker in mine}
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
-    pods: list[JobAct] = [MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there]
+    pods: list[JobAction] = [
+        MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there
+    ]
     return [MakeBelongings(), *pods] if pods else []
 
 
@@ -243,7 +245,7 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
     ]
 
 
-def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[JobAct, ...]:
+def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[JobAction, ...]:
     return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
 
 

@@ -37,5 +37,5 @@ def summary(capacity: FreeCapacity, quota: QuotaUsage, modes: ModeDecision) -> P
         unlabelled_nodes=pool.unlabelled_nodes,
         teams=quota.use(),
         modes=modes.summary,
-        acts=modes.acts,
+        actions=modes.actions,
     )

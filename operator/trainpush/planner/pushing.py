@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, JobAct, MakeExport, Pushing
+from trainpush.model.plan import Decision, JobAction, MakeExport, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push, Refusal
@@ -17,18 +17,18 @@ def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now
     heard, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
     if not (refusal or job.push or heard or checkpoint):
         return decision
-    pushed, acts = push(job, services)
+    pushed, actions = push(job, services)
     return replace(
         decision,
         record=replace(decision.record, heard=heard, checkpoint=checkpoint),
         refusal=refusal,
         wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
         push=pushed,
-        acts=(*decision.acts, *acts),
+        actions=(*decision.actions, *actions),
     )
 
 
-def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tuple[JobAct, ...]]:
+def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tuple[JobAction, ...]]:
     """What stands in status about the push of `job`, and what is to be done for it; None where it pushes nothing."""
     if job.push is None:
         return None, ()

@@ -59,50 +59,50 @@ def belongings(job: TrainPushJob) -> list[Manifest]:
     return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
 
 
-def worker(job: TrainPushJob, resolved: Resolved, act: MakeWorker, endpoint: Address | None = None) -> Manifest:
+def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: Address | None = None) -> Manifest:
     """The pod of one worker, pinned to its node by affinity, so that kube-scheduler still checks and binds it.
 
     Where there is an `endpoint`, the worker of rank 0 may report to it; from others the operator would take nothing.
     """
     spec = job.spec.worker
-    endpoint = endpoint if act.rank == 0 else None
+    endpoint = endpoint if action.rank == 0 else None
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": worker_name(job.name, act.rank, act.attempt),
+            "name": worker_name(job.name, action.rank, action.attempt),
             "namespace": job.namespace,
             "labels": {
                 **spec.labels,
                 **_labels(job),
-                names.LABEL_ATTEMPT: str(act.attempt),
-                names.LABEL_RANK: str(act.rank),
+                names.LABEL_ATTEMPT: str(action.attempt),
+                names.LABEL_RANK: str(action.rank),
                 names.LABEL_POOL: resolved.pool,
             },
             "annotations": dict(spec.annotations),
             "ownerReferences": [owner(job)],
         },
         "spec": {
-            "hostname": _hostname(act.rank, act.attempt),
+            "hostname": _hostname(action.rank, action.attempt),
             "subdomain": service_name(job.name),
             "restartPolicy": "Never",
             **confined(),
             "terminationGracePeriodSeconds": grace_seconds(job),
-            "affinity": on_nodes([act.node]),
+            "affinity": on_nodes([action.node]),
             "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING)],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
             "securityContext": pod_security(spec.security_context),
-            "containers": [_container(job, resolved, act, endpoint)],
+            "containers": [_container(job, resolved, action, endpoint)],
             "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory), *_identity(endpoint)],
         },
     }
 
 
-def _container(job: TrainPushJob, resolved: Resolved, act: MakeWorker, endpoint: Address | None) -> Manifest:
+def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: Address | None) -> Manifest:
     spec = job.spec.worker
     wanted = spec.security_context
-    master = f"{_hostname(0, act.attempt)}.{service_name(job.name)}"
-    variables = environment(job, resolved, act, master, endpoint)
+    master = f"{_hostname(0, action.attempt)}.{service_name(job.name)}"
+    variables = environment(job, resolved, action, master, endpoint)
     container: Manifest = {
         "name": "worker",
         "image": resolved.image,

@@ -47,23 +47,23 @@ def grace_seconds(job: TrainPushJob) -> int:
 
 
 def environment(
-    job: TrainPushJob, resolved: Resolved, act: MakeWorker, master: str, endpoint: Address | None
+    job: TrainPushJob, resolved: Resolved, action: MakeWorker, master: str, endpoint: Address | None
 ) -> Mapping[str, str]:
-    """Variables of the worker that `act` makes; `master` is the DNS name of the pod of rank 0."""
-    resolved = of_attempt(job.spec.strategy, resolved, act.workers)
+    """Variables of the worker that `action` makes; `master` is the DNS name of the pod of rank 0."""
+    resolved = of_attempt(job.spec.strategy, resolved, action.workers)
     variables = {
-        "PET_NNODES": str(act.workers),
+        "PET_NNODES": str(action.workers),
         "PET_NPROC_PER_NODE": str(resolved.processes_per_worker),
-        "PET_NODE_RANK": str(act.rank),
+        "PET_NODE_RANK": str(action.rank),
         "PET_MASTER_ADDR": master,
         "PET_MASTER_PORT": str(MASTER_PORT),
         "TRAINPUSH_JOB": job.name,
-        "TRAINPUSH_ATTEMPT": str(act.attempt),
+        "TRAINPUSH_ATTEMPT": str(action.attempt),
         "TRAINPUSH_STRATEGY": job.spec.strategy.type,
         "TRAINPUSH_WORLD_SIZE": str(resolved.world_size),
         "TRAINPUSH_GRACE_SECONDS": str(grace_seconds(job)),
         **_reporting(endpoint),
-        **_resuming(act.resume),
+        **_resuming(action.resume),
     }
     if resolved.sharding_degree is not None:
         variables["TRAINPUSH_SHARDING_DEGREE"] = str(resolved.sharding_degree)

@@ -12,7 +12,7 @@ from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.modes import SwitchStatus
 from trainpush.api.trainpushjob import JobStatus
-from trainpush.model.modes import Step
+from trainpush.model.modes import SwitchStep
 from trainpush.model.reasons import Reason
 
 _FLIPS: Final[Mapping[tuple[str, str], str]] = {
@@ -73,7 +73,7 @@ def pool_events(kind: str, of: Metadata, old: GPUPoolStatus, new: GPUPoolStatus,
 
 def _switched(switch: SwitchStatus) -> _News:
     node, before, after = switch.node, switch.old, switch.to
-    if switch.outcome == Step.ACTIVE:
+    if switch.outcome == SwitchStep.ACTIVE:
         return ("Normal", Reason.SWITCHED, f"node {node} changed from {before} to {after}")
     return ("Normal", Reason.SWITCH_ABORTED, f"node {node} stays {before}: {after} is not needed any more")
 

@@ -8,13 +8,22 @@ from typing import Any, Final
 
 from trainpush.api import names
 from trainpush.api.base import timestamp
-from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch
+from trainpush.model.modes import TURNED, Mode, Setting, Switch, SwitchStep
 from trainpush.model.nodes import Taint, Toleration
 from trainpush.render.pods import Manifest
 
 WHY_MAX: Final = 256
 """Longest reason in an annotation, in characters."""
-_SHUT: Final = frozenset({Step.CORDONED, Step.NOTIFIED, Step.DRAINING, Step.FLIPPING, Step.WARMING, Step.STUCK})
+_SHUT: Final = frozenset(
+    {
+        SwitchStep.CORDONED,
+        SwitchStep.NOTIFIED,
+        SwitchStep.DRAINING,
+        SwitchStep.FLIPPING,
+        SwitchStep.WARMING,
+        SwitchStep.STUCK,
+    }
+)
 """Steps in which nothing new comes to a node."""
 EXCLUSIVE: Final = (Mode.TRAINING, Mode.INFERENCE, Mode.MAINTENANCE)
 """Modes that keep other work away."""
@@ -67,7 +76,7 @@ def read(annotation: str | None) -> Switch | None:
         return Switch(
             mode=Mode(told["mode"]),
             to=Mode(told["to"]),
-            step=Step(told["step"]),
+            step=SwitchStep(told["step"]),
             begun=_parsed(told["begun"]),
             since=_parsed(told["since"]),
             why=str(told.get("why", ""))[:WHY_MAX],

@@ -11,7 +11,7 @@ from support.snapshots import AT, live, nodes, pod, snapshot
 from trainpush.cli.outlook import Change, Outlook, What
 from trainpush.cli.show import FORMS, ranges
 from trainpush.cli.simulation import Answer, simulate
-from trainpush.model.modes import Mode, Step
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.plan import Holder, PlannedSwitch, RemoveWorker, Verdict
 from trainpush.model.workload import Eviction
 
@@ -52,7 +52,7 @@ WAITS = Outlook(
     "Queued",
     Verdict("WaitingForPreemption", "others make room", holders=(Holder("b/old", 16),), position=2, advice="wait"),
     "p",
-    acts=(RemoveWorker("w", "u"),),
+    actions=(RemoveWorker("w", "u"),),
 )
 ANSWER = Answer(
     AT,
@@ -98,8 +98,8 @@ def test_a_replay_is_a_table() -> None:
 
 POOL = Outlook(("GPUPool", "", "p"), True, "", Verdict("NodesFound", "2 nodes"))
 SWITCHES = (
-    PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, Step.DRAINING, "service a/s", ("b/old",), 5400),
-    PlannedSwitch("n2", Mode.INFERENCE, Mode.TRAINING, Step.PLANNED, "bounds"),
+    PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, SwitchStep.DRAINING, "service a/s", ("b/old",), 5400),
+    PlannedSwitch("n2", Mode.INFERENCE, Mode.TRAINING, SwitchStep.PLANNED, "bounds"),
 )
 TURNING = replace(POOL, switches=SWITCHES)
 SAID = """\
@@ -143,6 +143,6 @@ def test_programs_get_one_object() -> None:
     assert found == yaml.safe_load(FORMS["yaml"](ANSWER))
     (decision,), (change,) = found["decisions"], found["changes"]
     assert (found["at"], found["settled"], decision["settled"]) == ("2026-01-01T12:00:00Z", False, False)
-    assert decision["acts"] == [{"act": "RemoveWorker", "name": "w", "uid": "u"}]
+    assert decision["actions"] == [{"action": "RemoveWorker", "name": "w", "uid": "u"}]
     assert change["what"] == "evicted"
     assert change["after"]["eviction"]["lost"] == 5400

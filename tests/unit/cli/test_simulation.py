@@ -20,7 +20,7 @@ from trainpush.cli.simulation import simulate
 from trainpush.controller.observe import observe
 from trainpush.kube.client import Object
 from trainpush.kube.store import Store
-from trainpush.model.modes import Mode, Step
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.plan import Verdict
 from trainpush.model.workload import Eviction
 from trainpush.planner.plan import plan
@@ -94,8 +94,8 @@ def test_a_service_makes_nodes_change_their_mode() -> None:
     (change,) = simulate(document, [asked(service("answers", 16))]).changes
     assert (change.what, change.before.switches) == (What.SWITCHED, ())
     assert [(it.node, it.old, it.new, it.step, it.victims) for it in change.after.switches] == [
-        ("gpu-1-00", Mode.TRAINING, Mode.INFERENCE, Step.PLANNED, ("default/runs",)),
-        ("gpu-2-00", Mode.TRAINING, Mode.INFERENCE, Step.PLANNED, ()),
+        ("gpu-1-00", Mode.TRAINING, Mode.INFERENCE, SwitchStep.PLANNED, ("default/runs",)),
+        ("gpu-2-00", Mode.TRAINING, Mode.INFERENCE, SwitchStep.PLANNED, ()),
     ]
 
 

@@ -12,7 +12,7 @@ from support.wait import until
 from trainpush.controller.clock import Clock
 from trainpush.controller.loop import Loop
 from trainpush.kube.apply import Applier
-from trainpush.kube.marks import Marker
+from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.store import Kind, Store
 from trainpush.telemetry.metrics import Metrics
 
@@ -62,8 +62,8 @@ def a_loop(store: Store, clock: Clock) -> Loop:
     """One that decides, and may write nothing."""
     metrics = Metrics(CollectorRegistry())
     applier = Applier(None, store, None, lambda: False, metrics)  # type: ignore[arg-type]
-    marker = Marker(None, store, lambda: False, metrics)  # type: ignore[arg-type]
-    loop = Loop(store, applier, marker, lambda: True, metrics, "")
+    annotator = NodeAnnotator(None, store, lambda: False, metrics)  # type: ignore[arg-type]
+    loop = Loop(store, applier, annotator, lambda: True, metrics, "")
     loop.clock = clock
     return loop
 

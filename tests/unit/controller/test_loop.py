@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from trainpush.controller.loop import Loop
 from trainpush.kube.apply import Applier
-from trainpush.kube.marks import Marker
+from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.store import Store
 from trainpush.telemetry.metrics import Metrics
 
@@ -17,8 +17,8 @@ async def test_a_cancellation_is_not_lost_to_an_event(turns: int) -> None:
     """SIGTERM often comes just when something changed."""
     store, metrics = Store(), Metrics(CollectorRegistry())
     applier = Applier(None, store, None, lambda: False, metrics)  # type: ignore[arg-type]
-    marker = Marker(None, store, lambda: False, metrics)  # type: ignore[arg-type]
-    running = asyncio.create_task(Loop(store, applier, marker, lambda: False, metrics, "").run())
+    annotator = NodeAnnotator(None, store, lambda: False, metrics)  # type: ignore[arg-type]
+    running = asyncio.create_task(Loop(store, applier, annotator, lambda: False, metrics, "").run())
     for _ in range(3):
         await asyncio.sleep(0)
     store.dirty.set()

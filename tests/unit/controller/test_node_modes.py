@@ -9,11 +9,11 @@ from trainpush.controller.observe import Observation, observe
 from trainpush.kube.daemons import read_daemon
 from trainpush.kube.records import read_node
 from trainpush.kube.store import Store
-from trainpush.model.modes import Mode, Step, Switch
-from trainpush.model.plan import MarkNode, NodeDecision
+from trainpush.model.modes import Mode, Switch, SwitchStep
+from trainpush.model.plan import AnnotateNode, NodeDecision
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
-TRAINS = Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, BEGUN, BEGUN)
+TRAINS = Switch(Mode.TRAINING, Mode.TRAINING, SwitchStep.ACTIVE, BEGUN, BEGUN)
 ENFORCED = {"modes": {}, "switching": {"policy": "Enforce"}}
 UNKNOWN = {"schedule": [{"name": "a", "from": "08:00", "to": "09:00", "timeZone": "Here", "training": {"min": 1}}]}
 
@@ -120,7 +120,7 @@ def test_nodes_that_no_pool_gives_a_mode_are_orphans() -> None:
 
 
 def test_a_refused_calendar_touches_no_node() -> None:
-    """The fault is told; neither are nodes marked, nor are marks taken away or repaired."""
+    """The fault is told; neither are nodes marked, nor are annotations taken away or repaired."""
     store = Store()
     put_pool(store, "a", modes=UNKNOWN, switching={"policy": "Enforce"})
     put_node(store, "n1", "a", switch=True, taint=False)
@@ -138,7 +138,7 @@ def test_what_was_changed_by_hand_is_to_be_repaired() -> None:
     put_pool(store, "a", **ENFORCED)
     put_node(store, "n1", "a", switch=True, taint=False)
     put_node(store, "n2", "a", switch=True)
-    assert seen(store).repairs == (NodeDecision("n1", MarkNode("n1", TRAINS, TRAINS)),)
+    assert seen(store).repairs == (NodeDecision("n1", AnnotateNode("n1", TRAINS, TRAINS)),)
     put_pool(store, "a", modes={})
     assert seen(store).repairs == ()
 

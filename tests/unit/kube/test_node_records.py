@@ -7,7 +7,7 @@ import pytest
 
 from trainpush.kube.daemons import read_daemon
 from trainpush.kube.records import read_node
-from trainpush.model.modes import Mode, Step
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.nodes import Node
 
 SWITCH = {
@@ -45,7 +45,7 @@ def test_a_node_that_switches() -> None:
     """The annotation is the truth, and here label and taints follow from it."""
     node = a_node(**MARKED)
     assert node.switch is not None
-    assert (node.switch.mode, node.switch.to, node.switch.step) == (Mode.TRAINING, Mode.INFERENCE, Step.DRAINING)
+    assert (node.switch.mode, node.switch.to, node.switch.step) == (Mode.TRAINING, Mode.INFERENCE, SwitchStep.DRAINING)
     assert (node.is_marked, node.is_spoiled) == (True, False)
 
 

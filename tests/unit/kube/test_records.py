@@ -50,7 +50,7 @@ def a_replica(name: str = "svc-1234abcd-3", serial: str = "3", **status: Any) ->
 def test_the_kind_of_capacity_is_read_from_the_labels_of_a_node(labels: dict[str, str], capacity: str) -> None:
     """As the clouds and Karpenter write them; whatever else they say is no kind that we know."""
     node = {"metadata": {"name": "n1", "uid": "u", "resourceVersion": "7", "labels": labels}, "spec": {}, "status": {}}
-    assert read_node(json.dumps(node).encode()).value.capacity == capacity
+    assert read_node(json.dumps(node).encode()).value.capacity_type == capacity
 
 
 def container(name: str, **state: Any) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def lost(name: str, nodes: list[Node]) -> list[Node]:
 
 def test_better_capacity_first() -> None:
     """Spot only where what is reserved does not suffice."""
-    nodes = [a_node(f"n{i}", capacity="reserved" if i < 2 else "spot") for i in range(5)]
+    nodes = [a_node(f"n{i}", capacity_type="reserved" if i < 2 else "spot") for i in range(5)]
     pool = replace(a_pool(*nodes), capacity_preference=("reserved", "spot"))
     assert nodes_of(a_ground(pool).assign(a_gang(2)), a_ground(pool)) == ("n0", "n1")
     assert nodes_of(a_ground(pool).assign(a_gang(3)), a_ground(pool)) == ("n0", "n1", "n2")

@@ -20,12 +20,12 @@ def decide(job: Job, **changes: object) -> Decision:
 
 def removed(decision: Decision) -> set[str]:
     """Names of pods that go."""
-    return {act.name for act in decision.acts if isinstance(act, RemoveWorker)}
+    return {action.name for action in decision.actions if isinstance(action, RemoveWorker)}
 
 
 def made(decision: Decision) -> list[tuple[int, int, str]]:
     """Pods that come."""
-    return [(act.attempt, act.rank, act.node) for act in decision.acts if isinstance(act, MakeWorker)]
+    return [(action.attempt, action.rank, action.node) for action in decision.actions if isinstance(action, MakeWorker)]
 
 
 TWO = placed_job("r1-n0", "r1-n1")
@@ -34,7 +34,7 @@ TWO = placed_job("r1-n0", "r1-n1")
 def test_pods_follow_the_recorded_place() -> None:
     """Service first, then a pod per rank on its node."""
     decision = decide(TWO)
-    assert decision.acts[0] == MakeBelongings()
+    assert decision.actions[0] == MakeBelongings()
     assert made(decision) == [(1, 0, "r1-n0"), (1, 1, "r1-n1")]
     assert decision.wake_at == NOW + timedelta(seconds=120)
 
@@ -53,7 +53,7 @@ def test_running_when_all_run() -> None:
     """One of two is not enough."""
     assert decide(TWO, workers=(a_worker(0), a_worker(1, Phase.PENDING))).stage is Stage.STARTING
     both = decide(TWO, workers=(a_worker(0), a_worker(1)))
-    assert (both.stage, both.record.has_run, both.running, both.acts) == (Stage.RUNNING, True, 2, ())
+    assert (both.stage, both.record.has_run, both.running, both.actions) == (Stage.RUNNING, True, 2, ())
 
 
 def test_done_when_all_succeeded() -> None:
@@ -141,7 +141,7 @@ def test_what_cannot_be_read_any_more_goes_on() -> None:
     """An upgrade with stricter rules ends nothing that runs."""
     refusal = Refusal(Reason.INVALID_SPEC, "spec.worker: why")
     decision = decide(TWO, request=refusal, workers=(a_worker(0), a_worker(1)))
-    assert (decision.acts, decision.record.placement, decision.refusal) == ((), TWO.recorded.placement, refusal)
+    assert (decision.actions, decision.record.placement, decision.refusal) == ((), TWO.recorded.placement, refusal)
 
 
 def test_a_failed_pod_stays_for_its_logs_until_the_attempt_after_next() -> None:
@@ -204,7 +204,7 @@ def test_an_ended_job_stays_as_it_is() -> None:
     """Even when its pods are gone or it is suspended."""
     done = placed_job("r1-n0", outcome=Outcome.COMPLETE)
     for job in (decide(done), decide(done, suspend=True), decide(done, workers=(a_worker(0, Phase.SUCCEEDED),))):
-        assert (job.stage, job.acts) == (Stage.COMPLETE, ())
+        assert (job.stage, job.actions) == (Stage.COMPLETE, ())
 
 
 def test_an_ended_job_holds_nothing() -> None:
@@ -215,7 +215,7 @@ def test_an_ended_job_holds_nothing() -> None:
 
 
 def test_a_job_being_deleted_is_left_to_the_garbage_collector() -> None:
-    """No decision, no act; its pods still count."""
+    """No decision, no action; its pods still count."""
     going = placed_job("r1-n0", name="going")
     from dataclasses import replace
 

@@ -41,7 +41,7 @@ def release(number: int, digest: str = DIGEST) -> Revision:
 
 
 def test_a_job_without_push_says_nothing() -> None:
-    """No condition, no act."""
+    """No condition, no action."""
     assert decide(replace(DONE, push=None)).push is None
 
 
@@ -50,14 +50,14 @@ def test_nothing_is_exported_before_training_is_complete_in_status() -> None:
     workers = tuple(a_worker(rank, Phase.SUCCEEDED) for rank in (0, 1))
     decision = decide(replace(placed_job("r1-n0", "r1-n1"), push=PUSH, workers=workers))
     assert decision.record.outcome is Outcome.COMPLETE
-    assert MakeExport() not in decision.acts
+    assert MakeExport() not in decision.actions
 
 
 def test_a_complete_job_is_exported_once() -> None:
     """The Job is made, and not again while it is there."""
-    assert MakeExport() in decide(DONE).acts
+    assert MakeExport() in decide(DONE).actions
     running = replace(DONE, exports=exports(ExportState.ACTIVE))
-    assert MakeExport() not in decide(running).acts
+    assert MakeExport() not in decide(running).actions
     assert pushing(running).reason == Reason.EXPORTING
 
 
@@ -96,13 +96,13 @@ def test_a_lost_status_is_read_back_from_export_or_release() -> None:
     decision = decide(replace(DONE, push=replace(PUSH, is_new=True)), recorded)
     assert decision.push is not None
     assert (decision.push.reason, decision.push.digest) == (Reason.PUSHED, DIGEST)
-    assert MakeExport() not in decision.acts
+    assert MakeExport() not in decision.actions
 
 
 def test_an_export_that_was_changed_is_made_again() -> None:
     """Though an earlier one is served already."""
     earlier = replace(FOLLOWER, revisions=(release(1),), stable="svc-1")
-    assert MakeExport() in decide(DONE, earlier).acts
+    assert MakeExport() in decide(DONE, earlier).actions
 
 
 def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:

@@ -175,7 +175,7 @@ def test_an_elastic_gang_whose_status_is_lost_goes_on() -> None:
     assert found.record.placement
     assert found.record.placement.nodes == ("r1-n0", "r1-n1")
     assert found.record.queued_at is None
-    assert not found.acts
+    assert not found.actions
 
 
 def test_a_service_that_serves_with_too_few_goes_first() -> None:

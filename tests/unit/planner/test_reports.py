@@ -78,7 +78,7 @@ def test_the_next_attempt_begins_from_what_a_pod_left_at_its_end() -> None:
     placed = placed_job("n1", attempt=2, checkpoint=saved(5))
     gone = a_worker(0, Phase.FAILED, report={"checkpoint": {"step": 12, "uri": "u"}})
     (decision,) = plan(a_cluster(replace(placed, left=gone), pool=a_pool(a_node("n1"))), NOW).decisions
-    resumes = [act.resume.step for act in decision.acts if isinstance(act, MakeWorker) and act.resume]
+    resumes = [action.resume.step for action in decision.actions if isinstance(action, MakeWorker) and action.resume]
     assert (resumes, decision.record.checkpoint and decision.record.checkpoint.step) == ([12], 12)
 
 

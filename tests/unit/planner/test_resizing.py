@@ -8,7 +8,7 @@ import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, running_job, three_racks
 from trainpush.model.gang import Gang
-from trainpush.model.modes import Mode, Step, Switch, Switching
+from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
@@ -22,7 +22,7 @@ SOON = Switching(default=Mode.TRAINING, cooldown=timedelta(seconds=10))
 
 def pool_leaving(*names: str) -> Pool:
     """Two nodes, of which some change from training to inference."""
-    switch = Switch(Mode.TRAINING, Mode.INFERENCE, Step.NOTIFIED, NOW, NOW)
+    switch = Switch(Mode.TRAINING, Mode.INFERENCE, SwitchStep.NOTIFIED, NOW, NOW)
     return replace(a_pool(*NODES), switching=SOON, switches=dict.fromkeys(names, switch))
 
 
@@ -124,7 +124,7 @@ def test_who_does_not_answer_in_time_is_ended() -> None:
 
 def test_a_pool_that_forces_waits_for_no_answer_at_the_deadline() -> None:
     """The pods are ended then, so the place must be gone."""
-    stuck = Switch(Mode.TRAINING, Mode.INFERENCE, Step.STUCK, NOW, NOW)
+    stuck = Switch(Mode.TRAINING, Mode.INFERENCE, SwitchStep.STUCK, NOW, NOW)
     pool = replace(pool_leaving(), switches={"r1-n0": stuck})
     job = speaking(elastic())
     job = after(job, record(job, pool))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
-from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Step, Switch, Switching
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Taint
-from trainpush.model.plan import MakeReplica, MakeRevision, MarkStable, RemoveReplica
+from trainpush.model.plan import AnnotateStable, MakeReplica, MakeRevision, RemoveReplica
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
@@ -26,18 +26,18 @@ TWO_NODES = a_pool(a_node("n1"), a_node("n2"))
 def test_a_place_is_written_before_its_pod_is_made() -> None:
     """First the revision, then the place, then the pod."""
     world = World(TWO_NODES)
-    assert world.step().acts[0] == MakeRevision("svc-1", 1)
+    assert world.step().actions[0] == MakeRevision("svc-1", 1)
     second = world.step()
     assert [place.serial for place in second.places] == [1]
-    assert not any(isinstance(act, MakeReplica) for act in second.acts)
-    assert MakeReplica(second.places[0]) in world.step().acts
+    assert not any(isinstance(action, MakeReplica) for action in second.actions)
+    assert MakeReplica(second.places[0]) in world.step().actions
 
 
 def test_at_rest_there_is_nothing_to_do() -> None:
     """A plan carried out and made again is empty."""
     world = World(TWO_NODES, a_service(replicas=3))
     decision = world.settle()
-    assert (decision.acts, decision.wake_at) == ((), None)
+    assert (decision.actions, decision.wake_at) == ((), None)
     assert world.serving == {"svc-1": 3}
     assert decision.available.holds
     assert decision.progressing.reason == Reason.ROLLED_OUT
@@ -142,7 +142,7 @@ def test_what_serves_stays_on_a_node_that_will_serve_only() -> None:
     node = world.service.places[0].node
     shut = (Taint(SWITCHING_KEY, "Inference", "NoSchedule"),)
     pool = a_pool(*(a_node(name, taints=shut if name == node else ()) for name in ("n1", "n2")))
-    world.pool = replace(pool, switches={node: Switch(Mode.SHARED, Mode.INFERENCE, Step.CORDONED, NOW, NOW)})
+    world.pool = replace(pool, switches={node: Switch(Mode.SHARED, Mode.INFERENCE, SwitchStep.CORDONED, NOW, NOW)})
     world.settle()
     assert [place.node for place in world.service.places] == [node]
     # But for accelerators that are configured otherwise then.
@@ -185,7 +185,7 @@ def test_a_lost_status_is_read_back_from_the_pods() -> None:
     world.service = replace(world.service, places=(), is_new=True)
     decision = world.step()
     assert {(place.serial, place.node) for place in decision.places} == before
-    assert not any(isinstance(act, MakeReplica | RemoveReplica | MarkStable) for act in decision.acts)
+    assert not any(isinstance(action, MakeReplica | RemoveReplica | AnnotateStable) for action in decision.actions)
 
 
 def test_a_lost_status_gives_no_place_to_a_replica_that_has_ended() -> None:
@@ -296,7 +296,7 @@ def test_a_spec_that_cannot_be_read_books_nothing_more() -> None:
     world.service = replace(world.service, request=request, is_readable=False, replicas=len(places))
     world.pool = a_pool(*(a_node(name, cordoned=True) for name in ("n1", "n2")), a_node("n3"))
     decision = world.settle()
-    assert (decision.places, decision.acts) == (places, ())
+    assert (decision.places, decision.actions) == (places, ())
 
 
 def test_a_pod_that_its_node_turns_away_is_not_replaced_at_once() -> None:
@@ -320,7 +320,7 @@ def test_a_pod_that_cannot_be_made_keeps_nobody_awake() -> None:
     place = world.step().places[0]
     late = place.since + timedelta(minutes=10)
     decided = plan(Snapshot(pools=(world.pool,), jobs=(), services=(world.service,)), late).services[0]
-    assert MakeReplica(place) in decided.acts
+    assert MakeReplica(place) in decided.actions
     assert decided.wake_at is None
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from support.build import NOW
 from trainpush.api import names
 from trainpush.model import modes as model
-from trainpush.model.modes import Mode, Setting, Step, Switch
+from trainpush.model.modes import Mode, Setting, Switch, SwitchStep
 from trainpush.model.nodes import Taint, Toleration
 from trainpush.render import modes
 
-SERVES = Switch(Mode.INFERENCE, Mode.INFERENCE, Step.ACTIVE, NOW, NOW, "the calendar")
+SERVES = Switch(Mode.INFERENCE, Mode.INFERENCE, SwitchStep.ACTIVE, NOW, NOW, "the calendar")
 MODE, SWITCHING = names.LABEL_MODE, names.LABEL_SWITCHING
 MIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
 SLICED = Setting(MIG, "all-1g.10gb", STATE)
@@ -23,7 +23,7 @@ SWITCHES = st.builds(
     Switch,
     mode=st.sampled_from(Mode),
     to=st.sampled_from(Mode),
-    step=st.sampled_from(Step),
+    step=st.sampled_from(SwitchStep),
     begun=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
     since=st.integers(0, 10**6).map(lambda seconds: NOW + timedelta(seconds=seconds)),
     why=st.text(max_size=80),
@@ -32,7 +32,7 @@ SWITCHES = st.builds(
 )
 
 
-def going(step: Step) -> Switch:
+def going(step: SwitchStep) -> Switch:
     """A node on its way from inference to training."""
     return replace(SERVES, to=Mode.TRAINING, step=step)
 
@@ -83,14 +83,14 @@ def test_a_broken_annotation_counts_as_none(annotation: str | None) -> None:
         (SERVES, "Inference", {MODE: "Inference"}),
         (replace(SERVES, mode=Mode.SHARED, to=Mode.SHARED), "Shared", {}),
         (replace(SERVES, mode=Mode.MAINTENANCE, to=Mode.MAINTENANCE), "Maintenance", {MODE: "Maintenance"}),
-        (going(Step.PLANNED), "Inference", {MODE: "Inference"}),
-        (going(Step.CORDONED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
-        (going(Step.NOTIFIED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
-        (going(Step.DRAINING), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
-        (going(Step.STUCK), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
-        (going(Step.FLIPPING), "Training", {MODE: "Training", SWITCHING: "Training"}),
-        (going(Step.WARMING), "Training", {MODE: "Training", SWITCHING: "Training"}),
-        (replace(SERVES, step=Step.ABORTED), "Inference", {MODE: "Inference"}),
+        (going(SwitchStep.PLANNED), "Inference", {MODE: "Inference"}),
+        (going(SwitchStep.CORDONED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(SwitchStep.NOTIFIED), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(SwitchStep.DRAINING), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(SwitchStep.STUCK), "Inference", {MODE: "Inference", SWITCHING: "Training"}),
+        (going(SwitchStep.FLIPPING), "Training", {MODE: "Training", SWITCHING: "Training"}),
+        (going(SwitchStep.WARMING), "Training", {MODE: "Training", SWITCHING: "Training"}),
+        (replace(SERVES, step=SwitchStep.ABORTED), "Inference", {MODE: "Inference"}),
     ],
     ids=str,
 )

@@ -23,8 +23,8 @@ RESOLVED = Resolved(
 def a_pod(address: Address | None, rank: int = 0, resume: Checkpoint | None = None, **spec: Any) -> dict[str, Any]:
     """The spec of one of two workers."""
     made = TrainPushJob.parse(job("job", replicas=2, **spec))
-    act = MakeWorker(attempt=1, rank=rank, node="n1", workers=2, resume=resume)
-    pod: dict[str, Any] = worker(made, RESOLVED, act, address)["spec"]
+    action = MakeWorker(attempt=1, rank=rank, node="n1", workers=2, resume=resume)
+    pod: dict[str, Any] = worker(made, RESOLVED, action, address)["spec"]
     return pod
 
 

@@ -14,7 +14,7 @@ RESOLVED = Resolved(
     processes_per_worker=1,
     world_size=1,
 )
-ACT = MakeWorker(attempt=1, rank=0, node="n1", workers=1)
+ACTION = MakeWorker(attempt=1, rank=0, node="n1", workers=1)
 
 
 def a_pod(read_only: bool, checkpoint: str | None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def a_pod(read_only: bool, checkpoint: str | None) -> dict[str, Any]:
     }
     if checkpoint:
         spec["checkpoint"] = {"uri": checkpoint}
-    pod: dict[str, Any] = worker(TrainPushJob.parse(job("job", **spec)), RESOLVED, ACT)["spec"]
+    pod: dict[str, Any] = worker(TrainPushJob.parse(job("job", **spec)), RESOLVED, ACTION)["spec"]
     pod["claims"] = [entry["persistentVolumeClaim"] for entry in pod["volumes"] if "persistentVolumeClaim" in entry]
     pod["mounts"] = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
     return pod

@@ -10,7 +10,7 @@ from support.build import GPU, NOW
 from trainpush.api.base import Metadata
 from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX
-from trainpush.model.modes import Mode, Step
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.plan import Condition, FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
@@ -19,7 +19,7 @@ from trainpush.status.pool import ModesSeen, write
 
 OF = Metadata(name="a100", uid="uid")
 SEEN = ModesSeen()
-GOING = PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, Step.DRAINING, "service team/a", ("team/job",), 12_345)
+GOING = PlannedSwitch("n1", Mode.TRAINING, Mode.INFERENCE, SwitchStep.DRAINING, "service team/a", ("team/job",), 12_345)
 SETTLED = Condition(True, Reason.SETTLED, "as wanted")
 STUCK = Condition(False, Reason.STUCK, "node n1: team/job is still there")
 MODES = ModesSummary({Mode.TRAINING: 6, Mode.INFERENCE: 2}, switching=0, settled=SETTLED)
@@ -77,7 +77,7 @@ def test_a_pool_counts_its_nodes_in_plain_words(fields: dict[str, object], expec
     assert next(c["message"] for c in conditions if c["type"] == "NodesFound") == expected
 
 
-def a_switch(number: int, outcome: Step = Step.ACTIVE, node: str = "n1") -> FinishedSwitch:
+def a_switch(number: int, outcome: SwitchStep = SwitchStep.ACTIVE, node: str = "n1") -> FinishedSwitch:
     """One of many that took a minute each."""
     begun = NOW + timedelta(minutes=number)
     return FinishedSwitch(node, Mode.TRAINING, Mode.INFERENCE, begun, begun + timedelta(minutes=1), outcome)
@@ -211,7 +211,7 @@ def told(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]
 def test_each_switch_is_told_once() -> None:
     """With what came of it."""
     none = write(a_summary(modes=MODES), 1, {}, NOW, SEEN)
-    finished = (a_switch(1), a_switch(2, Step.ABORTED, "n2"))
+    finished = (a_switch(1), a_switch(2, SwitchStep.ABORTED, "n2"))
     some = write(a_summary(modes=replace(MODES, finished=finished)), 1, none, NOW, SEEN)
     assert sorted(told(none, some)) == [
         ("Normal", "SwitchAborted", "node n2 stays Training: Inference is not needed any more"),

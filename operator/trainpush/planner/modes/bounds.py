@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from trainpush.model.modes import Bounds, Mode, Step, Switching, Window
+from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep, Window
 from trainpush.model.wording import count
 from trainpush.planner.modes.nodes import LATE, NodeState
 
@@ -119,7 +119,7 @@ class ModeCounts:
             if node.is_resting:
                 made.there[node.mode] += 1
                 continue
-            is_missed = node.step is Step.STUCK or node.lacking.is_late
+            is_missed = node.step is SwitchStep.STUCK or node.lacking.is_late
             (made.stuck if is_missed else made.coming)[node.to] += 1
             # Who is on the way to maintenance is there no more: else nothing could take its place.
             if node.step not in LATE and node.to is not Mode.MAINTENANCE:

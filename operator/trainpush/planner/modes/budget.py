@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.nodes import HOST
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
@@ -14,7 +14,7 @@ from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
 from trainpush.planner.modes.selection import Pick
 
 _HOUR: Final = timedelta(hours=1)
-_TOLD: Final = BEFORE_FLIP - {Step.PLANNED}
+_TOLD: Final = BEFORE_FLIP - {SwitchStep.PLANNED}
 """Steps in which the rest of a unit waits for what is on a node."""
 _BAD: Final = 2
 """Fewer nodes that are stuck, late or not ready are no larger trouble."""
@@ -58,11 +58,11 @@ def budget_of(pool: Pool, switching: Switching, nodes: Sequence[NodeState], now:
     trouble = _trouble(pool, nodes, late.values(), "node" if switching.unit == HOST else "unit")
     seniors = set(under_way[: switching.max_concurrent])
     slots = max(0, switching.max_concurrent - len(under_way))
-    stuck = sorted((node for node in nodes if node.step is Step.STUCK and node.suits(node.to)), key=_seniority)
+    stuck = sorted((node for node in nodes if node.step is SwitchStep.STUCK and node.suits(node.to)), key=_seniority)
     held = {node.unit for node in nodes if node.step in _TOLD and not node.suits(node.to)}
     relieved = list(dict.fromkeys(node.unit for node in stuck if node.unit not in held.union(under_way)))[:slots]
     # What has begun ends, so that no node waits for the rest of its unit for ever.
-    begun = {node.unit for node in counted if node.step is not Step.PLANNED and not node.wish}
+    begun = {node.unit for node in counted if node.step is not SwitchStep.PLANNED and not node.wish}
     is_calm = {node.name for node in counted if not trouble or node.wish is Mode.MAINTENANCE or node.unit in begun}
     going = {node.name for node in counted if node.unit in seniors and node.name in is_calm}
     recent = _begun(pool, nodes, now)
@@ -79,11 +79,11 @@ def budget_of(pool: Pool, switching: Switching, nodes: Sequence[NodeState], now:
 
 def _counts(node: NodeState) -> bool:
     """Whether a node is under way; not one that is stuck, nor one that is lost and comes back when it may."""
-    return not node.is_resting and node.step is not Step.STUCK and node.is_ready
+    return not node.is_resting and node.step is not SwitchStep.STUCK and node.is_ready
 
 
 def _seniority(node: NodeState) -> tuple[bool, float, str]:
-    return (node.step is Step.PLANNED, node.begun, node.name)
+    return (node.step is SwitchStep.PLANNED, node.begun, node.name)
 
 
 def _begun(pool: Pool, nodes: Sequence[NodeState], now: datetime) -> list[datetime]:
@@ -98,7 +98,7 @@ def _begun(pool: Pool, nodes: Sequence[NodeState], now: datetime) -> list[dateti
 def _trouble(pool: Pool, nodes: Sequence[NodeState], late: Collection[int], thing: str) -> str:
     """What is wrong at large, where the units `late`, each a `thing`, do not get ready for their new mode."""
     lost = int((~pool.table.ready).sum())
-    stuck = {node.unit for node in nodes if node.step is Step.STUCK and node.to is not Mode.MAINTENANCE}
+    stuck = {node.unit for node in nodes if node.step is SwitchStep.STUCK and node.to is not Mode.MAINTENANCE}
     if lost >= _BAD and lost * 4 > len(nodes):
         return f"{lost} of {count(len(nodes), 'node')} are not ready"
     if len(stuck.union(late)) >= _BAD:

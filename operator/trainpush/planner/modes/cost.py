@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.workload import Key
 from trainpush.planner.modes.nodes import EARLY, HARMLESS, NodeState, NodeStates
 from trainpush.planner.preemption import resizing
@@ -100,7 +100,7 @@ def block_reason(
 
 def _is_awaited(node: NodeState, states: NodeStates) -> bool:
     """Whether others were told to go for the sake of the same change, so that it would be in vain."""
-    return node.step is Step.CORDONED and any(it.step in EARLY - HARMLESS for it in states.mates(node))
+    return node.step is SwitchStep.CORDONED and any(it.step in EARLY - HARMLESS for it in states.mates(node))
 
 
 def _harm(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> BlockReason | None:
@@ -122,9 +122,9 @@ def young_until(node: NodeState, now: datetime, switching: Switching) -> datetim
     """Until when a node rests after its last switch; None where it may switch."""
     switch = node.switch
     if switch is None or not switch.why or not switch.is_resting:
-        return None  # it never switched: its mark only says what it has always been
+        return None  # it never switched: its annotation only says what it has always been
     pause = switching.cooldown
-    if switch.step is Step.ACTIVE:
+    if switch.step is SwitchStep.ACTIVE:
         pause = max(pause, switching.min_time_in_mode)
     until = switch.since + pause
     return until if now < until else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from trainpush.model.modes import Mode, Step, Switch, Switching
+from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Condition, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
@@ -88,7 +88,7 @@ def _planned(here: SwitchPlan) -> list[PlannedSwitch]:
         if pick.node.is_resting:
             names = tuple(map(str, pick.cost.victims))
             name, old = pick.node.name, pick.node.mode
-            found.append(PlannedSwitch(name, old, pick.to, Step.PLANNED, pick.why, names, pick.cost.lost))
+            found.append(PlannedSwitch(name, old, pick.to, SwitchStep.PLANNED, pick.why, names, pick.cost.lost))
     return found
 
 
@@ -126,7 +126,7 @@ def _settled(here: SwitchPlan) -> Condition:
 
 def _hanging(here: SwitchPlan) -> Condition | None:
     """Nodes that go no further."""
-    stuck = sorted(node.name for node in here.nodes if (it := here.after[node.name]) and it.step is Step.STUCK)
+    stuck = sorted(node.name for node in here.nodes if (it := here.after[node.name]) and it.step is SwitchStep.STUCK)
     late = sorted((node for node in here.nodes if node.lacking.is_late), key=lambda it: it.name)
     parts = [*([_stuck(here, stuck)] if stuck else ()), *([_late(late)] if late else ())]
     return Condition(False, Reason.STUCK if stuck else Reason.NOT_READY_IN_TIME, "; ".join(parts)) if parts else None
@@ -145,7 +145,7 @@ def _stuck(here: SwitchPlan, names: Sequence[str]) -> str:
 def _waited_for(here: SwitchPlan) -> str:
     """What nodes lack that get ready; those that have failed or are late are told before."""
     found = sorted(
-        (node for node in here.nodes if node.step is Step.WARMING and node.lacking.what), key=lambda it: it.name
+        (node for node in here.nodes if node.step is SwitchStep.WARMING and node.lacking.what), key=lambda it: it.name
     )
     return "".join(f"; {node.name} waits: {', '.join(node.lacking.what)}" for node in found[:_NAMED_MAX])
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from trainpush.model.modes import Mode, Step, Switch, Switching
+from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import (
+    AnnotateNode,
     Condition,
     Decision,
     EndPod,
-    MarkNode,
     ModesSummary,
     NodeDecision,
-    PoolAct,
+    PoolAction,
     ServiceDecision,
     Stage,
 )
@@ -45,7 +45,7 @@ class ModeDecision:
     """What switches do for jobs and services that wait, or why they do nothing."""
     removals: Mapping[Owner, tuple[EndPod, ...]] = field(default_factory=dict)
     """Pods that are ended at once: they are on nodes whose time is over, in a pool that says Force."""
-    acts: tuple[PoolAct, ...] = ()
+    actions: tuple[PoolAction, ...] = ()
     """For images that nodes pull."""
     wake_at: datetime | None = None
     """When to look again although nothing changed."""
@@ -62,7 +62,7 @@ def decide(
     """What becomes of the nodes of a pool, once everybody had a turn."""
     pool = capacity.pool
     if pool.switching is None:
-        return ModeDecision(acts=prepull.acts(pool, now))
+        return ModeDecision(actions=prepull.actions(pool, now))
     given = {decision.key: decision for decision in served}
     states = node_states(pool, allocations, stages, given, now)
     selection = _selection(capacity, pool.switching, states)
@@ -73,18 +73,18 @@ def decide(
     changed = sorted((node for node in states.nodes if after[node.name] != node.switch), key=lambda node: node.name)
     planned = messages.SwitchPlan(pool.switching, selection, here.budget, begun, refused, after, now)
     return ModeDecision(
-        nodes=tuple(NodeDecision(it.name, MarkNode(it.name, it.switch, after[it.name])) for it in changed),
+        nodes=tuple(NodeDecision(it.name, AnnotateNode(it.name, it.switch, after[it.name])) for it in changed),
         summary=messages.summary(planned),
         help=messages.helps(planned),
         removals=here.removals(),
-        acts=prepull.acts(pool, now),
+        actions=prepull.actions(pool, now),
         wake_at=here.wake_at(),
     )
 
 
 def on_nodes(snapshot: Snapshot, decided: Iterable[ModeDecision]) -> Iterator[NodeDecision]:
-    """The decisions on all nodes: those that bear marks although no pool gives them a mode lose them."""
-    yield from (NodeDecision(name, MarkNode(name, switch, None)) for name, switch in snapshot.orphans)
+    """The decisions on all nodes: those that bear annotations although no pool gives them a mode lose them."""
+    yield from (NodeDecision(name, AnnotateNode(name, switch, None)) for name, switch in snapshot.orphans)
     yield from (node for decision in decided for node in decision.nodes)
 
 
@@ -143,7 +143,7 @@ class _Cycle:
         return min((node.switch.begun for node in unit if node.switch and not node.wish), default=self.now)
 
     def _kept(self, switch: Switch | None) -> Switch | None:
-        """The mark of a node that rests."""
+        """The annotation of a node that rests."""
         return state_machine.released(switch, self.switching) if switch and self.switching.is_enforced else switch
 
     def _advanced(self, node: NodeState, switch: Switch) -> Switch:
@@ -158,17 +158,17 @@ class _Cycle:
         )
 
     def _is_unmarked(self, node: NodeState) -> bool:
-        """Whether a node lacks a mark that keeps the wrong work away."""
+        """Whether a node lacks an annotation that keeps the wrong work away."""
         return self.switching.is_enforced and (node.mode is not Mode.SHARED or node.name in self.pool.labelled)
 
     def removals(self) -> dict[Owner, tuple[EndPod, ...]]:
         """Pods on nodes that are stuck, where what is left is ended."""
         found: dict[Owner, list[EndPod]] = {}
         for node in self.selection.states.nodes:
-            if node.step is Step.STUCK and self.switching.is_forced and self._signals(node).is_needed:
-                for owner, act in node.removals:
-                    found.setdefault(owner, []).append(act)
-        return {owner: tuple(acts) for owner, acts in found.items()}
+            if node.step is SwitchStep.STUCK and self.switching.is_forced and self._signals(node).is_needed:
+                for owner, action in node.removals:
+                    found.setdefault(owner, []).append(action)
+        return {owner: tuple(actions) for owner, actions in found.items()}
 
     def wake_at(self) -> datetime | None:
         """When a deadline or a pause is over, or other bounds hold."""
@@ -194,7 +194,7 @@ def on_job(decision: Decision, switched: ModeDecision) -> Decision:
     helping, ends = switched.help.get(owner), switched.removals.get(owner)
     if helping and decision.stage is Stage.QUEUED:
         decision = replace(decision, verdict=helping.on(decision.verdict))
-    return replace(decision, acts=(*_but_of(ends, decision.acts), *ends)) if ends else decision
+    return replace(decision, actions=(*_but_of(ends, decision.actions), *ends)) if ends else decision
 
 
 def on_service(decision: ServiceDecision, switched: ModeDecision) -> ServiceDecision:
@@ -204,10 +204,10 @@ def on_service(decision: ServiceDecision, switched: ModeDecision) -> ServiceDeci
     if helping:
         condition = Condition(not helping.is_coming, helping.reason, helping.message)
         decision = replace(decision, verdict=helping.on(decision.verdict), scaling=condition)
-    return replace(decision, acts=(*_but_of(ends, decision.acts), *ends)) if ends else decision
+    return replace(decision, actions=(*_but_of(ends, decision.actions), *ends)) if ends else decision
 
 
-def _but_of(ends: Sequence[EndPod], acts: Sequence[Act]) -> list[Act]:
-    """The acts that are not on pods which are ended anyway."""
+def _but_of(ends: Sequence[EndPod], actions: Sequence[Act]) -> list[Act]:
+    """The actions that are not on pods which are ended anyway."""
     ended = {end.uid for end in ends}
-    return [act for act in acts if getattr(act, "uid", "") not in ended]
+    return [action for action in actions if getattr(action, "uid", "") not in ended]

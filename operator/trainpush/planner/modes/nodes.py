@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from trainpush.model.gang import Gang
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Switch, SwitchStep
 from trainpush.model.nodes import HOST
 from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
@@ -18,13 +18,13 @@ from trainpush.model.workload import Job, Key, Placement
 from trainpush.planner.allocations import Allocations, GangAllocation, Owner, gang_at
 from trainpush.planner.modes.prepull import Lacking, lacking
 
-EARLY: Final = frozenset({Step.PLANNED, Step.CORDONED, Step.NOTIFIED, Step.DRAINING})
+EARLY: Final = frozenset({SwitchStep.PLANNED, SwitchStep.CORDONED, SwitchStep.NOTIFIED, SwitchStep.DRAINING})
 """Steps from which there is a way back, and none has failed."""
-BEFORE_FLIP: Final = EARLY | {Step.STUCK}
+BEFORE_FLIP: Final = EARLY | {SwitchStep.STUCK}
 """Steps in which a node has its old mode still."""
-HARMLESS: Final = frozenset({Step.PLANNED, Step.CORDONED})
+HARMLESS: Final = frozenset({SwitchStep.PLANNED, SwitchStep.CORDONED})
 """Steps in which nothing that runs has been told to go."""
-LATE: Final = frozenset({Step.FLIPPING, Step.WARMING})
+LATE: Final = frozenset({SwitchStep.FLIPPING, SwitchStep.WARMING})
 """Steps of a node that is empty, and will have its new mode whatever happens."""
 
 _WELCOME: Final = {
@@ -88,9 +88,9 @@ class NodeState:
         return self.is_empty or (mode not in self.resets and self.work <= _WELCOME[mode])
 
     @property
-    def step(self) -> Step:
-        """How far it has come; Active for a node without a mark."""
-        return self.switch.step if self.switch else Step.ACTIVE
+    def step(self) -> SwitchStep:
+        """How far it has come; Active for a node without an annotation."""
+        return self.switch.step if self.switch else SwitchStep.ACTIVE
 
     @property
     def follows(self) -> bool:
@@ -99,7 +99,7 @@ class NodeState:
 
     @property
     def begun(self) -> float:
-        """When its latest switch was planned, in Unix seconds; 0 for a node without a mark."""
+        """When its latest switch was planned, in Unix seconds; 0 for a node without an annotation."""
         return self.switch.begun.timestamp() if self.switch else 0.0
 
     @property

@@ -5,37 +5,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.modes import TURNED, Mode, Step, Switch, Warmer, digest_of
-from trainpush.model.plan import MakeWarmer, PoolAct, RemoveWarmer
+from trainpush.model.modes import TURNED, Mode, PrepullPod, Switch, SwitchStep, digest_of
+from trainpush.model.plan import MakePrepullPod, PoolAction, RemovePrepullPod
 from trainpush.model.snapshot import Pool
 
 RETRY: Final = timedelta(minutes=1)
 """Least time from the beginning of a pod that ended without having pulled all to the next one."""
 
 
-def acts(pool: Pool, now: datetime) -> tuple[PoolAct, ...]:
-    """What becomes of such pods, by node; it follows from the marks that stand on the nodes."""
+def actions(pool: Pool, now: datetime) -> tuple[PoolAction, ...]:
+    """What becomes of such pods, by node; it follows from the annotations that stand on the nodes."""
     images = pool.switching.warm_images if pool.switching else ()
     nodes = _warming(pool) if images else frozenset()
-    kept = [it for it in pool.warmers if it.node in nodes and _is_of_use(it, images, now)]
-    gone = [it for it in pool.warmers if it not in kept and not it.deleting]
+    kept = [it for it in pool.prepull_pods if it.node in nodes and _is_of_use(it, images, now)]
+    gone = [it for it in pool.prepull_pods if it not in kept and not it.deleting]
     # A pod of the same name that is still there, if only on its way out, would be in the way of another.
-    taken = {it.node for it in pool.warmers if it.digest == digest_of(images)}
+    taken = {it.node for it in pool.prepull_pods if it.digest == digest_of(images)}
     missing = (name for name in sorted(nodes - taken) if pool.table.ready[pool.table.rows[name]])
-    return (*(RemoveWarmer(it.name, it.uid) for it in gone), *(MakeWarmer(name, images) for name in missing))
+    return (*(RemovePrepullPod(it.name, it.uid) for it in gone), *(MakePrepullPod(name, images) for name in missing))
 
 
 def wake_at(pool: Pool, now: datetime) -> datetime | None:
     """When a pod that ended too early gives way to the next."""
-    return min((end for it in pool.warmers if it.is_over and (end := it.created + RETRY) > now), default=None)
+    return min((end for it in pool.prepull_pods if it.is_over and (end := it.created + RETRY) > now), default=None)
 
 
 def awaited(pool: Pool, node: str, switch: Switch) -> Iterator[tuple[str, str]]:
-    """Images that a node with this mark still has to pull, each with what is in the way, if that is known."""
+    """Images that a node with this annotation still has to pull, each with what is in the way, if that is known."""
     images = pool.switching.warm_images if pool.switching else ()
     if not needs_images(switch):
         return
-    pods = [it for it in pool.warmers if it.node == node and it.digest == digest_of(images)]
+    pods = [it for it in pool.prepull_pods if it.node == node and it.digest == digest_of(images)]
     pulled = frozenset[int]().union(*(it.pulled for it in pods))
     troubles = {position: said for it in pods for position, said in it.troubles.items()}
     for position, image in enumerate(images):
@@ -50,13 +50,13 @@ def needs_images(switch: Switch) -> bool:
 
 def _warming(pool: Pool) -> frozenset[str]:
     found: Iterable[tuple[str, Switch]] = pool.switches.items()
-    return frozenset(name for name, it in found if it.step is Step.WARMING and needs_images(it))
+    return frozenset(name for name, it in found if it.step is SwitchStep.WARMING and needs_images(it))
 
 
-def _is_of_use(warmer: Warmer, images: tuple[str, ...], now: datetime) -> bool:
+def _is_of_use(prepull_pod: PrepullPod, images: tuple[str, ...], now: datetime) -> bool:
     """Whether a pod pulls what is wanted, or has; one that ended early stays for a while, so that it tells why."""
-    is_lost = warmer.is_over and len(warmer.pulled) < len(images)
-    return warmer.digest == digest_of(images) and not (is_lost and now >= warmer.created + RETRY)
+    is_lost = prepull_pod.is_over and len(prepull_pod.pulled) < len(images)
+    return prepull_pod.digest == digest_of(images) and not (is_lost and now >= prepull_pod.created + RETRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def lacking(pool: Pool, row: int, switch: Switch | None, now: datetime) -> Lacki
     hook, state = pool.switching.hook, pool.states.get(pool.table.names[row], "")
     has_failed = switch.setting is not None and hook is not None and state == hook.failed
     what = tuple(_missing(pool, row, switch, state))
-    is_due = switch.step is Step.WARMING and switch.to is not Mode.MAINTENANCE
+    is_due = switch.step is SwitchStep.WARMING and switch.to is not Mode.MAINTENANCE
     return Lacking(what, bool(what) and is_due and (has_failed or now >= switch.since + pool.switching.drain_deadline))
 
 

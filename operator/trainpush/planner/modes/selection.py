@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trainpush.model.gang import Gang, Requirements, Topology
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.wording import count
 from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import BOUNDED, FeasibleBounds, ModeCounts
@@ -113,7 +113,7 @@ class Selection:
         """Whether no more is looked for in this cycle."""
         return self._new >= PICKS_MAX
 
-    def under_way(self, steps: Collection[Step]) -> list[Unit]:
+    def under_way(self, steps: Collection[SwitchStep]) -> list[Unit]:
         """What is in one of these steps, of use, and neither chosen nor given up: in units, the latest first."""
         settled = self.picks.keys() | self.kept | self.candidates.doomed
         found: dict[Hashable, list[NodeState]] = {}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trainpush.model.modes import Mode, Step
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.planner.modes.bounds import BOUNDED, ModeCounts
 from trainpush.planner.modes.candidates import Unit, is_other
 from trainpush.planner.modes.demand import Demand
@@ -109,7 +109,7 @@ def _keep(selection: Selection) -> None:
         if selection.is_full or _is_needed(selection, begun, unit):
             selection.kept |= {node.name for node in unit}
             continue
-        for node in (node for node in unit if node.step is not Step.STUCK):
+        for node in (node for node in unit if node.step is not SwitchStep.STUCK):
             begun.call_back(node.mode, node.to)
             selection.counts.call_back(node.mode, node.to)
 
@@ -123,7 +123,7 @@ def _is_needed(selection: Selection, begun: ModeCounts, unit: Unit) -> bool:
     losses = Counter(node.mode for node in unit)
     if not all(begun.may_come_back(mode, nodes) for mode, nodes in losses.items()):
         return True
-    going = [node for node in unit if node.step is not Step.STUCK]
+    going = [node for node in unit if node.step is not SwitchStep.STUCK]
     if len(going) < len(unit):
         is_missed = any(is_other(node, mode) for node in unit for mode in selection.pressed)
         return is_missed and not any(begun.is_short(mode) for mode in losses)
@@ -145,7 +145,7 @@ def _is_on_the_way_home(selection: Selection, node: NodeState) -> bool:
 
 
 def _complete(selection: Selection) -> None:
-    """Of a unit that changes no node stays behind: its mark may not have been written, or it came later."""
+    """Of a unit that changes no node stays behind: its annotation may not have been written, or it came later."""
     for unit in (unit for unit in selection.states.units if len(unit) > 1):
         ahead = (
             node

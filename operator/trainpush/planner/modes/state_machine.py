@@ -1,6 +1,6 @@
 """How far a node goes in this cycle: at most one step, which is written down before anything follows from it.
 
-All that a step looks at is in the mark of the node and in what stands on it, so that any of them may be lost or
+All that a step looks at is in the annotation of the node and in what stands on it, so that any of them may be lost or
 repeated, and whoever takes over goes on.
 """
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.modes import TURNED, Mode, Setting, Step, Switch, Switching
+from trainpush.model.modes import TURNED, Mode, Setting, Switch, Switching, SwitchStep
 from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
 
 _ON: Final = {
-    Step.PLANNED: Step.CORDONED,
-    Step.CORDONED: Step.NOTIFIED,
-    Step.NOTIFIED: Step.DRAINING,
-    Step.DRAINING: Step.FLIPPING,
-    Step.STUCK: Step.FLIPPING,
-    Step.FLIPPING: Step.WARMING,
-    Step.WARMING: Step.ACTIVE,
+    SwitchStep.PLANNED: SwitchStep.CORDONED,
+    SwitchStep.CORDONED: SwitchStep.NOTIFIED,
+    SwitchStep.NOTIFIED: SwitchStep.DRAINING,
+    SwitchStep.DRAINING: SwitchStep.FLIPPING,
+    SwitchStep.STUCK: SwitchStep.FLIPPING,
+    SwitchStep.FLIPPING: SwitchStep.WARMING,
+    SwitchStep.WARMING: SwitchStep.ACTIVE,
 }
 """What comes next."""
-_DRAINED: Final = frozenset({Step.NOTIFIED, Step.DRAINING})
+_DRAINED: Final = frozenset({SwitchStep.NOTIFIED, SwitchStep.DRAINING})
 """Steps that end at the deadline."""
-_TIMED: Final = _DRAINED | {Step.WARMING}
+_TIMED: Final = _DRAINED | {SwitchStep.WARMING}
 """Steps that should not last longer than the deadline."""
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -43,12 +43,12 @@ class Signals:
 
 def planned(node: NodeState, to: Mode, why: str, now: datetime) -> Switch:
     """The first step."""
-    return Switch(node.mode, to, Step.PLANNED, now, now, why, node.switch.setting if node.switch else None)
+    return Switch(node.mode, to, SwitchStep.PLANNED, now, now, why, node.switch.setting if node.switch else None)
 
 
 def initial(node: NodeState, now: datetime) -> Switch:
-    """The mark of a node that has none, and stays what it is."""
-    return Switch(node.mode, node.mode, Step.ACTIVE, now, now)
+    """The annotation of a node that has none, and stays what it is."""
+    return Switch(node.mode, node.mode, SwitchStep.ACTIVE, now, now)
 
 
 def advanced(node: NodeState, switch: Switch, signals: Signals, switching: Switching, now: datetime) -> Switch:
@@ -58,22 +58,22 @@ def advanced(node: NodeState, switch: Switch, signals: Signals, switching: Switc
         return other
     if not signals.is_needed and switch.step in BEFORE_FLIP:
         why = f"kept: the switch to {switch.to} was given up" if switching.is_enforced else "kept: nothing is enforced"
-        return replace(switch, to=switch.mode, step=Step.ABORTED, since=now, why=why)
+        return replace(switch, to=switch.mode, step=SwitchStep.ABORTED, since=now, why=why)
     if _is_done(node, switch, signals):
         return _stepped(switch, _next(node, switch), switching, now)
     if switch.step in _DRAINED and now >= due(switch, switching):
-        return replace(switch, step=Step.STUCK, since=now)
+        return replace(switch, step=SwitchStep.STUCK, since=now)
     return switch
 
 
 def _corrected(node: NodeState, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
-    """The mark of a node that turned, where it cannot go on as it is; None where it can."""
+    """The annotation of a node that turned, where it cannot go on as it is; None where it can."""
     if not node.suits(switch.to):
         # So it was never empty: somebody else wrote the mark. What is there gets its time.
-        return replace(switch, step=Step.CORDONED, since=now)
+        return replace(switch, step=SwitchStep.CORDONED, since=now)
     if node.wish and node.wish is not switch.to and node.lacking.is_late:
         # It is empty and of no use as it is: people may have it as they like.
-        return replace(switch, to=node.wish, step=Step.FLIPPING, since=now)
+        return replace(switch, to=node.wish, step=SwitchStep.FLIPPING, since=now)
     if switch.setting != _setting(switch, switching):
         # Nothing runs there yet: another setting harms nobody, and may be the remedy.
         return replace(switch, setting=_setting(switch, switching), since=now)
@@ -81,7 +81,7 @@ def _corrected(node: NodeState, switch: Switch, switching: Switching, now: datet
 
 
 def released(switch: Switch, switching: Switching) -> Switch:
-    """The same mark; labels that no hook speaks of any more are their people's again, and stay as they are.
+    """The same annotation; labels that no hook speaks of any more are their people's again, and stay as they are.
 
     So whoever may write annotations of nodes does not get other labels written.
     """
@@ -95,21 +95,23 @@ def _setting(switch: Switch, switching: Switching) -> Setting | None:
     return switching.hook.setting(switch.to) if switching.hook else None
 
 
-def _stepped(switch: Switch, after: Step, switching: Switching, now: datetime) -> Switch:
-    """The mark of a node that has come to `after`."""
-    mode = switch.to if after is Step.ACTIVE else switch.mode
-    setting = _setting(switch, switching) if after is Step.FLIPPING else switch.setting
+def _stepped(switch: Switch, after: SwitchStep, switching: Switching, now: datetime) -> Switch:
+    """The annotation of a node that has come to `after`."""
+    mode = switch.to if after is SwitchStep.ACTIVE else switch.mode
+    setting = _setting(switch, switching) if after is SwitchStep.FLIPPING else switch.setting
     return replace(switch, step=after, since=now, mode=mode, setting=setting)
 
 
-def _next(node: NodeState, switch: Switch) -> Step:
+def _next(node: NodeState, switch: Switch) -> SwitchStep:
     """The step after this one: nobody is told to go where everything may stay."""
-    return Step.FLIPPING if switch.step is Step.CORDONED and _may_stay(node) else _ON[switch.step]
+    return SwitchStep.FLIPPING if switch.step is SwitchStep.CORDONED and _may_stay(node) else _ON[switch.step]
 
 
 def is_clear(node: NodeState) -> bool:
     """Whether a node may bear its new mode as soon as the rest of its unit may."""
-    is_there = node.step in {Step.DRAINING, Step.STUCK} or (node.step is Step.CORDONED and _may_stay(node))
+    is_there = node.step in {SwitchStep.DRAINING, SwitchStep.STUCK} or (
+        node.step is SwitchStep.CORDONED and _may_stay(node)
+    )
     return is_there and node.suits(node.to)
 
 
@@ -121,13 +123,13 @@ def _may_stay(node: NodeState) -> bool:
 def _is_done(node: NodeState, switch: Switch, signals: Signals) -> bool:
     """Whether all is there that a step waits for."""
     there = {
-        Step.PLANNED: signals.may_begin,
-        Step.CORDONED: signals.is_clear or not _may_stay(node),
-        Step.NOTIFIED: node.is_told,
-        Step.DRAINING: signals.is_clear,
-        Step.STUCK: signals.is_clear and signals.may_begin,
-        Step.FLIPPING: node.suits(switch.to),
-        Step.WARMING: not node.lacking.what,
+        SwitchStep.PLANNED: signals.may_begin,
+        SwitchStep.CORDONED: signals.is_clear or not _may_stay(node),
+        SwitchStep.NOTIFIED: node.is_told,
+        SwitchStep.DRAINING: signals.is_clear,
+        SwitchStep.STUCK: signals.is_clear and signals.may_begin,
+        SwitchStep.FLIPPING: node.suits(switch.to),
+        SwitchStep.WARMING: not node.lacking.what,
     }
     return there[switch.step]
 

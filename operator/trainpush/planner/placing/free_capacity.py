@@ -175,7 +175,7 @@ class FreeCapacity:
     def _tiers(self) -> list[NDArray[np.bool_]]:
         """The nodes that will do when only so much of the capacity preference is used, the best kinds only at first."""
         order = {name: rank for rank, name in enumerate(self.pool.capacity_preference)}
-        ranks = np.array([order.get(kind.capacity, len(order)) for kind in self.pool.table.kinds], dtype=np.intp)
+        ranks = np.array([order.get(kind.capacity_type, len(order)) for kind in self.pool.table.kinds], dtype=np.intp)
         of_nodes = ranks[self.pool.table.kind]
         return [of_nodes <= rank for rank in sorted(set(of_nodes.tolist()))] or [np.ones(0, dtype=np.bool_)]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
-from trainpush.model.modes import Step
+from trainpush.model.modes import SwitchStep
 from trainpush.model.plan import Decision
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
@@ -123,7 +123,7 @@ class Resizing:
         if place is None or switching is None or not switching.is_forced:
             return False
         nodes = set(place.nodes) & self._left_nodes
-        return any(self._capacity.pool.switches[node].step is Step.STUCK for node in nodes)
+        return any(self._capacity.pool.switches[node].step is SwitchStep.STUCK for node in nodes)
 
 
 def left_of(gang: Gang, there: int) -> int:

@@ -11,14 +11,14 @@ from typing import Final
 
 from trainpush.model.modes import Mode
 from trainpush.model.plan import (
+    AnnotateStable,
     AskReplica,
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
-    MarkStable,
     RemoveReplica,
     RemoveRevision,
-    ServiceAct,
+    ServiceAction,
     ServiceDecision,
     Verdict,
 )
@@ -67,7 +67,7 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
         places=state.places,
         revisions=conditions.served(state, stable),
         refusal=service.request if isinstance(service.request, Refusal) else None,
-        acts=tuple(_acts(state, stable)) if service.is_readable else (),
+        actions=tuple(_acts(state, stable)) if service.is_readable else (),
         wake_at=_wake_at(state, now),
     )
 
@@ -214,7 +214,7 @@ def _is_settled(state: RolloutState) -> bool:
     return wanted > 0 and state.ready(state.good) >= wanted
 
 
-def _acts(state: RolloutState, stable: str) -> Iterable[ServiceAct]:
+def _acts(state: RolloutState, stable: str) -> Iterable[ServiceAction]:
     service = state.service
     if isinstance(service.request, str) and _must_record(service):
         newest = max((revision.number for revision in service.revisions), default=0)
@@ -222,7 +222,7 @@ def _acts(state: RolloutState, stable: str) -> Iterable[ServiceAct]:
     if not service.has_endpoint or service.budget != service.min_available:
         yield MakeEndpoint()
     if stable and stable != service.stable:
-        yield MarkStable(stable)
+        yield AnnotateStable(stable)
     staying = {*state.places, *service.places}
     for place in state.places:
         if place in service.places and state.pod(place) is None:

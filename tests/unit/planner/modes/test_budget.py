@@ -7,7 +7,7 @@ import pytest
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.plan import Condition
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes.mode_switch import ModeDecision
@@ -19,7 +19,7 @@ SERVER = a_server(replicas=8)
 
 def begun(decided: ModeDecision) -> list[str]:
     """Nodes that are planned now."""
-    return [it.name for it in decided.nodes if it.act.after and it.act.after.step is Step.PLANNED]
+    return [it.name for it in decided.nodes if it.action.after and it.action.after.step is SwitchStep.PLANNED]
 
 
 def test_only_so_many_at_a_time() -> None:
@@ -33,11 +33,11 @@ def test_only_so_many_at_a_time() -> None:
 
 def test_of_too_many_planned_ones_the_first_go_on() -> None:
     """Whoever took over in between may have planned some more."""
-    marks = {
+    annotations = {
         name: a_switch(Mode.TRAINING, Mode.INFERENCE, begun=NOW - timedelta(seconds=number), since=NOW)
         for number, name in enumerate(["n1", "n2", "n3"])
     }
-    decided = World.of(POLICY, SERVER, nodes=3, **marks).decide()
+    decided = World.of(POLICY, SERVER, nodes=3, **annotations).decide()
     assert [it.name for it in decided.nodes] == ["n2", "n3"]
 
 
@@ -77,7 +77,7 @@ def test_nothing_begins_in_larger_trouble(lost: int, is_trouble: bool) -> None:
 
 def test_nothing_begins_while_two_are_stuck() -> None:
     """Nor does what is only planned go on."""
-    stuck = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.STUCK, since=NOW)
+    stuck = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.STUCK, since=NOW)
     planned = a_switch(Mode.TRAINING, Mode.INFERENCE, begun=NOW, since=NOW)
     jobs = [a_trainer(f"j{number}", f"n{number}") for number in (1, 2)]
     world = World.of(POLICY, *jobs, SERVER, nodes=8, **{**TRAINING, "n1": stuck, "n2": stuck, "n3": planned})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.build import NOW
 from support.calendar_oracle import Course, Moment, Phase, Seen, breaches, course, fewest, settling, unasked
 from support.switching_world import MINUTE, a_switch
-from trainpush.model.modes import Mode, Step, Switch
+from trainpush.model.modes import Mode, Switch, SwitchStep
 
 GRACE = 2 * MINUTE
 END = 12
@@ -94,12 +94,12 @@ def test_a_breach_is_told_if_and_only_if_there_is_one(found: Course, phases: lis
     assert (not told) is kept_by_looking(found, phases, floor), told
 
 
-def a_way(*steps: tuple[int, Step], begun: int, to: Mode = Mode.INFERENCE) -> Iterator[Seen]:
+def a_way(*steps: tuple[int, SwitchStep], begun: int, to: Mode = Mode.INFERENCE) -> Iterator[Seen]:
     """What is seen of node n on its way to a mode: each step and its minute."""
     old = Mode.TRAINING if to is Mode.INFERENCE else Mode.INFERENCE
     for minute, step in steps:
-        mode = to if step is Step.ACTIVE else old
-        wanted = old if step is Step.ABORTED else to
+        mode = to if step is SwitchStep.ACTIVE else old
+        wanted = old if step is SwitchStep.ABORTED else to
         why = "service team/s"
         switch: Switch = a_switch(mode, wanted, step=step, begun=at(begun), since=at(minute), why=why)
         yield Seen("n", mode, switch)
@@ -107,8 +107,8 @@ def a_way(*steps: tuple[int, Step], begun: int, to: Mode = Mode.INFERENCE) -> It
 
 def test_a_course_follows_every_node() -> None:
     """Repetitions and the order in which they were heard change nothing."""
-    there = list(a_way((1, Step.PLANNED), (2, Step.DRAINING), (4, Step.ACTIVE), begun=1))
-    back = list(a_way((6, Step.PLANNED), (7, Step.ABORTED), begun=6, to=Mode.TRAINING))
+    there = list(a_way((1, SwitchStep.PLANNED), (2, SwitchStep.DRAINING), (4, SwitchStep.ACTIVE), begun=1))
+    back = list(a_way((6, SwitchStep.PLANNED), (7, SwitchStep.ABORTED), begun=6, to=Mode.TRAINING))
     found = course([*back, *there, *there], nodes=2, least_time=3 * MINUTE)
     assert found.moments == [
         Moment(at(1), serving=0, training=1, coming=1, going=0),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from support.build import NOW
 from support.switching_world import FULL, SHORT, World, a_server, a_switch, a_trainer, books, help_for
-from trainpush.model.modes import Mode, Step, Switching
+from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.nodes import node_table
 from trainpush.model.plan import Condition, Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
@@ -65,7 +65,7 @@ def test_replicas_that_only_a_quota_keeps_away_want_no_node() -> None:
 def test_a_replica_on_a_node_that_it_has_to_leave_is_missing() -> None:
     """It needs another first."""
     service = a_server(replicas=2)
-    leaving = a_switch(Mode.INFERENCE, Mode.MAINTENANCE, step=Step.NOTIFIED)
+    leaving = a_switch(Mode.INFERENCE, Mode.MAINTENANCE, step=SwitchStep.NOTIFIED)
     assert asked(World.of(ENFORCED, service, nodes=2, n1=leaving), service, SHORT, "n1", "n2") == 1
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
-from trainpush.model.modes import Bounds, Mode, Step, Switching
+from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep
 from trainpush.model.plan import Condition, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes.mode_switch import ModeDecision
@@ -28,7 +28,7 @@ def test_a_dry_run_tells_what_it_would_do_and_what_it_would_cost() -> None:
     assert decided.summary
     assert decided.summary.planned == (
         PlannedSwitch(
-            *("n1", Mode.TRAINING, Mode.INFERENCE, Step.PLANNED, "service default/svc"),
+            *("n1", Mode.TRAINING, Mode.INFERENCE, SwitchStep.PLANNED, "service default/svc"),
             victims=("default/job",),
             lost=800,
         ),
@@ -39,11 +39,13 @@ def test_a_dry_run_tells_what_it_would_do_and_what_it_would_cost() -> None:
 
 def test_what_is_under_way_is_told() -> None:
     """With how far it is."""
-    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.NOTIFIED, since=NOW - MINUTE, why="service default/svc")
+    way = a_switch(
+        Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.NOTIFIED, since=NOW - MINUTE, why="service default/svc"
+    )
     decided = World.of(POLICY, a_trainer("job", "n1"), SERVER, nodes=1, n1=way).decide()
     assert decided.summary
     assert [(it.step, it.victims, it.lost) for it in decided.summary.planned] == [
-        (Step.NOTIFIED, ("default/job",), 800)
+        (SwitchStep.NOTIFIED, ("default/job",), 800)
     ]
     assert settled(decided) == Condition(False, Reason.SWITCHING, "1 node on the way to another mode")
     helping = help_for(decided, SERVER)

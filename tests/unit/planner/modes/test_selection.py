@@ -8,7 +8,7 @@ import pytest
 from support.build import NOW, a_quota
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.gang import Slices
-from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
+from trainpush.model.modes import Bounds, Mode, Switch, Switching, SwitchStep
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.cost import BlockReason, TakenNodes, block_reason
@@ -20,14 +20,14 @@ POLICY = Switching(default=Mode.TRAINING, is_enforced=True, max_concurrent=9)
 
 
 def all_of(switch: Switch, nodes: int) -> dict[str, Switch]:
-    """The same mark on every node."""
+    """The same annotation on every node."""
     return {f"n{number}": switch for number in range(1, nodes + 1)}
 
 
 def chosen(decided: ModeDecision) -> dict[str, Mode]:
     """Nodes that begin to switch, and to what."""
-    marks = [(it.name, it.act.after) for it in decided.nodes]
-    return {name: switch.to for name, switch in marks if switch and not switch.is_resting}
+    annotations = [(it.name, it.action.after) for it in decided.nodes]
+    return {name: switch.to for name, switch in annotations if switch and not switch.is_resting}
 
 
 def test_an_empty_node_goes_before_one_that_trains() -> None:
@@ -207,7 +207,7 @@ def test_what_is_above_the_most_leaves() -> None:
 def test_a_node_on_the_way_to_shared_will_do_for_replicas_too() -> None:
     """Else another node is chosen for them, the first is needed no more, and both begin anew for ever."""
     policy = replace(POLICY, default=Mode.SHARED, bounds={Mode.TRAINING: Bounds(0, 1)})
-    leaving = a_switch(Mode.TRAINING, Mode.SHARED, step=Step.CORDONED, since=NOW)
+    leaving = a_switch(Mode.TRAINING, Mode.SHARED, step=SwitchStep.CORDONED, since=NOW)
     world = World.of(policy, a_server(replicas=1), nodes=2, n1=leaving, n2=TRAINING)
     world.settle()
     assert world.modes() == {"n1": Mode.SHARED, "n2": Mode.TRAINING}
@@ -227,13 +227,13 @@ def test_new_switches_wait_for_the_least_time_in_a_mode() -> None:
 
 def test_nodes_that_are_cordoned_or_not_ready_are_left_alone() -> None:
     """They count as Maintenance, and what is under way on them is given up."""
-    begun = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, since=NOW)
+    begun = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.DRAINING, since=NOW)
     world = World.of(POLICY, a_server(replicas=1), nodes=2, n1=begun, n2=TRAINING)
     world.nodes["n1"] = replace(world.nodes["n1"], cordoned=True)
     decided = world.decide()
-    after = {it.name: it.act.after for it in decided.nodes}
+    after = {it.name: it.action.after for it in decided.nodes}
     assert after["n1"]
-    assert after["n1"].step is Step.ABORTED
+    assert after["n1"].step is SwitchStep.ABORTED
     assert decided.summary
     assert decided.summary.counts == {Mode.MAINTENANCE: 1, Mode.TRAINING: 1}
 
@@ -241,8 +241,8 @@ def test_nodes_that_are_cordoned_or_not_ready_are_left_alone() -> None:
 def test_a_node_completes_a_slice() -> None:
     """Of racks of three the second one trains on one node only: three workers and one have no room for two pairs."""
     job = a_trainer(workers=4, slices=(Slices("rack", 2),))
-    marks = {**all_of(TRAINING, 4), "n5": INFERENCE, "n6": INFERENCE}
-    world = World.of(POLICY, job, nodes=6, **marks).in_racks(3)
+    annotations = {**all_of(TRAINING, 4), "n5": INFERENCE, "n6": INFERENCE}
+    world = World.of(POLICY, job, nodes=6, **annotations).in_racks(3)
     assert chosen(world.decide()) == {"n5": Mode.TRAINING}
 
 
@@ -258,8 +258,8 @@ def test_nodes_that_complete_no_slice_stay_as_they_are() -> None:
 def test_a_gang_in_one_rack_grows_only_there() -> None:
     """A node of another rack would be of no use to it, though it is empty."""
     job = a_trainer("job", "n1", sizes=(2, 1), required="rack")
-    marks = {**all_of(INFERENCE, 3), "n1": TRAINING}
-    world = World.of(POLICY, job, a_server("svc", "n2"), nodes=3, **marks).in_racks(2)
+    annotations = {**all_of(INFERENCE, 3), "n1": TRAINING}
+    world = World.of(POLICY, job, a_server("svc", "n2"), nodes=3, **annotations).in_racks(2)
     assert chosen(world.decide()) == {}
     world.services.clear()
     assert chosen(world.decide()) == {"n2": Mode.TRAINING}

@@ -4,20 +4,20 @@ from dataclasses import replace
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
-from trainpush.model.modes import Bounds, Mode, Step, Switch, Switching
+from trainpush.model.modes import Bounds, Mode, Switch, Switching, SwitchStep
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, unit="rack", max_concurrent=9)
 TRAINING = a_switch(Mode.TRAINING)
 
 
 def marks(nodes: int, switch: Switch = TRAINING) -> dict[str, Switch]:
-    """The same mark on every node."""
+    """The same annotation on every node."""
     return {f"n{number}": switch for number in range(1, nodes + 1)}
 
 
 def begun(world: World) -> list[str]:
     """Nodes that begin to switch now."""
-    return [it.name for it in world.decide().nodes if it.act.after and it.act.after.step is Step.PLANNED]
+    return [it.name for it in world.decide().nodes if it.action.after and it.action.after.step is SwitchStep.PLANNED]
 
 
 def test_one_replica_moves_a_whole_rack() -> None:
@@ -77,8 +77,8 @@ def test_a_rack_turns_together() -> None:
         2
     )
     world.settle()
-    flips = {name: at for at, name, switch in world.diary if switch.step is Step.FLIPPING}
-    drains = {name: at for at, name, switch in world.diary if switch.step is Step.DRAINING}
+    flips = {name: at for at, name, switch in world.diary if switch.step is SwitchStep.FLIPPING}
+    drains = {name: at for at, name, switch in world.diary if switch.step is SwitchStep.DRAINING}
     assert flips["n1"] == flips["n2"]
     assert flips["n1"] > drains["n1"]
 
@@ -107,7 +107,9 @@ def test_people_move_single_nodes() -> None:
 
 def test_a_rack_that_is_stuck_does_not_keep_another_one() -> None:
     """Not even where some of its nodes are empty by now: they wait for the rest."""
-    stuck = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.STUCK, begun=NOW - 60 * MINUTE, since=NOW - 9 * MINUTE)
+    stuck = a_switch(
+        Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.STUCK, begun=NOW - 60 * MINUTE, since=NOW - 9 * MINUTE
+    )
     nodes = marks(4) | {"n1": stuck, "n2": stuck}
     policy = replace(POLICY, max_concurrent=1)
     world = World.of(policy, a_trainer("deaf", "n2"), a_server(replicas=1), nodes=4, **nodes).in_racks(2)
@@ -119,11 +121,11 @@ def test_a_rack_that_is_stuck_does_not_keep_another_one() -> None:
 
 def test_wishes_for_single_nodes_do_not_wait_for_each_other() -> None:
     """The empty one goes, whatever becomes of the other."""
-    leaving = a_switch(Mode.TRAINING, Mode.MAINTENANCE, step=Step.DRAINING, begun=NOW - MINUTE, since=NOW)
+    leaving = a_switch(Mode.TRAINING, Mode.MAINTENANCE, step=SwitchStep.DRAINING, begun=NOW - MINUTE, since=NOW)
     world = World.of(POLICY, a_trainer("job", "n2"), nodes=2, n1=leaving, n2=leaving).in_racks(2)
     world.wishes = {"n1": Mode.MAINTENANCE, "n2": Mode.MAINTENANCE}
-    found = {it.name: it.act.after.step for it in world.decide().nodes if it.act.after}
-    assert found == {"n1": Step.FLIPPING}
+    found = {it.name: it.action.after.step for it in world.decide().nodes if it.action.after}
+    assert found == {"n1": SwitchStep.FLIPPING}
 
 
 def test_a_wish_that_is_dropped_late_takes_nobody_along() -> None:
@@ -149,7 +151,7 @@ def test_who_is_still_under_way_is_not_left_by_those_that_have_arrived() -> None
     """Its last writes may have come too late."""
     then = NOW - MINUTE
     arrived = a_switch(Mode.INFERENCE, begun=then, since=NOW)
-    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, begun=then, since=then)
+    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.DRAINING, begun=then, since=then)
     world = World.of(POLICY, nodes=2, n1=arrived, n2=late).in_racks(2)
     world.settle()
     assert world.modes() == {"n1": Mode.INFERENCE, "n2": Mode.INFERENCE}
@@ -157,10 +159,10 @@ def test_who_is_still_under_way_is_not_left_by_those_that_have_arrived() -> None
 
 def test_what_has_begun_ends_although_many_nodes_are_lost() -> None:
     """Else the rest of the rack waits for it until it is stuck, which is trouble too."""
-    ahead = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, begun=NOW - MINUTE, since=NOW)
-    behind = replace(ahead, step=Step.PLANNED)
+    ahead = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.DRAINING, begun=NOW - MINUTE, since=NOW)
+    behind = replace(ahead, step=SwitchStep.PLANNED)
     world = World.of(POLICY, a_server(replicas=1), nodes=6, **marks(6) | {"n1": ahead, "n2": behind}).in_racks(2)
     for name in ("n5", "n6"):
         world.nodes[name] = replace(world.nodes[name], ready=False)
-    found = {it.name: it.act.after.step for it in world.decide().nodes if it.act.after}
-    assert found == {"n2": Step.CORDONED}
+    found = {it.name: it.action.after.step for it in world.decide().nodes if it.action.after}
+    assert found == {"n2": SwitchStep.CORDONED}

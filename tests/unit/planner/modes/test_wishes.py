@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from support.build import NOW
 from support.switching_world import World, a_server, a_switch, a_trainer
-from trainpush.model.modes import Bounds, Mode, Step, Switching
-from trainpush.model.plan import MarkNode, NodeDecision
+from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep
+from trainpush.model.plan import AnnotateNode, NodeDecision
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Preemption
 from trainpush.planner.modes.mode_switch import on_nodes
@@ -69,12 +69,12 @@ def test_maintenance_begins_in_larger_trouble() -> None:
 
 def test_another_wish_in_the_middle_turns_it_back() -> None:
     """It goes home first."""
-    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, since=NOW)
+    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.DRAINING, since=NOW)
     world = World.of(POLICY, a_trainer("job", "n1"), a_server(replicas=1), nodes=1, n1=way)
     world.wishes = {"n1": Mode.TRAINING}
-    mark = world.decide().nodes[0].act.after
-    assert mark
-    assert mark.step is Step.ABORTED
+    annotation = world.decide().nodes[0].action.after
+    assert annotation
+    assert annotation.step is SwitchStep.ABORTED
 
 
 def test_replicas_of_a_node_that_people_want_elsewhere_get_another() -> None:
@@ -88,7 +88,10 @@ def test_replicas_of_a_node_that_people_want_elsewhere_get_another() -> None:
 def test_orphans_lose_their_marks() -> None:
     """Nodes that no pool has any more."""
     snapshot = Snapshot(pools=(), jobs=(), orphans=(("n1", TRAINING), ("n2", None)))
-    wanted = [NodeDecision("n1", MarkNode("n1", TRAINING, None)), NodeDecision("n2", MarkNode("n2", None, None))]
+    wanted = [
+        NodeDecision("n1", AnnotateNode("n1", TRAINING, None)),
+        NodeDecision("n2", AnnotateNode("n2", None, None)),
+    ]
     assert list(on_nodes(snapshot, [])) == wanted
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from trainpush.api import names
 from trainpush.kube.decode import ContainerStatus, PodObject
-from trainpush.model.modes import Warmer
-from trainpush.render.warming import position_of
+from trainpush.model.modes import PrepullPod
+from trainpush.render.prepull import position_of
 
 TROUBLE_MAX: Final = 160
 """Longest trouble with an image that is kept, in characters."""
@@ -20,13 +20,13 @@ _PULLED: Final = {
 _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
-def warmer_record(pod: PodObject) -> Warmer | None:
+def warmer_record(pod: PodObject) -> PrepullPod | None:
     """What counts of a pod that a GPUPool owns; None for one that pulls no images onto a node."""
     digest = pod.labels.get(names.LABEL_IMAGES)
     if digest is None or pod.node is None:
         return None
     found = list(_by_position(pod))
-    return Warmer(
+    return PrepullPod(
         name=pod.name,
         uid=pod.uid,
         node=pod.node,

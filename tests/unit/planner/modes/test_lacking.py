@@ -6,7 +6,7 @@ import pytest
 
 from support.build import GPU, NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
-from trainpush.model.modes import Bounds, Hook, Mode, Setting, Step, Switch, Switching
+from trainpush.model.modes import Bounds, Hook, Mode, Setting, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Node
 from trainpush.model.plan import Condition
 from trainpush.model.reasons import Reason
@@ -19,9 +19,9 @@ SLICED, WHOLE = Setting(MIG, "sliced", STATE), Setting(MIG, "whole", STATE)
 
 def warming(*states: str, policy: Switching = POLICY, age: int = 1, to: Mode = Mode.INFERENCE) -> World:
     """Nodes n1, … that have turned to `to` so many minutes ago, of which the agent says so; empty for nothing."""
-    mark = a_switch(Mode.TRAINING, to, step=Step.WARMING, since=NOW - age * MINUTE)
-    mark = replace(mark, setting=policy.hook.setting(to) if policy.hook else None)
-    world = World.of(policy, nodes=len(states), **{f"n{number}": mark for number, _ in enumerate(states, 1)})
+    annotation = a_switch(Mode.TRAINING, to, step=SwitchStep.WARMING, since=NOW - age * MINUTE)
+    annotation = replace(annotation, setting=policy.hook.setting(to) if policy.hook else None)
+    world = World.of(policy, nodes=len(states), **{f"n{number}": annotation for number, _ in enumerate(states, 1)})
     for (name, node), state in zip(list(world.nodes.items()), states, strict=True):
         world.nodes[name] = labelled(node, **({STATE: state} if state else {}))
     return world
@@ -32,10 +32,10 @@ def labelled(node: Node, **labels: str) -> Node:
     return replace(node, labels={**node.labels, **labels})
 
 
-def mark(world: World) -> Switch | None:
+def annotation(world: World) -> Switch | None:
     """What is written on the only node; None where it waits."""
     nodes = world.decide().nodes
-    return nodes[0].act.after if nodes else None
+    return nodes[0].action.after if nodes else None
 
 
 def settled(world: World) -> Condition:
@@ -57,36 +57,36 @@ def test_the_label_comes_with_the_mode_and_stays() -> None:
     world.nodes["n1"] = labelled(world.nodes["n1"], **{STATE: "success"})
     world.step()
     last = world.diary[-1][2]
-    assert (last.mode, last.step, last.setting) == (Mode.INFERENCE, Step.ACTIVE, SLICED)
+    assert (last.mode, last.step, last.setting) == (Mode.INFERENCE, SwitchStep.ACTIVE, SLICED)
 
 
 @pytest.mark.parametrize("state", ["", "pending", "rebooting", "failed", "Success"])
 def test_only_done_is_done(state: str) -> None:
     """Whatever else the agent says."""
-    assert mark(warming(state)) is None
+    assert annotation(warming(state)) is None
 
 
 def test_what_was_said_of_another_value_is_not_believed() -> None:
     """Somebody changed the label by hand, and the agent was fast."""
     world = warming("success")
     world.nodes["n1"] = labelled(world.nodes["n1"], **{MIG: "whole"})
-    assert mark(world) is None
+    assert annotation(world) is None
 
 
 def test_an_aborted_switch_never_touched_the_label() -> None:
-    """Its mark says what it said."""
-    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.DRAINING, since=NOW - MINUTE)
-    found = mark(World.of(POLICY, nodes=1, n1=replace(way, setting=WHOLE)))
+    """Its annotation says what it said."""
+    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.DRAINING, since=NOW - MINUTE)
+    found = annotation(World.of(POLICY, nodes=1, n1=replace(way, setting=WHOLE)))
     assert found
-    assert (found.step, found.setting) == (Step.ABORTED, WHOLE)
+    assert (found.step, found.setting) == (SwitchStep.ABORTED, WHOLE)
 
 
 def test_a_mode_without_a_value_leaves_the_label_alone() -> None:
     """And nobody is waited for."""
     world = warming("", to=Mode.SHARED)
-    found = mark(world)
+    found = annotation(world)
     assert found
-    assert (found.step, found.setting) == (Step.ACTIVE, None)
+    assert (found.step, found.setting) == (SwitchStep.ACTIVE, None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_nothing_stays_on_accelerators_that_are_configured_anew(value: str | Non
 def test_a_hook_that_is_gone_speaks_of_no_node() -> None:
     """Those at rest are let go, those that warm wait no longer; the label itself stays."""
     resting = World.of(replace(POLICY, hook=None), nodes=1, n1=replace(a_switch(Mode.TRAINING), setting=WHOLE))
-    found = mark(resting)
+    found = annotation(resting)
     assert found == a_switch(Mode.TRAINING)
     resting.step()
     assert resting.nodes["n1"].labels.get(MIG) == "whole"
@@ -129,12 +129,12 @@ def test_another_value_is_the_remedy_while_nothing_runs() -> None:
     """A node at rest keeps what it has: work runs on it."""
     world = warming("failed", age=60)
     world.switching = replace(POLICY, hook=replace(HOOK, values={Mode.INFERENCE: "halved"}))
-    found = mark(world)
+    found = annotation(world)
     assert found
-    assert (found.step, found.since, found.setting) == (Step.WARMING, NOW, replace(SLICED, value="halved"))
+    assert (found.step, found.since, found.setting) == (SwitchStep.WARMING, NOW, replace(SLICED, value="halved"))
     world.nodes["n1"] = replace(world.nodes["n1"], switch=replace(a_switch(Mode.INFERENCE), setting=SLICED))
     assert settled(world).holds
-    assert mark(world) is None
+    assert annotation(world) is None
 
 
 def test_accelerators_must_be_there_when_the_agent_is_done() -> None:
@@ -149,9 +149,9 @@ def test_accelerators_must_be_there_when_the_agent_is_done() -> None:
     hook = replace(HOOK, values={Mode.MAINTENANCE: "off"})
     laid_up = warming("success", to=Mode.MAINTENANCE, policy=replace(POLICY, hook=hook))
     laid_up.nodes["n1"] = replace(laid_up.nodes["n1"], allocatable={})
-    found = mark(laid_up)
+    found = annotation(laid_up)
     assert found
-    assert found.step is Step.ACTIVE
+    assert found.step is SwitchStep.ACTIVE
 
 
 def test_what_does_not_get_ready_in_time_is_told_and_goes_on() -> None:
@@ -189,13 +189,15 @@ def test_nothing_begins_while_two_do_not_get_ready() -> None:
         world.nodes["n3"] = replace(world.nodes["n3"], switch=replace(a_switch(Mode.TRAINING), setting=WHOLE))
         world.nodes["n2"] = world.nodes["n2"] if not begins else replace(world.nodes["n3"], name="n2")
         world.services[service.key] = service
-        planned = [it.name for it in world.decide().nodes if it.act.after and it.act.after.step is Step.PLANNED]
+        planned = [
+            it.name for it in world.decide().nodes if it.action.after and it.action.after.step is SwitchStep.PLANNED
+        ]
         assert bool(planned) is begins
 
 
 def test_who_waits_hears_that_a_hook_takes_its_time() -> None:
     """The deadline counts for draining and for warming."""
-    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.NOTIFIED, since=NOW)
+    way = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.NOTIFIED, since=NOW)
     service = a_server(replicas=1)
     help_ = help_for(World.of(POLICY, service, nodes=1, n1=way).decide(), service)
     assert help_.message.endswith("until 2026-01-01T12:31:00Z at most")
@@ -205,10 +207,10 @@ def test_who_waits_hears_that_a_hook_takes_its_time() -> None:
 def test_nobody_waits_for_a_node_that_is_late(least: int) -> None:
     """Another one is taken, for who waits and for what a mode has at least."""
     policy = replace(POLICY, bounds={Mode.INFERENCE: Bounds(least)})
-    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=Step.WARMING, since=NOW - 60 * MINUTE, setting=SLICED)
+    late = a_switch(Mode.TRAINING, Mode.INFERENCE, step=SwitchStep.WARMING, since=NOW - 60 * MINUTE, setting=SLICED)
     server = a_server(replicas=1 - least)
     world = World.of(policy, server, nodes=2, n1=late, n2=a_switch(Mode.TRAINING))
-    planned = [it.name for it in world.decide().nodes if it.act.after and it.act.after.step is Step.PLANNED]
+    planned = [it.name for it in world.decide().nodes if it.action.after and it.action.after.step is SwitchStep.PLANNED]
     assert planned == ["n2"]
 
 
@@ -216,9 +218,9 @@ def test_people_may_take_back_a_node_that_is_late() -> None:
     """It is empty; with the configuration of the mode that they want."""
     world = warming("failed")
     world.wishes = {"n1": Mode.TRAINING}
-    found = mark(world)
+    found = annotation(world)
     assert found
-    assert (found.to, found.step) == (Mode.TRAINING, Step.FLIPPING)
+    assert (found.to, found.step) == (Mode.TRAINING, SwitchStep.FLIPPING)
     world.step()
     world.step()
     assert world.diary[-1][2].setting == WHOLE

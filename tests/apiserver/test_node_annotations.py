@@ -13,11 +13,11 @@ from support.build import NOW
 from support.fault_proxy import FaultProxy, answering, is_write
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import Conflict
-from trainpush.kube.marks import Marker
+from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.resources import NODES
 from trainpush.kube.store import Store
-from trainpush.model.modes import Mode, Step, Switch
-from trainpush.model.plan import MarkNode, NodeDecision
+from trainpush.model.modes import Mode, Switch, SwitchStep
+from trainpush.model.plan import AnnotateNode, NodeDecision
 from trainpush.render.modes import node_patch
 from trainpush.telemetry.metrics import Metrics
 
@@ -26,14 +26,14 @@ FOREIGN = [
     {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
 ]
 NEW = {"key": "new", "effect": "NoSchedule"}
-AT_REST = Switch(Mode.TRAINING, Mode.TRAINING, Step.ACTIVE, NOW, NOW)
-LEAVING = replace(AT_REST, to=Mode.INFERENCE, step=Step.CORDONED, why="job team/a waits")
+AT_REST = Switch(Mode.TRAINING, Mode.TRAINING, SwitchStep.ACTIVE, NOW, NOW)
+LEAVING = replace(AT_REST, to=Mode.INFERENCE, step=SwitchStep.CORDONED, why="job team/a waits")
 """The first step of a way, and where it leads."""
 
 
-def a_marker(client: Client, *, may_write: bool = True) -> Marker:
+def an_annotator(client: Client, *, may_write: bool = True) -> NodeAnnotator:
     """One with a store of its own."""
-    return Marker(client, Store(), lambda: may_write, Metrics(CollectorRegistry()))
+    return NodeAnnotator(client, Store(), lambda: may_write, Metrics(CollectorRegistry()))
 
 
 @pytest.fixture
@@ -59,30 +59,30 @@ async def on(client: Client, name: str) -> tuple[dict[str, str], dict[str, str],
 async def test_marks_come_and_go_and_leave_everything_else(client: Client, node: str) -> None:
     """From nothing to a mode, on its way to another, and back to nothing: as if nobody had been there."""
     before = await on(client, node)
-    marker = a_marker(client)
-    await marker.mark(MarkNode(node, None, AT_REST))
+    annotator = an_annotator(client)
+    await annotator.annotate(AnnotateNode(node, None, AT_REST))
     annotations, labels, taints = await on(client, node)
     assert (annotations["other"], labels["pool"], labels["training.ai/mode"]) == ("kept", "x", "Training")
     assert [*FOREIGN, {"key": "training.ai/mode", "value": "Training", "effect": "NoSchedule"}] == taints
-    await marker.mark(MarkNode(node, AT_REST, LEAVING))
+    await annotator.annotate(AnnotateNode(node, AT_REST, LEAVING))
     annotations, labels, taints = await on(client, node)
     assert '"step":"Cordoned"' in annotations["training.ai/switch"]
     assert {taint["key"]: taint.get("value") for taint in taints[2:]} == {
         "training.ai/mode": "Training",
         "training.ai/switching": "Inference",
     }
-    await marker.mark(MarkNode(node, LEAVING, None))
+    await annotator.annotate(AnnotateNode(node, LEAVING, None))
     assert await on(client, node) == before
 
 
 async def test_a_mark_that_is_another_by_now_is_left_alone(client: Client, node: str) -> None:
     """What was decided on is gone; the store learns what is there instead."""
     store = Store()
-    marker = Marker(client, store, lambda: True, Metrics(CollectorRegistry()))
-    await marker.mark(MarkNode(node, None, AT_REST))
+    annotator = NodeAnnotator(client, store, lambda: True, Metrics(CollectorRegistry()))
+    await annotator.annotate(AnnotateNode(node, None, AT_REST))
     stood = await client.get(NODES, node)
-    await marker.mark(MarkNode(node, None, LEAVING))
-    await marker.mark(MarkNode(node, LEAVING, None))
+    await annotator.annotate(AnnotateNode(node, None, LEAVING))
+    await annotator.annotate(AnnotateNode(node, LEAVING, None))
     assert await client.get(NODES, node) == stood
     assert [found.switch for found in store.nodes] == [AT_REST]
 
@@ -99,28 +99,28 @@ async def test_a_mark_that_is_another_by_now_is_left_alone(client: Client, node:
 )
 async def test_what_was_changed_by_hand_is_repaired(client: Client, node: str, spoilt: Object) -> None:
     """Label and taints follow from the annotation; where they do already, nothing is written."""
-    marker = a_marker(client)
-    await marker.mark(MarkNode(node, None, AT_REST))
+    annotator = an_annotator(client)
+    await annotator.annotate(AnnotateNode(node, None, AT_REST))
     sound = await on(client, node)
     await client.patch(NODES, None, node, spoilt)
-    await marker.mark(MarkNode(node, AT_REST, AT_REST))
+    await annotator.annotate(AnnotateNode(node, AT_REST, AT_REST))
     assert await on(client, node) == sound
     stood = await client.get(NODES, node)
-    await marker.mark(MarkNode(node, AT_REST, AT_REST))
+    await annotator.annotate(AnnotateNode(node, AT_REST, AT_REST))
     assert await client.get(NODES, node) == stood
 
 
 async def test_a_broken_annotation_is_replaced(client: Client, node: str) -> None:
     """It counts as none."""
     await client.patch(NODES, None, node, {"metadata": {"annotations": {"training.ai/switch": "{"}}})
-    await a_marker(client).mark(MarkNode(node, None, AT_REST))
+    await an_annotator(client).annotate(AnnotateNode(node, None, AT_REST))
     assert '"mode":"Training"' in (await on(client, node))[0]["training.ai/switch"]
 
 
 async def test_nothing_is_written_by_whoever_does_not_lead(client: Client, node: str) -> None:
     """It may have lost the Lease a moment ago."""
     before = await on(client, node)
-    await a_marker(client, may_write=False).mark(MarkNode(node, None, AT_REST))
+    await an_annotator(client, may_write=False).annotate(AnnotateNode(node, None, AT_REST))
     assert await on(client, node) == before
 
 
@@ -130,7 +130,7 @@ async def test_a_taint_that_came_meanwhile_is_not_lost(client: Client, node: str
     await client.patch(NODES, None, node, {"spec": {"taints": [*FOREIGN, NEW]}})
     with pytest.raises(Conflict):
         await client.patch(NODES, None, node, patch)
-    await a_marker(client).mark(MarkNode(node, None, AT_REST))
+    await an_annotator(client).annotate(AnnotateNode(node, None, AT_REST))
     taints = (await on(client, node))[2]
     assert [taint["key"] for taint in taints] == ["example.com/gone", "nvidia.com/gpu", "new", "training.ai/mode"]
 
@@ -149,20 +149,20 @@ async def test_a_refused_node_waits(proxy: FaultProxy, node: str) -> None:
     now = [100.0]
     async with Client(proxy.credentials) as shaken:
         store = Store()
-        marker = Marker(shaken, store, lambda: True, Metrics(CollectorRegistry()), clock=lambda: now[0])
-        decision = NodeDecision(node, MarkNode(node, None, AT_REST))
+        annotator = NodeAnnotator(shaken, store, lambda: True, Metrics(CollectorRegistry()), clock=lambda: now[0])
+        decision = NodeDecision(node, AnnotateNode(node, None, AT_REST))
         proxy.fail(is_write, answering(403))
-        assert await begun(marker, decision) is None
+        assert await begun(annotator, decision) is None
         assert store.dirty.is_set()
-        assert await begun(marker, decision) == 15.0
+        assert await begun(annotator, decision) == 15.0
         now[0] += 15.0
-        assert await begun(marker, decision, decision) is None
+        assert await begun(annotator, decision, decision) is None
         assert [found.switch for found in store.nodes if found.name == node] == [AT_REST]
 
 
-async def begun(marker: Marker, *decisions: NodeDecision) -> float | None:
+async def begun(annotator: NodeAnnotator, *decisions: NodeDecision) -> float | None:
     """What a cycle is told, once all is done."""
     work: list[Coroutine[Any, Any, None]] = []
-    wait = marker.begin(decisions, work.append)
+    wait = annotator.begin(decisions, work.append)
     await asyncio.gather(*work)
     return wait

@@ -11,34 +11,34 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.kube.records import OwnerId, read_node, read_pod
 from trainpush.kube.store import Store
 from trainpush.model.fleet import PoolSelector
-from trainpush.model.modes import Warmer, digest_of
-from trainpush.model.plan import MakeWarmer
-from trainpush.render.warming import position_of, warmer, warmer_name
+from trainpush.model.modes import PrepullPod, digest_of
+from trainpush.model.plan import MakePrepullPod
+from trainpush.render.prepull import position_of, prepull_pod, prepull_pod_name
 
 IMAGES = ("triton:1", "train:2")
 MADE = GPUPool.parse({**pool("a100", "a"), "metadata": {"name": "a100", "uid": "pool", "resourceVersion": "1"}})
-ACT = MakeWarmer("node-1.example", IMAGES)
+ACTION = MakePrepullPod("node-1.example", IMAGES)
 
 
-def read(namespace: str = "home", **status: Any) -> Warmer:
+def read(namespace: str = "home", **status: Any) -> PrepullPod:
     """The pod as read, with this status."""
     found = body(namespace, **status)
     row = read_pod(found).value
-    assert isinstance(row.ours, Warmer)
+    assert isinstance(row.ours, PrepullPod)
     assert row.owner == OwnerId("pool", namespace)
     return row.ours
 
 
 def body(namespace: str = "home", **status: Any) -> bytes:
     """The pod as the API server sends it."""
-    made = warmer(MADE, namespace, ACT)
+    made = prepull_pod(MADE, namespace, ACTION)
     made["metadata"] |= {"uid": namespace, "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z"}
     return json.dumps({**made, "status": status}).encode()
 
 
 def test_it_runs_nothing_and_takes_next_to_nothing() -> None:
     """No accelerator, no token, no right; on its node whatever our taints say."""
-    made = warmer(MADE, "home", ACT)
+    made = prepull_pod(MADE, "home", ACTION)
     spec = made["spec"]
     assert (spec["nodeName"], spec["restartPolicy"]) == ("node-1.example", "Never")
     assert spec["automountServiceAccountToken"] is False
@@ -56,10 +56,10 @@ def test_it_runs_nothing_and_takes_next_to_nothing() -> None:
 
 def test_its_name_tells_nodes_and_images_apart() -> None:
     """Made twice, it is the same."""
-    others = [MakeWarmer("node-2.example", IMAGES), MakeWarmer("node-1.example", IMAGES[::-1]), ACT]
-    assert len({warmer_name("a100", it) for it in others}) == 3
-    assert warmer(MADE, "home", ACT) == warmer(MADE, "home", ACT)
-    assert len(warmer_name("p" * 63, ACT)) <= 253
+    others = [MakePrepullPod("node-2.example", IMAGES), MakePrepullPod("node-1.example", IMAGES[::-1]), ACTION]
+    assert len({prepull_pod_name("a100", it) for it in others}) == 3
+    assert prepull_pod(MADE, "home", ACTION) == prepull_pod(MADE, "home", ACTION)
+    assert len(prepull_pod_name("p" * 63, ACTION)) <= 253
 
 
 def a_status(position: int, image_id: str = "", **state: Any) -> dict[str, Any]:
@@ -103,15 +103,15 @@ def test_it_keeps_no_work_away() -> None:
     store = Store(home="home")
     store.fleet.divide([PoolSelector("p", {}, ())])
     node = {
-        "metadata": {"name": ACT.node, "uid": "n", "resourceVersion": "1"},
+        "metadata": {"name": ACTION.node, "uid": "n", "resourceVersion": "1"},
         "status": {"allocatable": {"pods": "9"}},
     }
     store.nodes.put(read_node(json.dumps(node).encode()))
     store.pods.put(read_pod(body()))
     assert store.fleet.table("p").used.sum() == 0
-    assert [it.name for it in store.warmers.of(OwnerId("pool", "home"))] == [warmer_name("a100", ACT)]
+    assert [it.name for it in store.prepull_pods.of(OwnerId("pool", "home"))] == [prepull_pod_name("a100", ACTION)]
     store.pods.forget("home")
-    assert not store.warmers.of(OwnerId("pool", "home"))
+    assert not store.prepull_pods.of(OwnerId("pool", "home"))
     store.pods.put(read_pod(body("elsewhere")))
     assert store.fleet.table("p").used.sum() > 0
-    assert not store.warmers.of(OwnerId("pool", "home"))
+    assert not store.prepull_pods.of(OwnerId("pool", "home"))

@@ -8,34 +8,36 @@ import pytest
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_switch
-from trainpush.model.modes import Mode, Step, Switching, Warmer, digest_of
-from trainpush.model.plan import Condition, MakeWarmer, PoolAct, RemoveWarmer
+from trainpush.model.modes import Mode, PrepullPod, Switching, SwitchStep, digest_of
+from trainpush.model.plan import Condition, MakePrepullPod, PoolAction, RemovePrepullPod
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes import prepull
 from trainpush.planner.modes.mode_switch import ModeDecision
 
 IMAGES = ("triton:1", "train:2")
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True, warm_images=IMAGES)
-REMOVE = RemoveWarmer("warm-n1", "uid")
+REMOVE = RemovePrepullPod("warm-n1", "uid")
 
 
-def a_warmer(*pulled: int, node: str = "n1", **fields: Any) -> Warmer:
+def a_warmer(*pulled: int, node: str = "n1", **fields: Any) -> PrepullPod:
     """The pod of a node, which has pulled the images at these positions."""
     defaults: dict[str, Any] = {"digest": digest_of(IMAGES), "created": NOW, "pulled": frozenset(pulled)}
-    return Warmer(f"warm-{node}", "uid", node, **defaults | fields)
+    return PrepullPod(f"warm-{node}", "uid", node, **defaults | fields)
 
 
-def a_world(*there: Warmer, step: Step = Step.WARMING, to: Mode = Mode.INFERENCE, **policy: Any) -> World:
+def a_world(
+    *there: PrepullPod, step: SwitchStep = SwitchStep.WARMING, to: Mode = Mode.INFERENCE, **policy: Any
+) -> World:
     """One node at a step on its way, with such pods."""
-    mark = a_switch(Mode.TRAINING, to, step=step, since=NOW - MINUTE)
-    world = World.of(replace(POLICY, **policy), nodes=1, n1=mark)
-    world.warmers = list(there)
+    annotation = a_switch(Mode.TRAINING, to, step=step, since=NOW - MINUTE)
+    world = World.of(replace(POLICY, **policy), nodes=1, n1=annotation)
+    world.prepull_pods = list(there)
     return world
 
 
-def acts(world: World) -> tuple[PoolAct, ...]:
+def actions(world: World) -> tuple[PoolAction, ...]:
     """What is done now."""
-    return world.decide().acts
+    return world.decide().actions
 
 
 def settled(decided: ModeDecision) -> Condition:
@@ -46,25 +48,25 @@ def settled(decided: ModeDecision) -> Condition:
 
 def test_a_pod_is_made_when_the_node_stands_at_warming() -> None:
     """Not before that is written; and none while one is there."""
-    assert not acts(a_world(step=Step.FLIPPING))
-    assert acts(a_world()) == (MakeWarmer("n1", IMAGES),)
-    assert not acts(a_world(a_warmer()))
-    assert not acts(a_world(a_warmer(), replace(a_warmer(node="n1"), deleting=True)))
+    assert not actions(a_world(step=SwitchStep.FLIPPING))
+    assert actions(a_world()) == (MakePrepullPod("n1", IMAGES),)
+    assert not actions(a_world(a_warmer()))
+    assert not actions(a_world(a_warmer(), replace(a_warmer(node="n1"), deleting=True)))
 
 
 @pytest.mark.parametrize("fields", [{"to": Mode.MAINTENANCE}, {"warm_images": ()}], ids=str)
 def test_no_pod_where_there_is_nothing_to_pull(fields: dict[str, Any]) -> None:
     """Such a node is ready at once."""
     decided = a_world(**fields).decide()
-    assert not decided.acts
-    assert [it.act.after.step for it in decided.nodes if it.act.after] == [Step.ACTIVE]
+    assert not decided.actions
+    assert [it.action.after.step for it in decided.nodes if it.action.after] == [SwitchStep.ACTIVE]
 
 
 def test_no_pod_for_a_node_that_does_not_answer() -> None:
     """It would only be taken away again."""
     world = a_world()
     world.nodes["n1"] = replace(world.nodes["n1"], ready=False)
-    assert not acts(world)
+    assert not actions(world)
 
 
 def test_all_images_are_waited_for() -> None:
@@ -78,7 +80,9 @@ def test_all_images_are_waited_for() -> None:
     late.now += timedelta(minutes=14)
     said = "n1 does not get ready for Inference: image triton:1: ImagePullBackOff: no such host"
     assert settled(late.decide()) == Condition(False, Reason.NOT_READY_IN_TIME, said)
-    assert [it.act.after.step for it in a_world(a_warmer(0, 1)).decide().nodes if it.act.after] == [Step.ACTIVE]
+    assert [it.action.after.step for it in a_world(a_warmer(0, 1)).decide().nodes if it.action.after] == [
+        SwitchStep.ACTIVE
+    ]
 
 
 def test_a_refused_pod_is_told() -> None:
@@ -87,39 +91,39 @@ def test_a_refused_pod_is_told() -> None:
     assert list(prepull.awaited(pool, "n1", pool.switches["n1"])) == [(image, "pods is forbidden") for image in IMAGES]
 
 
-@pytest.mark.parametrize("step", [Step.ACTIVE, Step.ABORTED, Step.FLIPPING])
-def test_a_pod_goes_when_its_node_does_not_warm(step: Step) -> None:
+@pytest.mark.parametrize("step", [SwitchStep.ACTIVE, SwitchStep.ABORTED, SwitchStep.FLIPPING])
+def test_a_pod_goes_when_its_node_does_not_warm(step: SwitchStep) -> None:
     """Once only."""
-    world = a_world(a_warmer(0, 1), step=step, to=Mode.TRAINING if step is not Step.FLIPPING else Mode.INFERENCE)
-    assert acts(world) == (REMOVE,)
-    world.warmers = [replace(a_warmer(0, 1), deleting=True)]
-    assert not acts(world)
+    world = a_world(a_warmer(0, 1), step=step, to=Mode.TRAINING if step is not SwitchStep.FLIPPING else Mode.INFERENCE)
+    assert actions(world) == (REMOVE,)
+    world.prepull_pods = [replace(a_warmer(0, 1), deleting=True)]
+    assert not actions(world)
 
 
 def test_pods_go_with_the_modes_and_with_their_node() -> None:
     """Whatever they were made for."""
     world = a_world(a_warmer(node="gone"))
-    assert RemoveWarmer("warm-gone", "uid") in acts(world)
+    assert RemovePrepullPod("warm-gone", "uid") in actions(world)
     bare = replace(a_world(a_warmer()).pool, switching=None)
-    assert prepull.acts(bare, NOW) == (REMOVE,)
+    assert prepull.actions(bare, NOW) == (REMOVE,)
 
 
 def test_other_images_are_another_pod() -> None:
     """What the first one pulled counts for nothing."""
     world = a_world(a_warmer(0, 1), warm_images=("triton:2",))
-    assert acts(world) == (REMOVE, MakeWarmer("n1", ("triton:2",)))
-    assert not [it for it in world.decide().nodes if it.act.after and it.act.after.step is Step.ACTIVE]
+    assert actions(world) == (REMOVE, MakePrepullPod("n1", ("triton:2",)))
+    assert not [it for it in world.decide().nodes if it.action.after and it.action.after.step is SwitchStep.ACTIVE]
 
 
 def test_a_pod_that_ended_early_is_made_again_a_minute_after_it_began() -> None:
     """Such as one that was evicted, or that a kubelet turned away."""
     world = a_world(a_warmer(0, is_over=True))
     decided = world.decide()
-    assert (decided.acts, decided.wake_at) == ((), NOW + MINUTE)
+    assert (decided.actions, decided.wake_at) == ((), NOW + MINUTE)
     world.now += MINUTE
-    assert acts(world) == (REMOVE,)
-    world.warmers = []
-    assert acts(world) == (MakeWarmer("n1", IMAGES),)
+    assert actions(world) == (REMOVE,)
+    world.prepull_pods = []
+    assert actions(world) == (MakePrepullPod("n1", IMAGES),)
 
 
 def test_a_pod_that_ended_with_all_images_has_done_its_part() -> None:
@@ -127,5 +131,5 @@ def test_a_pod_that_ended_with_all_images_has_done_its_part() -> None:
     world = a_world(a_warmer(0, 1, is_over=True))
     world.now += timedelta(hours=1)
     decided = world.decide()
-    assert not decided.acts
-    assert [it.act.after.step for it in decided.nodes if it.act.after] == [Step.ACTIVE]
+    assert not decided.actions
+    assert [it.action.after.step for it in decided.nodes if it.action.after] == [SwitchStep.ACTIVE]

@@ -13,7 +13,7 @@ from trainpush.kube.records import read_node
 from trainpush.kube.resources import NODES
 from trainpush.kube.store import Store
 from trainpush.model.nodes import Node
-from trainpush.model.plan import MarkNode, NodeDecision
+from trainpush.model.plan import AnnotateNode, NodeDecision
 from trainpush.render.modes import node_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -23,8 +23,8 @@ _CHANGED: Final = ("annotations", "labels")
 _log = logger(__name__)
 
 
-class Marker:
-    """Marks nodes beside the cycles, each node once at a time; may be stopped after any write."""
+class NodeAnnotator:
+    """NodeModes nodes beside the cycles, each node once at a time; may be stopped after any write."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Marker:
         """Nodes that the API server refused to change, and when to try again."""
 
     def begin(self, decisions: Iterable[NodeDecision], later: Later) -> float | None:
-        """Begin to mark nodes; seconds until one that was refused may be tried again, or None."""
+        """Begin to annotate nodes; seconds until one that was refused may be tried again, or None."""
         now = self._clock()
         self._held = {name: until for name, until in self._held.items() if until > now}
         waits = []
@@ -54,39 +54,39 @@ class Marker:
                 waits.append(self._held[decision.name] - now)
             elif decision.name not in self._under_way:
                 self._under_way.add(decision.name)
-                later(self._survive(decision.act))
+                later(self._survive(decision.action))
         return min(waits, default=None)
 
-    async def _survive(self, act: MarkNode) -> None:
+    async def _survive(self, action: AnnotateNode) -> None:
         """Mark a node; what was refused is tried again later, on what the node is like then."""
         try:
-            await self.mark(act)
+            await self.annotate(action)
         except (Conflict, NotFound) as error:
-            _log.debug("node not marked", name=act.node, error=str(error))
+            _log.debug("node not marked", name=action.node, error=str(error))
         except ApiError as error:
-            self._held[act.node] = self._clock() + RETRY_SECONDS
+            self._held[action.node] = self._clock() + RETRY_SECONDS
             self._metrics.api_refusals.labels(error.reason).inc()
-            _log.warning("the API server refused", what=f"mode of Node {act.node}", error=str(error))
+            _log.warning("the API server refused", what=f"mode of Node {action.node}", error=str(error))
         finally:
-            self._under_way.discard(act.node)
+            self._under_way.discard(action.node)
             self._store.dirty.set()
 
-    async def mark(self, act: MarkNode) -> None:
-        """Mark a node, unless its mark is another than was decided on.
+    async def annotate(self, action: AnnotateNode) -> None:
+        """Annotate a node, unless its annotation is another than was decided on.
 
         Raises:
             Conflict: the node changed meanwhile.
             ApiError: the API server refused.
         """
-        found = await self._client.get(NODES, act.node)
-        if self._take(found).switch != act.before or not self._may_write():
+        found = await self._client.get(NODES, action.node)
+        if self._take(found).switch != action.before or not self._may_write():
             return
-        patch = node_patch(found, act.after)
+        patch = node_patch(found, action.after)
         if not _changes(found, patch):
             return
-        self._take(await self._client.patch(NODES, None, act.node, patch))
-        step = act.after.step if act.after else "none"
-        _log.info("marked", kind=NODES.kind, name=act.node, step=step, why=act.after.why if act.after else "")
+        self._take(await self._client.patch(NODES, None, action.node, patch))
+        step = action.after.step if action.after else "none"
+        _log.info("marked", kind=NODES.kind, name=action.node, step=step, why=action.after.why if action.after else "")
 
     def _take(self, found: Object) -> Node:
         row = read_node(msgspec.json.encode(found))

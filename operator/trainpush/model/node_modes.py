@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """The marks of all nodes of one pool, by node."""
+class NodeModes:
+    """The annotations of all nodes of one pool, by node."""
 
     switches: Mapping[str, Switch] = field(default_factory=dict)
     """Only those that can be read."""
@@ -76,7 +76,7 @@ class Register:
         self._marked: _Answers[bool] = _Answers()
         self._spoiled: _Answers[bool] = _Answers()
         self._turned: _Answers[Mapping[str, str]] = _Answers()
-        self._marks: Marks | None = None
+        self._marks: NodeModes | None = None
         self._telling: set[str] = set()
         """Nodes that say something."""
         self._found: dict[frozenset[tuple[str, str]], bool] = {}
@@ -122,10 +122,10 @@ class Register:
         return self._found[wanted]
 
     @property
-    def marks(self) -> Marks:
+    def modes(self) -> NodeModes:
         """What all say; the very same as long as nothing in it changed."""
         if self._marks is None:
-            self._marks = Marks(
+            self._marks = NodeModes(
                 switches=self._switches.by_node,
                 labelled=self._labelled.by_node,
                 wishes=self._wishes.by_node,

@@ -1,4 +1,4 @@
-"""Single acts, carried out on the cluster. Each may be done twice: names and uids are exact."""
+"""Single actions, carried out on the cluster. Each may be done twice: names and uids are exact."""
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -28,23 +28,23 @@ from trainpush.kube.store import Store
 from trainpush.kube.table import Row, Table
 from trainpush.kube.tasks import Act, JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import (
+    AnnotateStable,
     AskReplica,
     EndPod,
     MakeBelongings,
     MakeEndpoint,
     MakeExport,
+    MakePrepullPod,
     MakeReplica,
     MakeRevision,
-    MakeWarmer,
     MakeWorker,
-    MarkStable,
+    RemovePrepullPod,
     RemoveReplica,
     RemoveRevision,
-    RemoveWarmer,
     RemoveWorker,
 )
 from trainpush.model.serving import Place
-from trainpush.render import children, export, serving, warming
+from trainpush.render import children, export, prepull, serving
 from trainpush.render.environment import Address
 from trainpush.telemetry.logs import logger
 
@@ -56,8 +56,8 @@ BY_KIND: Final = {it.kind: it for it in (PODS, SERVICES, CONFIGMAPS, BUDGETS, JO
 _log = logger(__name__)
 
 
-class Acts:
-    """Carries out acts, and lets the store know at once what came of them."""
+class Actions:
+    """Carries out actions, and lets the store know at once what came of them."""
 
     def __init__(self, client: Client, store: Store, ask: Ask, endpoint: Address | None = None) -> None:
         """Write through `client`; new workers report to `endpoint`, if there is one."""
@@ -72,51 +72,53 @@ class Acts:
             BUDGETS.kind: (read_owned, store.budgets),
         }
 
-    async def perform(self, task: Task, act: Act) -> None:
-        """Carry out one act of `task`.
+    async def perform(self, task: Task, action: Act) -> None:
+        """Carry out one action of `task`.
 
         Raises:
             ApiError: the API server refused.
         """
         # What has no namespace has its pods in the operator's own.
         namespace, owner = task.seen.metadata.namespace or self._store.home, task.seen.metadata.uid
-        match act:
-            case RemoveWorker(name, uid) | RemoveReplica(name, uid) | RemoveWarmer(name, uid):
+        match action:
+            case RemoveWorker(name, uid) | RemoveReplica(name, uid) | RemovePrepullPod(name, uid):
                 await self._remove(PODS, Exactly(namespace, name, uid))
             case EndPod(name, uid):
                 # Not 0: then the API server forgets it at once, and it may run on.
                 await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=1)
             case RemoveRevision(name, uid):
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
-            case MarkStable(revision):
+            case AnnotateStable(revision):
                 await self._annotate(task, {names.ANNOTATION_STABLE: revision})
             case MakeBelongings() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
-                await self._for_job(task, act, owner)
+                await self._for_job(task, action, owner)
             case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
-                await self._for_service(task, act, owner)
-            case MakeWarmer() if isinstance(task, PoolTask) and task.seen.found:
-                await self._create(warming.warmer(task.seen.found, namespace, act), owner)
+                await self._for_service(task, action, owner)
+            case MakePrepullPod() if isinstance(task, PoolTask) and task.seen.found:
+                await self._create(prepull.prepull_pod(task.seen.found, namespace, action), owner)
             case _:
-                _log.error("an act that does not fit its object", act=str(act))
+                _log.error("an action that does not fit its object", action=str(action))
 
-    async def _for_job(self, task: JobTask, act: MakeBelongings | MakeWorker | MakeExport, owner: str) -> None:
+    async def _for_job(self, task: JobTask, action: MakeBelongings | MakeWorker | MakeExport, owner: str) -> None:
         job, resolved = task.seen.found, task.resolved
         if job is None or resolved is None:
-            _log.error("an act on a job that cannot be read", job=str(task.decision.key))
+            _log.error("an action on a job that cannot be read", job=str(task.decision.key))
             return
-        match act:
+        match action:
             case MakeBelongings():
                 for manifest in children.belongings(job):
                     await self._apply(manifest, owner)
             case MakeWorker():
-                await self._create(children.worker(job, resolved, act, self._endpoint), owner)
+                await self._create(children.worker(job, resolved, action, self._endpoint), owner)
             case MakeExport():
                 for manifest in export.belongings(job, resolved):
                     await self._create(manifest, owner)
 
-    async def _for_service(self, task: ServiceTask, act: MakeRevision | MakeEndpoint | MakeReplica, owner: str) -> None:
+    async def _for_service(
+        self, task: ServiceTask, action: MakeRevision | MakeEndpoint | MakeReplica, owner: str
+    ) -> None:
         service = task.seen.found
-        match act:
+        match action:
             case MakeEndpoint() if service:
                 for manifest in serving.endpoint(service):
                     await self._apply(manifest, owner)
@@ -125,7 +127,7 @@ class Acts:
             case MakeReplica(place) if service:
                 await self._make_replica(service, place)
             case _:
-                _log.error("an act on a service that cannot be read", service=str(task.decision.key))
+                _log.error("an action on a service that cannot be read", service=str(task.decision.key))
 
     async def _make_replica(self, service: InferenceService, place: Place) -> None:
         """Make a replica's pod, after what all pods of its revision use."""
@@ -163,18 +165,20 @@ class Acts:
         body = {"metadata": {"uid": metadata.uid, "annotations": annotations}}
         self._store.services.take(await self._client.patch(INFERENCESERVICES, metadata.namespace, metadata.name, body))
 
-    async def ask(self, owner: OwnerId, act: AskReplica) -> str:
+    async def ask(self, owner: OwnerId, action: AskReplica) -> str:
         """Why a replica does not serve its revision; empty when it does."""
-        revision = self._revision(owner, act.revision)
-        return await self._ask(act.address, revision.data) if revision else f"revision {act.revision} cannot be read"
+        revision = self._revision(owner, action.revision)
+        return (
+            await self._ask(action.address, revision.data) if revision else f"revision {action.revision} cannot be read"
+        )
 
-    async def note_answer(self, owner: OwnerId, act: AskReplica, complaint: str) -> None:
+    async def note_answer(self, owner: OwnerId, action: AskReplica, complaint: str) -> None:
         """Write the readiness gate of a replica, unless it says the same already.
 
         Raises:
             ApiError: the API server refused.
         """
-        pod = next((pod for pod in self._store.replicas.of(owner) if pod.uid == act.uid), None)
+        pod = next((pod for pod in self._store.replicas.of(owner) if pod.uid == action.uid), None)
         if pod is None or (complaint and pod.message == complaint[:MESSAGE_MAX]):
             return
         condition = {
@@ -186,7 +190,7 @@ class Acts:
         manifest = {
             "apiVersion": PODS.api_version,
             "kind": PODS.kind,
-            "metadata": {"name": act.name, "namespace": owner.namespace, "uid": act.uid},
+            "metadata": {"name": action.name, "namespace": owner.namespace, "uid": action.uid},
             "status": {"conditions": [condition]},
         }
         with suppress(NotFound, Conflict):

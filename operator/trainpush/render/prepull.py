@@ -7,7 +7,7 @@ from trainpush.api import names
 from trainpush.api.base import plain
 from trainpush.api.gpupool import GPUPool
 from trainpush.model.modes import digest_of
-from trainpush.model.plan import MakeWarmer
+from trainpush.model.plan import MakePrepullPod
 from trainpush.render.pods import NO_ACCELERATOR, Manifest, confined, container_security, owner
 
 _CONTAINER: Final = "image-"
@@ -17,9 +17,9 @@ _COMMAND: Final = ["/trainpush-pulls-only"]
 """In no image: the container ends at once, without a line of the image having run."""
 
 
-def warmer_name(pool: str, act: MakeWarmer) -> str:
+def prepull_pod_name(pool: str, action: MakePrepullPod) -> str:
     """Name of the pod: the same for the same images on the same node."""
-    what = f"{act.node}/{digest_of(act.images)}"
+    what = f"{action.node}/{digest_of(action.images)}"
     return f"{pool}-warm-{sha256(what.encode()).hexdigest()[:10]}"
 
 
@@ -29,13 +29,13 @@ def position_of(container: str) -> int | None:
     return int(number) if number.isascii() and number.isdecimal() and number != container else None
 
 
-def warmer(pool: GPUPool, namespace: str, act: MakeWarmer) -> Manifest:
+def prepull_pod(pool: GPUPool, namespace: str, action: MakePrepullPod) -> Manifest:
     """The pod, bound to its node at once: it takes next to nothing, and may run where people keep work away."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": warmer_name(pool.name, act),
+            "name": prepull_pod_name(pool.name, action),
             "namespace": namespace,
             "labels": {
                 names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
@@ -43,14 +43,14 @@ def warmer(pool: GPUPool, namespace: str, act: MakeWarmer) -> Manifest:
                 names.LABEL_COMPONENT: "warmer",
                 names.LABEL_INSTANCE: pool.name,
                 names.LABEL_POOL: pool.name,
-                names.LABEL_IMAGES: digest_of(act.images),
+                names.LABEL_IMAGES: digest_of(action.images),
             },
             # Nobody has to wait for it when the pool goes.
             "ownerReferences": [{**owner(pool), "blockOwnerDeletion": False}],
         },
         "spec": {
             **confined(),
-            "nodeName": act.node,
+            "nodeName": action.node,
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
             "tolerations": [
@@ -64,7 +64,7 @@ def warmer(pool: GPUPool, namespace: str, act: MakeWarmer) -> Manifest:
                 "runAsGroup": _NOBODY,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(position, image) for position, image in enumerate(act.images)],
+            "containers": [_container(position, image) for position, image in enumerate(action.images)],
         },
     }
 
