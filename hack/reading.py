@@ -114,11 +114,10 @@ def _named(tree: ast.AST) -> Counter[str]:
 
 
 def unexplained(trees: Iterable[ast.Module], page: str) -> list[str]:
-    """Public classes whose words are no entry of the page's glossary: `NodeTable` is found as "node table"."""
-    entries = re.findall(r"^\* \*\*(.+?)\*\*", page.partition("## Glossary")[2].lower(), re.MULTILINE)
+    """Public classes that are no entry of the page, or one without a word of explanation."""
+    entries = re.findall(r"^\| `(\w+)` \| \S", page, re.MULTILINE)
     names = {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
-    public = sorted(name for name in names if not name.startswith("_"))
-    return [name for name in public if re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() not in entries]
+    return sorted(name for name in names if not name.startswith("_") and name not in entries)
 
 
 def cache_keys(tree: ast.AST) -> list[int]:
@@ -184,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reading", description="How easily the planner is read.")
     parser.add_argument("--json", action="store_true", help="one JSON line in place of a table")
     is_json = parser.parse_args().json
-    (figures, rooms), (more, lists) = walked(), measured(PACKAGE, (ROOT / "ARCHITECTURE.md").read_text())
+    (figures, rooms), (more, lists) = walked(), measured(PACKAGE, (ROOT / "docs" / "reference" / "glossary.md").read_text())
     figures, lists = figures | more, rooms | lists
     if is_json:
         print(json.dumps({"figures": figures, "goals": GOALS, "lists": lists}))

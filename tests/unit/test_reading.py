@@ -29,7 +29,7 @@ def both(gang, known):
     return known[key], known[gang.size, 3], size
 """
 MODEL: Final = "def other(call): call()\n"
-PAGE: Final = "* **tree**: not yet.\n## Glossary\n* **node table**: nodes.\n"
+PAGE: Final = "| `NodeTable` | Nodes. | `two.py` |\n| `Tree` |  | `one.py` |\n"
 
 
 def test_reading_a_package(tmp_path: Path) -> None:
