@@ -16,13 +16,13 @@ from support.traffic import Traffic, traffic
 @pytest.fixture(scope="module")
 def serving(real: DigitsBed, installed: InstalledOperator) -> Iterator[Serving]:
     """A namespace with a trained model that is served by one replica."""
-    with installed.running():
-        found = Serving(real.namespace("push-faults"))
-        found.digits.apply(found.service_manifest(replicas=1))
-        found.digits.apply(found.lean_job_manifest("--steps=100"))
-        found.until_pushed()
-        yield found
-        found.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
+    installed.run()
+    found = Serving(real.namespace("push-faults"))
+    found.digits.apply(found.service_manifest(replicas=1))
+    found.digits.apply(found.lean_job_manifest("--steps=100"))
+    found.until_pushed()
+    yield found
+    found.clear()
 
 
 @pytest.fixture

@@ -108,6 +108,10 @@ class Serving:
         selector = f"labelSelector=app.kubernetes.io/component={component}"
         return look_at_all(self.digits.bed, f"/api/v1/namespaces/{self.namespace}/pods?{selector}")
 
+    def clear(self) -> None:
+        """Delete jobs and services, and wait until all that belongs to them is gone."""
+        self.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
+
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl in the namespace."""
         return self.digits.bed.kubectl("-n", self.namespace, *arguments)
