@@ -54,13 +54,13 @@ def start(bed_dir: Path, name: str, argv: Sequence[str | Path], env: Mapping[str
     return True
 
 
-def stop(bed_dir: Path, name: str, patience: float = 5.0) -> None:
-    """Stop a part: SIGTERM, then after `patience` seconds SIGKILL to it and its process group. No part, no error."""
+def stop(bed_dir: Path, name: str) -> None:
+    """Stop a part: SIGTERM, then after 5 seconds SIGKILL to it and its process group. No part, no error."""
     pid = _pid(bed_dir, name)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        if not _ends(pid, patience):
+        if not _ends(pid, 5):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
             if not _ends(pid, 10):
