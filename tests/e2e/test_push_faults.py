@@ -12,6 +12,8 @@ from support.installed_operator import InstalledOperator
 from support.serving import EXPORT, Serving
 from support.traffic import Traffic, traffic
 
+pytestmark = pytest.mark.story(long=True)
+
 
 @pytest.fixture(scope="module")
 def serving(real: DigitsBed, installed: InstalledOperator) -> Iterator[Serving]:
