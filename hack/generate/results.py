@@ -33,7 +33,7 @@ def _with(text: str, kind: str, made: str) -> str:
 
 def story(line: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """What the table says of one story: what it is about and when it ran, then its figures."""
-    ran = f"{line['date']} at {code(line['commit'])}, {line['seconds']:.0f} s"
+    ran = f"{line['date']} at {code(line['commit'])}, {line['seconds']:.1f} s"
     yield code(line["name"]), line["about"], "", ran
     yield from (("", what, goal, value) for what, value, goal in line["figures"])
 

@@ -34,7 +34,7 @@ def test_a_story_tells_its_figures() -> None:
     figures = [("steps", "300", "300"), ("seconds", "57.100", "")]
     ran = {"date": "2027-03-28", "commit": "abc", "seconds": 61.4}
     assert list(story({"name": "digits", "about": "It learns.", "figures": figures, **ran})) == [
-        ("`digits`", "It learns.", "", "2027-03-28 at `abc`, 61 s"),
+        ("`digits`", "It learns.", "", "2027-03-28 at `abc`, 61.4 s"),
         ("", "steps", "300", "300"),
         ("", "seconds", "", "57.100"),
     ]
