@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 TESTBED := PYTHONPATH=hack $(RUN) -m testbed
 
-.PHONY: help demo demo-down test test-fast test-long lint format generate story bench reading clean
+.PHONY: help demo demo-down test test-fast test-long stories story lint format generate bench reading clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,11 @@ demo: $(STAMP) ## from nothing to a trained model on a real cluster
 demo-down: $(STAMP) ## take the demo down
 	PYTHONPATH=hack:operator $(RUN) -m demo down
 
-test: $(STAMP) ## every test: unit, property, API server, scale, end to end
+test: $(STAMP) ## all tests but long stories; SEED=... draws the same kill points again
 ifndef TRAINPUSH_TEST_KUBECONFIG
 	-@$(TESTBED) build
 endif
-	$(RUN) -m pytest tests -n 2
+	$(RUN) -m pytest tests -n 2 -m 'not story(long=True)' $(if $(SEED),--seed=$(SEED))
 
 test-fast: $(STAMP) ## unit and property tests with fewer examples, under a minute
 	HYPOTHESIS_PROFILE=fast $(RUN) -m pytest tests/unit tests/property
@@ -41,7 +41,7 @@ test-long: $(STAMP) ## property tests with 10,000 examples each
 lint: $(STAMP) ## ruff, mypy, import contracts, generated files unchanged
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy operator/trainpush hack/testbed hack/demo hack/bench hack/generate hack/reading.py hack/verify_generated.py tests
+	$(VENV)/bin/mypy operator/trainpush hack/testbed hack/demo hack/bench hack/generate hack/reading.py hack/record hack/verify_generated.py tests
 	$(VENV)/bin/lint-imports --no-logo
 	$(RUN) hack/verify_generated.py
 
@@ -52,13 +52,17 @@ format: $(STAMP) ## ruff format and safe fixes
 generate: $(STAMP) ## write crds/ and docs/reference/ anew
 	$(RUN) hack/verify_generated.py --write
 
-story: $(STAMP) ## NAME=...: one end-to-end story with its figures; without NAME: list them
+stories: $(STAMP) ## every story, each kept for docs/results.md
+	-@$(TESTBED) build
+	RECORD=1 $(RUN) -m pytest tests -n 2 -m story
+
+story: $(STAMP) ## NAME=...: one story with its figures; RECORD=1 keeps it; without NAME: list them, and which are stale
 ifdef NAME
-	@test=$$($(RUN) -m pytest tests -m story --collect-only -q --no-header | grep '::test_story_$(subst -,_,$(NAME))$$') || \
+	@test=$$($(RUN) -m pytest tests -m story --collect-only -q --no-header | grep '::test_\(story_\)\?$(subst -,_,$(NAME))$$') || \
 		{ echo "make: there is no story $(NAME); make story lists them"; exit 1; }; \
 	$(RUN) -m pytest "$$test" --no-header -q
 else
-	@$(RUN) -m pytest tests -m story --collect-only -q --no-header | sed -n 's/.*::test_story_//p'
+	@PYTHONPATH=hack $(RUN) -m record
 endif
 
 bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; RECORD=1 keeps it; without NAME: all, kept for docs/results.md

@@ -183,7 +183,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="reading", description="How easily the planner is read.")
     parser.add_argument("--json", action="store_true", help="one JSON line in place of a table")
     is_json = parser.parse_args().json
-    (figures, rooms), (more, lists) = walked(), measured(PACKAGE, (ROOT / "docs" / "reference" / "glossary.md").read_text())
+    (figures, rooms), (more, lists) = (
+        walked(),
+        measured(PACKAGE, (ROOT / "docs" / "reference" / "glossary.md").read_text()),
+    )
     figures, lists = figures | more, rooms | lists
     if is_json:
         print(json.dumps({"figures": figures, "goals": GOALS, "lists": lists}))

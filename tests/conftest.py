@@ -1,6 +1,8 @@
 """Settings of all tests: the depth of property tests, the machine's abilities, and the figures that stories print."""
 
+import inspect
 import os
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +12,9 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from record import lines
+from record.circumstances import circumstances
+from record.sources import ROOT, digest
 from support.figures import Figures
 from testbed import BedError
 
@@ -22,14 +27,40 @@ settings.register_profile("long", parent=settings.get_profile("quick"), max_exam
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 FIGURES: Final = "figures"
+STORY: Final = "story"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Draw the same again."""
+    given = random.randrange(1_000_000)  # noqa: S311 - not for secrets
+    parser.addoption("--seed", type=int, default=given, help="draws the same kill points again")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Show with what this run can be had again."""
+    return f"seed of what is drawn: --seed={config.getoption('seed')}"
+
+
+@pytest.fixture
+def drawn(request: pytest.FixtureRequest) -> random.Random:
+    """Draws, the same for the same test and seed."""
+    return random.Random(f"{request.config.getoption('seed')} {request.node.name}")  # noqa: S311 - not for secrets
 
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
-    """The table of this story; its report brings it to whoever prints, from another process too."""
+    """The table of this test; its report brings it to whoever prints, from another process too."""
     made = Figures()
-    request.node.user_properties.append((FIGURES, (request.node.name, made.rows)))
+    request.node.user_properties.append((FIGURES, made.rows))
     return made
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Of a story that begins, note what it is of; its report brings it to whoever records."""
+    if item.get_closest_marker(STORY) and isinstance(item, pytest.Function):
+        file = item.path.relative_to(ROOT).as_posix()
+        told = {"about": inspect.getdoc(item.obj), "file": file, "sources": digest(item.path), **circumstances()}
+        item.user_properties.append((STORY, told))
 
 
 class _TwoProcesses(LoadScopeScheduling):  # type: ignore[misc]
@@ -56,14 +87,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of every story that ran."""
+    """Print the figures of every test that tells some; with $RECORD, keep those of stories that held."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    told = [dict(report.user_properties) for report in reports if getattr(report, "when", "") == "call"]
-    for name, rows in (properties[FIGURES] for properties in told if FIGURES in properties):
-        terminalreporter.section(name.removeprefix("test_story_"))
-        width = max((len(what) for what, _ in rows), default=0)
-        for what, value in rows:
-            terminalreporter.write_line(f"{what:<{width}}  {value}")
+    for report in (report for report in reports if getattr(report, "when", "") == "call"):
+        name = report.nodeid.rpartition("::")[2].removeprefix("test_").removeprefix("story_")
+        told = dict(report.user_properties)
+        rows = told.get(FIGURES, [])
+        if rows:
+            _print(terminalreporter, name, rows)
+        if STORY in told and report.passed and os.environ.get("RECORD"):
+            line = {"name": name, "seconds": round(report.duration, 1), "figures": rows, **told[STORY]}
+            lines.record(lines.STORIES, line)
+
+
+def _print(terminalreporter: pytest.TerminalReporter, name: str, rows: list[tuple[str, str, str]]) -> None:
+    terminalreporter.section(name)
+    width = max(len(what) for what, _, _ in rows)
+    for what, value, goal in rows:
+        terminalreporter.write_line(f"{what:<{width}}  {value}{f' (goal {goal})' if goal else ''}")
 
 
 @pytest.fixture(scope="session")

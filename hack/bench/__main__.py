@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench import apply_to_placed, cycle, day_night, memory, place_one, preempt, say_no, snapshot, span, switch_plan
-from bench.record import record
-from bench.result import circumstances
+from record import lines
+from record.circumstances import circumstances
 from testbed import BedError
 
 BENCHES: Final = {
@@ -55,7 +55,7 @@ def main() -> int:
             line = {**found, "figure": _figure(BENCHES[name]), "load before and after": load}
             print(json.dumps(line), flush=True)
             if chosen.record or not chosen.name:
-                record(line)
+                lines.record(lines.BENCHES, line)
             are_held.append(result.holds)
     except BedError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from . import (
     state,
 )
 from .fake_nodes import FakeNode
+from .node import Node
 from .report import BedError
 
 
@@ -73,10 +74,11 @@ class Bed:
             self._start(Layer(self._state.layer))
 
     def down(self, purge: bool = False) -> None:
-        """Stop everything in order. Binaries and image stores stay in the cache; `purge` removes the bed's folder."""
+        """End everything at once. Binaries and image stores stay in the cache; `purge` removes the bed's folder."""
         with self._locked():
-            if state.read(self.folder):
-                self._stop()
+            if memory := state.read(self.folder):
+                self._sweep(memory)
+                self.kubeconfig.unlink(missing_ok=True)
             if purge:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -211,8 +213,7 @@ class Bed:
     def _start_afresh(self) -> None:
         """Forget the objects, certificates and logs of the last time."""
         if memory := state.read(self.folder):
-            self._clear_real_nodes(memory)
-        processes.sweep(self.folder)
+            self._sweep(memory)
         for old in (self.control_plane, self.accounts, self.folder / "logs"):
             shutil.rmtree(old, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
@@ -239,21 +240,13 @@ class Bed:
             if self._state.real_nodes:
                 services.up(self)
 
-    def _clear_real_nodes(self, memory: state.State) -> None:
-        """Remove what real nodes run, or left behind when they were killed."""
-        if memory.layer >= Layer.NODES:
-            for index in reversed(range(memory.real_nodes)):
-                real_nodes.down(self, index)
-            for part in ("kube-proxy", "coredns"):
-                processes.stop(self.folder, part)
-            network.down(self)
-
-    def _stop(self) -> None:
-        self._clear_real_nodes(self._state)
-        processes.stop(self.folder, "kwok")
-        control_plane.stop(self)
+    def _sweep(self, memory: state.State) -> None:
+        """Kill whatever runs, and remove what real nodes leave behind; nobody takes up again what a bed held."""
         processes.sweep(self.folder)
-        self.kubeconfig.unlink(missing_ok=True)
+        if memory.layer >= Layer.NODES:
+            for index in range(memory.real_nodes):
+                real_nodes.clear(Node(self, index))
+            network.down(self)
 
     def _write_admin_kubeconfig(self) -> None:
         made = accounts.client_kubeconfig(self, "testbed:admin", ["system:masters"])

@@ -62,13 +62,6 @@ def start_controllers(bed: Bed) -> None:
         _wait_until_ready(bed, name, "/healthz")
 
 
-def stop(bed: Bed) -> None:
-    """Stop the control plane, dependants first."""
-    # Without its clients' goodbye the API server drains for up to a minute; nothing here is worth that wait.
-    for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
-        processes.stop(bed.folder, name, patience=3.0)
-
-
 def _start_etcd(bed: Bed) -> None:
     bed.control_plane.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Sockets in a folder of ours instead of ports: who reaches etcd owns the cluster. It insists on advertising some

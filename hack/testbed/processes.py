@@ -54,13 +54,13 @@ def start(bed_dir: Path, name: str, argv: Sequence[str | Path], env: Mapping[str
     return True
 
 
-def stop(bed_dir: Path, name: str, patience: float = 5.0) -> None:
-    """Stop a part: SIGTERM, then after `patience` seconds SIGKILL to it and its process group. No part, no error."""
+def stop(bed_dir: Path, name: str) -> None:
+    """Stop a part: SIGTERM, then after 5 seconds SIGKILL to it and its process group. No part, no error."""
     pid = _pid(bed_dir, name)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        if not _ends(pid, patience):
+        if not _ends(pid, 5):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
             if not _ends(pid, 10):
@@ -123,6 +123,8 @@ def _spawn(words: list[str], environment: dict[str, str], log: Path) -> int:
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), write, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        # A part outlives this program, and must not keep what that was given, such as a lock.
+        *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
     ]
     try:
         # Python ignores SIGPIPE, which a program started from it must not inherit.
@@ -134,6 +136,17 @@ def _spawn(words: list[str], environment: dict[str, str], log: Path) -> int:
     _bury()
     _children.add(pid)
     return pid
+
+
+def _inheritable() -> list[int]:
+    """Open files that a new program would get, beside standard input and output."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        number = int(entry.name)
+        with contextlib.suppress(OSError):  # the listing itself is closed again
+            if number > 2 and os.get_inheritable(number):  # noqa: PLR2004
+                found.append(number)
+    return found
 
 
 def _has_exited(child: int) -> bool:

@@ -44,7 +44,7 @@ def up(bed: Bed, index: int) -> None:
     """Start real node `index` (from 0), or what died of it, and wait until it is Ready with its GPUs."""
     node = Node(bed, index)
     if not node.is_running("containerd") and not node.is_running("kubelet"):
-        _clear(node)
+        clear(node)
     network.add_address(node)
     _start_containerd(node)
     images.put(node, "busybox")
@@ -53,15 +53,7 @@ def up(bed: Bed, index: int) -> None:
     _wait_until_ready(node)
 
 
-def down(bed: Bed, index: int) -> None:
-    """Stop a real node at once, with all its containers: to Kubernetes it is a node that was lost. Its images stay."""
-    node = Node(bed, index)
-    for program in ("kubelet", "deviceplugin", "containerd"):
-        processes.stop(bed.folder, node.part(program))
-    _clear(node)
-
-
-def _clear(node: Node) -> None:
+def clear(node: Node) -> None:
     """Remove what containers of an earlier run have left: processes, mounts, addresses, volumes and logs."""
     cgroups.remove(node.cgroup)
     _end_shims(node)

@@ -33,27 +33,34 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def real(required: Callable[[Callable[[], None]], None], small_disk: Path) -> Iterator[DigitsBed]:
-    """The bed with nodes, images, the chart installed, and the pool `real`; no operator runs yet."""
+def installed(required: Callable[[Callable[[], None]], None], small_disk: Path) -> Iterator[InstalledOperator]:
+    """A bed with nodes and images, and the chart installed on it."""
     bed = Bed("test-e2e")
+    installed = InstalledOperator(bed)
     try:
         required(lambda: bed.up(real_nodes=2))
         for image in ("training", "triton"):
             required(partial(bed.load_image, image))
-        required(InstalledOperator(bed).install)
-        yield DigitsBed(bed, bed.kubeconfig_for(NAMESPACE, ACCOUNT))
+        required(installed.install)
+        yield installed
     finally:
         bed.down()
 
 
 @pytest.fixture(scope="session")
-def installed(real: DigitsBed) -> InstalledOperator:
-    """The operator in the cluster, which runs when it is told to."""
-    return InstalledOperator(real.bed)
+def real(installed: InstalledOperator) -> DigitsBed:
+    """The bed with the pool `real`."""
+    return DigitsBed(installed.bed, installed.bed.kubeconfig_for(NAMESPACE, ACCOUNT))
 
 
-@pytest.fixture(scope="module")
-def operator(installed: InstalledOperator) -> Iterator[InstalledOperator]:
-    """An operator that nobody disturbs, from the first test of a file that asks for it to the end of the file."""
-    with installed.running():
-        yield installed
+@pytest.fixture
+def operator(installed: InstalledOperator) -> InstalledOperator:
+    """An operator that nobody disturbs."""
+    installed.run()
+    return installed
+
+
+@pytest.fixture
+def no_operator(installed: InstalledOperator) -> None:
+    """None in the cluster, for tests that bring their own."""
+    installed.stop()

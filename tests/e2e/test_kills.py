@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from support.figures import Figures
 from support.installed_operator import InstalledOperator
 from support.killed_operator import TRAINING
 from support.kills import difference, killed_again_and_again, tell
+from support.look import look
 
 ARGS = ("--steps=200", "--step-delay=0.05", "--fail-at-step=80")
 """A run in which a worker fails once, so that there is a restart to be killed in."""
@@ -20,14 +23,21 @@ FAILING_ONCE = """trap 'exit 143' TERM
 test "$TRAINPUSH_ATTEMPT$PET_NODE_RANK" != 11 || exit 3
 sleep infinity & wait"""
 """A program of which worker 1 fails in the first attempt."""
+PRETENDING = """trap 'exit 143' TERM
+test "$TRAINPUSH_ATTEMPT" != 3 || exit 0
+mkdir -p "$TRAINPUSH_CHECKPOINT_DIR/attempt-$TRAINPUSH_ATTEMPT/step-1"
+test "$TRAINPUSH_ATTEMPT$PET_NODE_RANK" != 11 || { sleep 5; exit 3; }
+sleep infinity & wait"""
+"""A program that leads the same life without training anything, of which the third attempt is the last."""
 
 
-def trained(digits: Digits) -> list[Object]:
+def trained(digits: Digits, **worker: Any) -> list[Object]:
     """Train with a failure and a suspension on the way; the job in the end, and all that belongs to it.
 
     Suspending takes away every pod, also those of the attempt that failed, of which some would else be left.
     """
     job = digits.lean_manifest(*ARGS, workers=2)
+    job["spec"]["worker"] |= worker
     digits.apply(job)
     digits.until(lambda: any(attempt == 2 for attempt, _ in digits.checkpoints()), "a saved step", seconds=300)
     digits.suspend(job)
@@ -41,19 +51,33 @@ def _is_over(child: Object) -> bool:
     return child["kind"] != "Pod" or child["status"]["phase"] in {"Succeeded", "Failed"}
 
 
-@pytest.mark.story
+@pytest.mark.usefixtures("no_operator")
+def test_killed_after_one_write(real: DigitsBed, tmp_path: Path, figures: Figures, drawn: Random) -> None:
+    """Whichever it is, the operator ends where an undisturbed one does."""
+    point = drawn.choice([*TRAINING])
+    ends_alike(real, tmp_path, figures, [point], command=["sh", "-c", PRETENDING], args=[])
+
+
+@pytest.mark.usefixtures("no_operator")
+@pytest.mark.story(long=True)
 def test_story_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
     """Killed after every kind of write, the operator ends where an undisturbed one does."""
+    ends_alike(real, tmp_path, figures, [*TRAINING])
+
+
+def ends_alike(real: DigitsBed, tmp_path: Path, figures: Figures, points: list[str], **worker: Any) -> None:
+    """Train undisturbed, and once more under an operator that is killed at these points."""
     with operator_process.running(real.kubeconfig, tmp_path / "undisturbed.log"):
-        wanted = trained(real.namespace("undisturbed"))
+        wanted = trained(real.namespace(f"undisturbed-{len(points)}"), **worker)
     real.renew_pool()
-    disturbed = real.namespace("disturbed")
-    with killed_again_and_again(real.kubeconfig, tmp_path, "training") as struck:
-        first = struck / "the pool's status was written"
-        disturbed.until(first.exists, "a pool with a status", seconds=60)
-        found = trained(disturbed)
-        disturbed.until(lambda: len(list(struck.iterdir())) == len(TRAINING), "every point struck", seconds=60)
-    tell(figures, struck, len(TRAINING), wanted, found)
+    disturbed = real.namespace(f"disturbed-{len(points)}")
+    with killed_again_and_again(real.kubeconfig, tmp_path, points) as struck:
+        disturbed.until(
+            lambda: "status" in look(real.bed, "/apis/training.ai/v1/gpupools/real"), "a pool with a status", seconds=60
+        )
+        found = trained(disturbed, **worker)
+        disturbed.until(lambda: len(list(struck.iterdir())) == len(points), "every point struck", seconds=60)
+    tell(figures, struck, points, wanted, found)
     assert difference(wanted, found) == ""
 
 
@@ -92,7 +116,7 @@ def complete(digits: Digits, job: Object) -> None:
     digits.until_true("TrainingComplete")
 
 
-@pytest.mark.story
+@pytest.mark.story(long=True)
 def test_story_deletes(real: DigitsBed, operator: InstalledOperator, figures: Figures) -> None:
     """Deleted in any of five phases, nothing of a job is left after its grace period and 60 s."""
     phases: list[Callable[[Digits, Object], None]] = [queued, starting, running, restarting, complete]
@@ -102,5 +126,9 @@ def test_story_deletes(real: DigitsBed, operator: InstalledOperator, figures: Fi
         started = time.monotonic()
         real.bed.kubectl("delete", "tpj", "digits", "-n", digits.namespace, "--wait=false")
         digits.until(lambda d=digits: not d.children(), "nothing left", seconds=GRACE_SECONDS + 60)  # type: ignore[misc]
-        figures.add(f"seconds until nothing was left: {phase.__name__}", time.monotonic() - started)
+        figures.add(
+            f"seconds until nothing was left: {phase.__name__}",
+            time.monotonic() - started,
+            f"at most {GRACE_SECONDS + 60}",
+        )
         assert operator.restarts == 0

@@ -12,17 +12,19 @@ from support.installed_operator import InstalledOperator
 from support.serving import EXPORT, Serving
 from support.traffic import Traffic, traffic
 
+pytestmark = pytest.mark.story(long=True)
+
 
 @pytest.fixture(scope="module")
 def serving(real: DigitsBed, installed: InstalledOperator) -> Iterator[Serving]:
     """A namespace with a trained model that is served by one replica."""
-    with installed.running():
-        found = Serving(real.namespace("push-faults"))
-        found.digits.apply(found.service_manifest(replicas=1))
-        found.digits.apply(found.lean_job_manifest("--steps=100"))
-        found.until_pushed()
-        yield found
-        found.kubectl("delete", "inferenceservices.training.ai,tpj", "--all", "--cascade=foreground")
+    installed.run()
+    found = Serving(real.namespace("push-faults"))
+    found.digits.apply(found.service_manifest(replicas=1))
+    found.digits.apply(found.lean_job_manifest("--steps=100"))
+    found.until_pushed()
+    yield found
+    found.clear()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The operator may die at any step of a switch: node and gang end where they end under an undisturbed one."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -47,23 +48,35 @@ def marks(node: Object) -> Object:
     return {"mode": mode_of(node), "switch": switch, "taints": taints_of(node)}
 
 
-@pytest.mark.story
+@pytest.mark.usefixtures("no_operator")
+def test_killed_at_one_step(real: DigitsBed, tmp_path: Path, figures: Figures, drawn: Random) -> None:
+    """Whichever it is, the operator ends where an undisturbed one does."""
+    ends_alike(real, tmp_path, figures, [drawn.choice([*SWITCHING])])
+
+
+@pytest.mark.usefixtures("no_operator")
+@pytest.mark.story(long=True)
 def test_story_switch_kills(real: DigitsBed, tmp_path: Path, figures: Figures) -> None:
     """Killed at every step of a switch, the operator ends where an undisturbed one does."""
+    ends_alike(real, tmp_path, figures, [*SWITCHING])
+
+
+def ends_alike(real: DigitsBed, tmp_path: Path, figures: Figures, points: list[str]) -> None:
+    """Switch undisturbed, and once more under an operator that is killed at these points."""
     log = tmp_path / "undisturbed.log"
     with (
         operator_process.running(real.kubeconfig, log),
-        a_team(real, "undisturbed-switch") as team,
+        a_team(real, f"undisturbed-switch-{len(points)}") as team,
         modes(real, team),
     ):
         wanted = to_and_fro(team)
     with (
-        killed_again_and_again(real.kubeconfig, tmp_path, "switching") as struck,
-        a_team(real, "disturbed-switch") as team,
+        killed_again_and_again(real.kubeconfig, tmp_path, points) as struck,
+        a_team(real, f"disturbed-switch-{len(points)}") as team,
         modes(real, team),
     ):
         found = to_and_fro(team)
-        team.until(lambda: len(list(struck.iterdir())) == len(SWITCHING), "every point struck", seconds=60)
-    tell(figures, struck, len(SWITCHING), wanted, found)
+        team.until(lambda: len(list(struck.iterdir())) == len(points), "every point struck", seconds=60)
+    tell(figures, struck, points, wanted, found)
     assert difference(wanted, found) == ""
     assert not any(map(is_marked, all_nodes(real.bed)))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import pytest
@@ -50,22 +51,35 @@ async def displaced(space: Space) -> list[Object]:
     return objects
 
 
-@pytest.mark.story
+async def test_killed_at_one_point_of_an_eviction(
+    bed: Bed, client: Client, kubeconfig: Path, tmp_path: Path, figures: Figures, drawn: Random
+) -> None:
+    """Whichever it is, the operator ends where an undisturbed one does."""
+    await ends_alike(bed, client, kubeconfig, tmp_path, figures, [drawn.choice([*PREEMPTING])])
+
+
+@pytest.mark.story(long=True)
 async def test_story_eviction_kills(
     bed: Bed, client: Client, kubeconfig: Path, tmp_path: Path, figures: Figures
 ) -> None:
     """Killed once between announcement and eviction, once between eviction and placement, and at three more points."""
+    await ends_alike(bed, client, kubeconfig, tmp_path, figures, [*PREEMPTING])
+
+
+async def ends_alike(
+    bed: Bed, client: Client, kubeconfig: Path, folder: Path, figures: Figures, points: list[str]
+) -> None:
+    """Displace a gang undisturbed, and once more under an operator that is killed at these points."""
     async with a_space(bed, client) as space:
-        with operator_process.running(kubeconfig, tmp_path / "undisturbed.log"):
+        with operator_process.running(kubeconfig, folder / "undisturbed.log"):
             wanted = await displaced(space)
             await space.clear()
     async with a_space(bed, client) as space:
-        with killed_again_and_again(kubeconfig, tmp_path, "preempting") as struck:
+        with killed_again_and_again(kubeconfig, folder, points) as struck:
             found = await displaced(space)
             await space.clear()
-    points = {point.name for point in struck.iterdir()}
-    tell(figures, struck, len(PREEMPTING), wanted, found)
-    assert points == set(PREEMPTING)
+    tell(figures, struck, points, wanted, found)
+    assert {point.name for point in struck.iterdir()} == set(points)
     assert difference(wanted, found) == ""
     ends = {entry["metadata"]["name"]: entry["status"] for entry in wanted if entry["kind"] == "TrainPushJob"}
     assert {name: (end["attempt"], end["restarts"]["preemptions"]) for name, end in ends.items()} == {

@@ -61,7 +61,7 @@ async def test_story_seed(space: Space, figures: Figures) -> None:
     workers = {name: pod for name, pod in (await space.pods()).items() if name.startswith(JOB)}
     where = [pod["spec"]["nodeName"] for _, pod in sorted(workers.items())]
 
-    figures.add("workers placed", f"{len(where)}/4")
+    figures.add("workers placed", len(where), 4)
     figures.add("rack", running["status"]["placement"]["domain"])
     figures.add("seconds from apply to placed", seconds)
     assert nodes == ["seed-r3-0", "seed-r3-1", "seed-r3-3", "seed-r3-4"], "r1 is too full, and r3 is tighter than r2"

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from support import operator_process, plots, wait
+from support import leaping_operator, operator_process, plots, wait
 from support.calendar_oracle import Phase, Seen, breaches, course, fewest, settling, unasked
 from support.cluster import a_pool, fake_nodes
 from support.figures import Figures
@@ -91,7 +91,7 @@ def running(kubeconfig: Path, folder: Path) -> Iterator[tuple[OperatorProcess, P
     clock = folder / "clock"
     clock.write_text(BEGIN.isoformat())
     environment = {"BEGIN": BEGIN.isoformat(), "CLOCK": str(clock)}
-    log, module = folder / "operator.log", "support.leaping_operator"
+    log, module = folder / "operator.log", leaping_operator.__name__
     operator = operator_process.start(kubeconfig, log, module=module, environment=environment)
     try:
         operator_process.wait_ready(operator)
@@ -131,7 +131,7 @@ async def _record(client: Client, version: str, record: list[Seen]) -> None:
                     record.append(Seen(metadata["name"], label, switch))
 
 
-@pytest.mark.story
+@pytest.mark.story(long=True)
 async def test_story_week(bed: Bed, client: Client, kubeconfig: Path, tmp_path: Path, figures: Figures) -> None:
     """From Thursday to Wednesday, with the night in between in which the clocks change."""
     loop = asyncio.get_running_loop()
@@ -150,15 +150,13 @@ async def test_story_week(bed: Bed, client: Client, kubeconfig: Path, tmp_path: 
     figures.add("simulated hours, in seconds", f"{(END - BEGIN) / timedelta(hours=1):.0f} in {took:.0f}")
     figures.add("changes of bounds", len(week))
     figures.add("states of nodes that were looked at", len(found.moments))
-    figures.add("of these out of bounds", len(broken))
-    figures.add(
-        "simulated minutes until new bounds were kept, at most", settling(found, week, END) / timedelta(minutes=1)
-    )
-    figures.add("nodes that went back before their time", found.hasty)
-    figures.add("switches that no change of bounds asked for", unasked(found, week, GRACE))
-    figures.add("switches given up", found.aborted)
-    figures.add("switches", found.done)
-    figures.add("the fewest that keep all bounds", optimum)
+    figures.add("of these out of bounds", len(broken), 0)
+    minutes = settling(found, week, END) / timedelta(minutes=1)
+    figures.add("simulated minutes until new bounds were kept, at most", minutes, GRACE // timedelta(minutes=1))
+    figures.add("nodes that went back before their time", found.hasty, 0)
+    figures.add("switches that no change of bounds asked for", unasked(found, week, GRACE), 0)
+    figures.add("switches given up", found.aborted, 0)
+    figures.add("switches", found.done, f"at most 10 % more than the fewest that keep all bounds, {optimum}")
     if os.environ.get("RECORD"):
         plots.week(found, week, END, SUMMER)
     assert broken == []

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from support.api import SERVICE_ACCOUNTS
 from testbed import Bed, FakeNode
@@ -103,7 +104,8 @@ class Space:
 
     async def clear(self) -> None:
         """Delete every job, pod and Service here, and wait until they are gone."""
-        self.bed.kubectl("delete", "trainpushjobs,services,pods", "--all", "--namespace", self.name, "--wait=false")
+        for resource in (TRAINPUSHJOBS, SERVICES, PODS):
+            delete_all(self.bed, resource.path(self.name))
         await self.until(TRAINPUSHJOBS, is_empty, "no job left")
         await self.until(PODS, is_empty, "no pod left", seconds=90)
 
@@ -136,7 +138,13 @@ def fake_nodes(bed: Bed, nodes: Sequence[FakeNode]) -> Iterator[Sequence[FakeNod
     try:
         yield nodes
     finally:
-        bed.kubectl("delete", "nodes", *(node.name for node in nodes))
+        names = ",".join(node.name for node in nodes)
+        delete_all(bed, f"/api/v1/nodes?labelSelector={quote(f'kubernetes.io/hostname in ({names})')}")
+
+
+def delete_all(bed: Bed, path: str) -> None:
+    """Delete all objects of a collection of the API in one request; kubectl alone would make five a second."""
+    bed.kubectl("delete", "--raw", path)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """The operator as users install it: by the chart, two replicas in the cluster, under its own ServiceAccount."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,32 +14,21 @@ REPLICAS: Final = 2
 
 @dataclass
 class InstalledOperator:
-    """A release of the chart."""
+    """A release of the chart; it runs or not as it was last told to."""
 
     bed: Bed
 
     def install(self) -> None:
-        """Install CRDs, roles and everything else; no replica runs yet."""
+        """Install CRDs, roles and everything else, and wait until both replicas run."""
         install(self.bed)
-        self._scale(0)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Both replicas run."""
+    def run(self) -> None:
+        """See to it that both replicas run."""
         self._scale(REPLICAS)
-        try:
-            yield
-        finally:
-            self._scale(0)
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """None of them runs, for a while."""
+    def stop(self) -> None:
+        """See to it that none of them runs."""
         self._scale(0)
-        try:
-            yield
-        finally:
-            self._scale(REPLICAS)
 
     @property
     def restarts(self) -> int:

@@ -1,7 +1,7 @@
 """`python -m support.killed_operator run`: the operator, which ends itself by SIGKILL right after chosen writes.
 
 Nothing of the operator is replaced: a hook that it offers is told of each successful write, before anything else
-happens. $POINTS names the set of points. Each strikes once; those that struck stand in the folder $STRUCK, one file
+happens. $POINTS is a JSON list of points. Each strikes once; those that struck stand in the folder $STRUCK, one file
 each, across all lives.
 """
 
@@ -53,9 +53,9 @@ TRAINING: Final[Points] = {
     "Running was written": _job(lambda job: _attempt(job) == 1 and _condition(job, "Running") == "True"),
     "the restart was written": _job(lambda job: _attempt(job) > 1 and _condition(job, "Running") == "False"),
     "a pod of the new attempt was made": _pod("create", "-worker-1-a2"),
-    "a pod was deleted": _pod("delete", "-a2"),
+    "a pod of the new attempt was deleted": _pod("delete", "-a2"),
     "an Event was written": lambda kind, verb, _: (kind, verb) == ("Event", "create"),
-    "the end was written": _job(lambda job: _condition(job, "TrainingComplete") == "True"),
+    "the end of the training was written": _job(lambda job: _condition(job, "TrainingComplete") == "True"),
 }
 """One point after each kind of write and each step of a gang's life; the second attempt is ended by suspending it."""
 
@@ -86,7 +86,7 @@ PUSHING: Final[Points] = {
     "a replica was made": _pod("create", "-2"),
     "the readiness gate was set": _write("Pod", "apply"),
     "the stable revision was noted": _write("InferenceService", "patch"),
-    "the end was written": _job(lambda job: _condition(job, "Pushed") == "True"),
+    "the end of the push was written": _job(lambda job: _condition(job, "Pushed") == "True"),
     "an old replica was deleted": _pod("delete", "-1"),
 }
 """One point after each kind of write of a push, and of the roll to the next release."""
@@ -118,17 +118,17 @@ SWITCHING: Final[Points] = {
     "a pod was deleted": lambda kind, verb, made: (kind, verb) == ("Pod", "delete"),
 }
 """From the plan to change a node's mode to its end, and what becomes of the gang that runs there."""
-POINTS: Final = {"training": TRAINING, "pushing": PUSHING, "preempting": PREEMPTING, "switching": SWITCHING}
+POINTS: Final = TRAINING | PUSHING | PREEMPTING | SWITCHING
 
 
 def strike(written: Written) -> None:
     """End this process if the write is a point that has not struck yet."""
     made: Object = json.loads(written.answer)
     folder = Path(os.environ["STRUCK"])
-    for name, holds in POINTS[os.environ["POINTS"]].items():
-        annotation = folder / name
-        if not annotation.exists() and holds(written.kind, written.verb, made):
-            annotation.touch()
+    for name in json.loads(os.environ["POINTS"]):
+        mark = folder / name
+        if not mark.exists() and POINTS[name](written.kind, written.verb, made):
+            mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
 

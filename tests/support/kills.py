@@ -3,18 +3,18 @@
 import difflib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support import operator_process
+from support import killed_operator, operator_process
 from support.digits import Object
 from support.figures import Figures
 from support.operator_process import OperatorProcess
 
 
 @contextmanager
-def killed_again_and_again(kubeconfig: Path, folder: Path, points: str) -> Iterator[Path]:
+def killed_again_and_again(kubeconfig: Path, folder: Path, points: Collection[str]) -> Iterator[Path]:
     """An operator that is started again each time it dies; yields the folder of the points that struck."""
     struck = folder / "struck"
     struck.mkdir()
@@ -23,10 +23,9 @@ def killed_again_and_again(kubeconfig: Path, folder: Path, points: str) -> Itera
 
     def revive() -> None:
         while not over.is_set():
-            environment = {"STRUCK": str(struck), "POINTS": points, "TRAINPUSH_IDENTITY": "the-same-pod"}
-            module = "support.killed_operator"
+            given = {"STRUCK": str(struck), "POINTS": json.dumps([*points]), "TRAINPUSH_IDENTITY": "the-same-pod"}
             log = folder / f"operator-{len(lives)}.log"
-            lives.append(operator_process.start(kubeconfig, log, module=module, environment=environment))
+            lives.append(operator_process.start(kubeconfig, log, module=killed_operator.__name__, environment=given))
             lives[-1].process.wait()
 
     keeper = threading.Thread(target=revive)
@@ -39,11 +38,11 @@ def killed_again_and_again(kubeconfig: Path, folder: Path, points: str) -> Itera
         keeper.join(timeout=30)
 
 
-def tell(figures: Figures, struck: Path, points: int, wanted: list[Object], found: list[Object]) -> None:
-    """The figures of a story: how many of so many points struck, and what was compared with an undisturbed run."""
-    figures.add("points at which the operator was killed", f"{len(list(struck.iterdir()))} of {points}")
+def tell(figures: Figures, struck: Path, points: Collection[str], wanted: list[Object], found: list[Object]) -> None:
+    """The figures of a story: how many of its points struck, and what was compared with an undisturbed run."""
+    figures.add("points at which the operator was killed", len(list(struck.iterdir())), len(points))
     figures.add("objects compared with an undisturbed run", len(wanted))
-    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)))
+    figures.add("of these different", sum(a != b for a, b in zip(wanted, found, strict=False)), 0)
 
 
 def difference(wanted: list[Object], found: list[Object]) -> str:

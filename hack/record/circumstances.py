@@ -1,0 +1,29 @@
+"""When and where something was measured."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def circumstances() -> dict[str, str]:
+    """Commit, date (UTC) and machine."""
+    cpu = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ": ").partition(": ")[2]
+    memory = int(next(line for line in _lines("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) >> 20
+    machine = (
+        f"{os.cpu_count()} x {cpu or platform.machine()}, {memory} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}"
+    )
+    return {"commit": _commit(), "date": datetime.now(UTC).date().isoformat(), "machine": machine}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+def _commit() -> str:
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    return described.stdout.strip() or "unknown"
