@@ -3,16 +3,16 @@
 Ends with a table and exit status 0 only if everything in it is as it should be.
 """
 
+import json
 import shutil
 import sys
 import time
 from pathlib import Path
 
-import yaml
-
-from testbed import Bed, BedError, Layer
+from testbed import Bed, BedError, Layer, builds, images
 from testbed.fake_nodes import layout
 from testbed.report import step
+from testbed.work import side_by_side
 
 from . import serving
 from .install import NAMESPACE, install
@@ -39,6 +39,7 @@ def main() -> int:
 
 
 def _up(bed: Bed) -> int:
+    side_by_side(builds.make_all, images.make_all)
     bed.up(Layer.NODES, real_nodes=2)
     bed.add_fake_nodes(layout(15, 3))
     for image in ("training", "triton"):
@@ -64,7 +65,7 @@ def _install(bed: Bed) -> list[Row]:
 def _fill_rack(bed: Bed) -> None:
     """Pods that nobody asked trainpush about take GPUs on two of five nodes of a rack."""
     pods = [_foreign_pod(f"foreign-{index}") for index in range(2)]
-    bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(pods))
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
     bed.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/foreign-{index}" for index in range(2)))
 
 
@@ -153,22 +154,17 @@ def _print(rows: list[Row]) -> None:
 
 def _print_hints(bed: Bed) -> None:
     metrics = f"/api/v1/namespaces/{NAMESPACE}/services/trainpush:metrics/proxy/metrics"
+    kubectl = builds.binary("kubectl")
     print(f"""
 Look around:
   export KUBECONFIG={bed.kubeconfig}
-  {_kubectl()} get tpj,infsvc,gpupool -o wide
-  {_kubectl()} describe tpj digits
-  {_kubectl()} logs digits-worker-0-a1
-  {_kubectl()} get --raw {metrics} | grep ^trainpush
+  {kubectl} get tpj,infsvc,gpupool -o wide
+  {kubectl} describe tpj digits
+  {kubectl} logs digits-worker-0-a1
+  {kubectl} get --raw {metrics} | grep ^trainpush
 Take it down:
   make demo-down
 """)
-
-
-def _kubectl() -> str:
-    from testbed import builds  # built by now
-
-    return str(builds.binary("kubectl"))
 
 
 if __name__ == "__main__":

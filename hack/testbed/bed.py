@@ -64,8 +64,8 @@ class Bed:
         """
         if real_nodes:
             layer = Layer.NODES
-        if layer is Layer.NODES and os.geteuid() != 0:
-            raise BedError("real nodes need root: run this as root, or without real nodes")
+        if layer is Layer.NODES:
+            machine.check_root()
         with self._locked():
             if not self.parts:
                 self._start_afresh()

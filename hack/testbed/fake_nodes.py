@@ -123,9 +123,9 @@ def _forget_leases(bed: Bed) -> None:
 
 def _stages() -> Path:
     """Return one file with the stages of kwok's own module that we use, made at the first call."""
-    target = builds.folder("kwok") / "stages.yaml"
+    target = builds.folder() / "stages.yaml"
     if not target.exists():
-        source = builds.module_source("kwok", "sigs.k8s.io/kwok") / "kustomize" / "stage"
+        source = builds.module_source("sigs.k8s.io/kwok") / "kustomize" / "stage"
         partial = target.with_suffix(".new")
         partial.write_text("---\n".join((source / stage).read_text() for stage in STAGES))
         partial.replace(target)
