@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 
 from . import builds, fake_nodes, images, processes
-from .bed import Bed, Layer
+from .bed import Bed
+from .cluster import Layer
 from .report import BedError, step
 from .work import side_by_side
 

@@ -4,8 +4,6 @@ Each folder of hack/images is one image, called trainpush.local/FOLDER:dev. Its 
 argument BASE, so that a container engine can build it too.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import shutil
@@ -13,16 +11,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import machine, state
+from .cluster import Cluster
 from .machine import run
 from .node import Node, running
 from .report import BedError, step
 from .work import Work
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 REPOSITORY = Path(__file__).parents[2]
 KEY_LABEL = "trainpush.recipe"
@@ -81,7 +76,7 @@ RECIPES = {
 }
 
 
-def load(bed: Bed, name: str) -> None:
+def load(bed: Cluster, name: str) -> None:
     """Build an image, unless the cache holds it, and put it into every real node of a bed."""
     nodes = running(bed)
     if not nodes:
