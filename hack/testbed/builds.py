@@ -17,25 +17,8 @@ from .report import BedError
 from .work import Work
 
 SOURCE = Path(__file__).parent / "go"
-PACKAGES = (
-    "./coredns",
-    "./deviceplugin",
-    "./kubernetes",
-    "go.etcd.io/etcd/server/v3",
-    "helm.sh/helm/v3/cmd/helm",
-    "sigs.k8s.io/kwok/cmd/kwok",
-)
-LINKS = {
-    "etcd": "server",
-    "kube-apiserver": "kubernetes",
-    "kube-controller-manager": "kubernetes",
-    "kube-proxy": "kubernetes",
-    "kube-scheduler": "kubernetes",
-    "kubectl": "kubernetes",
-    "kubelet": "kubernetes",
-}
-"""Other names of what Go makes of the packages."""
-
+PACKAGES = ("tool", "./...")
+"""All that go.mod lists as tools, and what lies beside it."""
 # These learn versions at link time. Without it the API server calls itself v0.0.0 and clients misbehave, and helm takes
 # a cluster that it does not see for Kubernetes 1.20.
 VERSIONS = {
@@ -102,8 +85,7 @@ def _build() -> None:
     partial = folder().with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
     _run(work, lambda said: _compiled(said, total), "build", "-v", *FLAGS, f"-o={partial}/", *PACKAGES)
-    for name, made in LINKS.items():
-        (partial / name).symlink_to(made)
+    (partial / "server").rename(partial / "etcd")  # Go names a program by its folder
     partial.replace(folder())
     work.end()
 
