@@ -126,15 +126,17 @@ def _digits(bed: Bed) -> list[Row]:
 
 
 def _follow(bed: Bed, name: str, seconds: float) -> None:
-    """Say what the job does until it has ended."""
-    said = ""
+    """Say what the job does until it has ended: whenever that changes, and every ten seconds."""
+    said, say_again_at = "", 0.0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = get(bed, "tpj", name).get("status", {})
         now = f"{status.get('phase', 'Unknown')}: {status.get('verdict', {}).get('message', '')}"
-        if now != said:
-            step(f"  {name}: {now}")
-            said = now
+        if now != said or time.monotonic() > say_again_at:
+            progress = status.get("progress", {})
+            steps = f", step {progress['step']} of {progress['totalSteps']}" if "step" in progress else ""
+            step(f"  {name}: {now}{steps}")
+            said, say_again_at = now, time.monotonic() + 10
         if status.get("phase") in {"Complete", "Failed"}:
             return
         time.sleep(1)

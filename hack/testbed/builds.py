@@ -19,6 +19,7 @@ from .work import Work
 SOURCE = Path(__file__).parent / "go"
 PACKAGES = ("tool", "./...")
 """All that go.mod lists as tools, and what lies beside it."""
+
 # These learn versions at link time. Without it the API server calls itself v0.0.0 and clients misbehave, and helm takes
 # a cluster that it does not see for Kubernetes 1.20.
 VERSIONS = {
@@ -95,7 +96,8 @@ def _run(work: Work, tell: Callable[[str], str], *arguments: str) -> str:
 
 
 def _fetched(said: str) -> str:
-    return f"{said.count('go: downloading ')} modules fetched"
+    modules = said.count("go: downloading ")
+    return f"{modules} modules fetched" if modules else "looking through what is there"
 
 
 def _compiled(said: str, total: int) -> str:

@@ -93,7 +93,8 @@ def put(node: Node, name: str) -> None:
     key = _key(RECIPES[name])
     if run(*containerd, "list", "--quiet", f'name=={reference(name)},labels."{KEY_LABEL}"=={key}').strip():
         return
-    run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
+    work = Work(f"image {name} into {node.name}")
+    work.run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
     run(*containerd, "label", reference(name), f"{KEY_LABEL}={key}")
 
 
