@@ -7,24 +7,26 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 TESTBED := PYTHONPATH=hack $(RUN) -m testbed
 
-.PHONY: help demo demo-down test test-fast test-long stories story lint format generate bench reading clean
+.PHONY: help python demo demo-down test test-fast test-long stories story lint format generate bench reading clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml
+python:
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing: install python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed"; exit 1; }
+
+$(STAMP): pyproject.toml | python
 	@$(PYTHON) -m venv $(VENV) || { echo "make: the venv module is missing: install python3-venv"; exit 1; }
-	$(RUN) -m pip install --quiet --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --quiet --editable . --group dev
+	$(RUN) -m pip install --upgrade 'pip>=25.1'
+	$(RUN) -m pip install --editable . --group dev
 	@touch $@
 
-demo: $(STAMP) ## from nothing to a trained model on a real cluster
-	PYTHONPATH=hack:operator $(RUN) -m demo up
+demo: python ## from nothing to a trained model on a real cluster
+	PYTHONPATH=hack $(PYTHON) -m demo up
 
-demo-down: $(STAMP) ## take the demo down
-	PYTHONPATH=hack:operator $(RUN) -m demo down
+demo-down: python ## take the demo down
+	PYTHONPATH=hack $(PYTHON) -m demo down
 
 test: $(STAMP) ## all tests but long stories; SEED=... draws the same kill points again
 ifndef TRAINPUSH_TEST_KUBECONFIG

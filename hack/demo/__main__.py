@@ -3,16 +3,16 @@
 Ends with a table and exit status 0 only if everything in it is as it should be.
 """
 
+import json
 import shutil
 import sys
 import time
 from pathlib import Path
 
-import yaml
-
-from testbed import Bed, BedError, Layer
+from testbed import Bed, BedError, Layer, builds, images
 from testbed.fake_nodes import layout
 from testbed.report import step
+from testbed.work import side_by_side
 
 from . import serving
 from .install import NAMESPACE, install
@@ -39,6 +39,7 @@ def main() -> int:
 
 
 def _up(bed: Bed) -> int:
+    side_by_side(builds.make_all, images.make_all)
     bed.up(Layer.NODES, real_nodes=2)
     bed.add_fake_nodes(layout(15, 3))
     for image in ("training", "triton"):
@@ -64,7 +65,7 @@ def _install(bed: Bed) -> list[Row]:
 def _fill_rack(bed: Bed) -> None:
     """Pods that nobody asked trainpush about take GPUs on two of five nodes of a rack."""
     pods = [_foreign_pod(f"foreign-{index}") for index in range(2)]
-    bed.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(pods))
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
     bed.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *(f"pod/foreign-{index}" for index in range(2)))
 
 
@@ -125,15 +126,17 @@ def _digits(bed: Bed) -> list[Row]:
 
 
 def _follow(bed: Bed, name: str, seconds: float) -> None:
-    """Say what the job does until it has ended."""
-    said = ""
+    """Say what the job does until it has ended: whenever that changes, and every ten seconds."""
+    said, say_again_at = "", 0.0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = get(bed, "tpj", name).get("status", {})
         now = f"{status.get('phase', 'Unknown')}: {status.get('verdict', {}).get('message', '')}"
-        if now != said:
-            step(f"  {name}: {now}")
-            said = now
+        if now != said or time.monotonic() > say_again_at:
+            progress = status.get("progress", {})
+            steps = f", step {progress['step']} of {progress['totalSteps']}" if "step" in progress else ""
+            step(f"  {name}: {now}{steps}")
+            said, say_again_at = now, time.monotonic() + 10
         if status.get("phase") in {"Complete", "Failed"}:
             return
         time.sleep(1)
@@ -153,22 +156,17 @@ def _print(rows: list[Row]) -> None:
 
 def _print_hints(bed: Bed) -> None:
     metrics = f"/api/v1/namespaces/{NAMESPACE}/services/trainpush:metrics/proxy/metrics"
+    kubectl = builds.binary("kubectl")
     print(f"""
 Look around:
   export KUBECONFIG={bed.kubeconfig}
-  {_kubectl()} get tpj,infsvc,gpupool -o wide
-  {_kubectl()} describe tpj digits
-  {_kubectl()} logs digits-worker-0-a1
-  {_kubectl()} get --raw {metrics} | grep ^trainpush
+  {kubectl} get tpj,infsvc,gpupool -o wide
+  {kubectl} describe tpj digits
+  {kubectl} logs digits-worker-0-a1
+  {kubectl} get --raw {metrics} | grep ^trainpush
 Take it down:
   make demo-down
 """)
-
-
-def _kubectl() -> str:
-    from testbed import builds  # built by now
-
-    return str(builds.binary("kubectl"))
 
 
 if __name__ == "__main__":

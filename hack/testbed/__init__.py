@@ -1,6 +1,7 @@
 """The test bed: a real Kubernetes on this machine, made of ordinary processes. See README.md beside this file."""
 
-from .bed import Bed, Layer
+from .bed import Bed
+from .cluster import Layer
 from .fake_nodes import FakeNode
 from .report import BedError
 

@@ -1,14 +1,16 @@
 """The command line: `python3 -m testbed up|down|status|kubeconfig|build`."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from . import builds, fake_nodes, images, processes
-from .bed import Bed, Layer
+from .bed import Bed
+from .cluster import Layer
 from .report import BedError, step
+from .work import side_by_side
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -71,11 +73,11 @@ def _kubeconfig(bed: Bed, given: argparse.Namespace) -> int:
 
 
 def _build(bed: Bed, given: argparse.Namespace) -> int:
-    # Programs keep every core busy; images wait for the network most of the time.
-    with ThreadPoolExecutor() as pool:
-        made = [pool.submit(module.make_all) for module in (builds, images)]
-    for done in made:
-        done.result()
+    if os.geteuid() == 0:
+        side_by_side(builds.make_all, images.make_all)
+    else:
+        step("images need root: only programs are built")
+        builds.make_all()
     return 0
 
 

@@ -1,4 +1,7 @@
-"""The programs of a bed, built once from pinned Go modules and kept in the cache."""
+"""The programs of a bed, built once from pinned Go modules and kept in the cache.
+
+They share one set of modules, so that what several of them need is compiled once.
+"""
 
 import functools
 import hashlib
@@ -6,122 +9,110 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from . import state
-from .report import BedError, step
+from .report import BedError
+from .work import Work
 
-MODULE_SETS = Path(__file__).parent / "go"
-
-
-@dataclass(frozen=True)
-class Program:
-    """One Go program: the module set that pins it, its import path, and how long a first build takes (2 cores)."""
-
-    module_set: str
-    package: str
-    seconds: int
-
-
-PROGRAMS = {
-    "kube-apiserver": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", 230),
-    "kube-controller-manager": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", 60),
-    "kube-scheduler": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", 10),
-    "kube-proxy": Program("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", 10),
-    "kubelet": Program("kubernetes", "k8s.io/kubernetes/cmd/kubelet", 20),
-    "kubectl": Program("kubernetes", "k8s.io/kubernetes/cmd/kubectl", 60),
-    "etcd": Program("etcd", "go.etcd.io/etcd/server/v3", 40),
-    "kwok": Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", 90),
-    "coredns": Program("coredns", "github.com/coredns/coredns", 120),
-    "helm": Program("helm", "helm.sh/helm/v3/cmd/helm", 100),
-    "deviceplugin": Program("deviceplugin", ".", 30),
-}
+SOURCE = Path(__file__).parent / "go"
+PACKAGES = ("tool", "./...")
+"""All that go.mod lists as tools, and what lies beside it."""
 
 # These learn versions at link time. Without it the API server calls itself v0.0.0 and clients misbehave, and helm takes
 # a cluster that it does not see for Kubernetes 1.20.
-VERSION_FLAGS = {
-    "kubernetes": " -X k8s.io/component-base/version.gitVersion=v1.36.3"
-    " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-    "helm": " -X helm.sh/helm/v3/internal/version.version=v3.22.0"
-    " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36"
-    " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36",
+VERSIONS = {
+    "k8s.io/component-base/version.gitVersion": "v1.36.3",
+    "k8s.io/component-base/version.gitMajor": "1",
+    "k8s.io/component-base/version.gitMinor": "36",
+    "helm.sh/helm/v3/internal/version.version": "v3.21.4",
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": "1",
+    "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "36",
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor": "1",
+    "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor": "36",
 }
+FLAGS = (
+    "-trimpath",
+    # No debugger reads these programs, and what it would need takes time to make.
+    "-gcflags=all=-dwarf=false",
+    "-ldflags=-s -w " + " ".join(f"-X {name}={value}" for name, value in VERSIONS.items()),
+)
+# CGO_ENABLED=0: static binaries, so that no C compiler is needed. GOWORK=off: a workspace must not change versions.
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off"}
+MINUTES = 8
+"""What a first build takes on 2 cores."""
 
 
 def binary(name: str) -> Path:
-    """Return the path of a program, building it first if the cache does not hold it.
+    """Return the path of a program, building all of them first if the cache does not hold them.
 
     Several processes may ask at once: one builds, the others wait.
     """
-    program = PROGRAMS[name]
-    target = folder(program.module_set) / name
-    if not target.exists():
-        with state.locked(target.parent / ".lock"):
-            if not target.exists():
-                _build(name, program, target)
-    return target
+    make_all()
+    return folder() / name
 
 
 def make_all() -> None:
-    """Build every program that the cache lacks, one after the other."""
-    for name in PROGRAMS:
-        binary(name)
+    """Build the programs, unless the cache holds them."""
+    if not folder().exists():
+        with state.locked(folder().with_suffix(".lock")):
+            if not folder().exists():
+                _build()
 
 
 @functools.cache
-def folder(module_set: str) -> Path:
-    """The cache folder of a module set; its name changes with anything that could change the binaries."""
-    sources = sorted(file for file in (MODULE_SETS / module_set).iterdir() if file.suffix in {".mod", ".sum", ".go"})
+def folder() -> Path:
+    """The folder of the programs; its name changes with anything that could change them."""
+    sources = sorted(file for file in SOURCE.rglob("*") if file.suffix in {".mod", ".sum", ".go"})
     parts = [file.read_bytes() for file in sources]
-    parts += [_go_version().encode(), " ".join(_flags(module_set)).encode()]
-    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
-    return state.cache() / "bin" / f"{module_set}-{key}"
+    parts += [subprocess.check_output([_go(), "env", "GOVERSION"]), " ".join(FLAGS).encode()]
+    return state.cache() / "bin" / hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def module_source(module_set: str, module: str) -> Path:
-    """The folder of a module's source at the version that the set pins, fetched if need be; read-only."""
-    answer = _go(["mod", "download", "-json", module], module_set)
+def module_source(module: str) -> Path:
+    """The folder of a module's source at the version that is pinned, fetched if need be; read-only."""
+    command = [_go(), "mod", "download", "-json", module]
+    answer = subprocess.run(command, cwd=SOURCE, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
     if answer.returncode:
-        raise BedError(f"fetching the Go module {module} failed: {_last_line(answer)}")
+        raise BedError(f"fetching the Go module {module} failed: {answer.stdout.strip()}")
     return Path(json.loads(answer.stdout)["Dir"])
 
 
-def _build(name: str, program: Program, target: Path) -> None:
-    minutes = max(1, round(program.seconds / 60))
-    step(f"building {name} (first time about {minutes} min) ...")
-    partial = target.with_suffix(".part")
-    answer = _go(["build", *_flags(program.module_set), "-o", str(partial), program.package], program.module_set)
-    if answer.returncode:
-        log = target.with_suffix(".log")
-        log.write_text(answer.stdout + answer.stderr)
-        raise BedError(f"building {name} failed: {_last_line(answer)} (all of it: {log})")
-    partial.replace(target)
+def _build() -> None:
+    work = Work("programs")
+    work.say(f"fetching and compiling Kubernetes, etcd, CoreDNS, kwok and helm (first time about {MINUTES} min)")
+    total = len(_packages(_run(work, _fetched, "list", "-deps", *PACKAGES)))
+    partial = folder().with_suffix(".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    _run(work, lambda said: _compiled(said, total), "build", "-v", *FLAGS, f"-o={partial}/", *PACKAGES)
+    (partial / "server").rename(partial / "etcd")  # Go names a program by its folder
+    partial.replace(folder())
+    work.end()
 
 
-def _flags(module_set: str) -> list[str]:
-    return ["-trimpath", "-ldflags", "-s -w" + VERSION_FLAGS.get(module_set, "")]
+def _run(work: Work, tell: Callable[[str], str], *arguments: str) -> str:
+    return work.run(_go(), *arguments, tell=tell, folder=SOURCE, **ENVIRONMENT)
 
 
-def _go(arguments: list[str], module_set: str) -> subprocess.CompletedProcess[str]:
-    # CGO_ENABLED=0: static binaries, so that no C compiler is needed. GOWORK=off: a workspace must not change versions.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-    where = MODULE_SETS / module_set
-    return subprocess.run([_go_command(), *arguments], cwd=where, env=environment, capture_output=True, text=True)
+def _fetched(said: str) -> str:
+    modules = said.count("go: downloading ")
+    return f"{modules} modules fetched" if modules else "looking through what is there"
 
 
-@functools.cache
-def _go_version() -> str:
-    return subprocess.check_output([_go_command(), "env", "GOVERSION"], text=True).strip()
+def _compiled(said: str, total: int) -> str:
+    # Go names what it compiles, not what it still has from an earlier time.
+    packages = _packages(said)
+    return f"{len(packages):,} of {total:,} packages compiled, now {packages[-1]}" if packages else _fetched(said)
 
 
-def _go_command() -> str:
+def _packages(said: str) -> list[str]:
+    """The import paths that Go printed, one a line, among what it says of itself."""
+    return [line for line in said.splitlines() if not line.startswith("go: ")]
+
+
+def _go() -> str:
     found = shutil.which("go")
     if found is None:
         raise BedError("the test bed builds Kubernetes and needs Go 1.26 or newer on the PATH: see https://go.dev/dl")
     return found
-
-
-def _last_line(answer: subprocess.CompletedProcess[str]) -> str:
-    lines = (answer.stderr.strip() or answer.stdout.strip()).splitlines()
-    return lines[-1] if lines else f"exit status {answer.returncode}"

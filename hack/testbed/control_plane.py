@@ -3,21 +3,16 @@
 All of it are the real programs, run as ordinary processes on the loopback interface.
 """
 
-from __future__ import annotations
-
 import http
 import http.client
 import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import accounts, builds, processes
+from .cluster import Cluster
 from .report import step
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 # Writes only, one line each when the answer is known. The beating hearts of nodes and of the control plane are left
 # out: they would drown what tests look for.
@@ -42,7 +37,7 @@ AUDIT_POLICY = {
 }
 
 
-def start_api(bed: Bed) -> None:
+def start_api(bed: Cluster) -> None:
     """Start etcd and kube-apiserver and wait until the API answers; what already runs is left alone."""
     _start_etcd(bed)
     if processes.start(bed.folder, "kube-apiserver", _apiserver_command(bed)):
@@ -50,7 +45,7 @@ def start_api(bed: Bed) -> None:
     _wait_until_ready(bed, "kube-apiserver", "/readyz")
 
 
-def start_controllers(bed: Bed) -> None:
+def start_controllers(bed: Cluster) -> None:
     """Start kube-controller-manager and kube-scheduler and wait until both are healthy."""
     for name, command in {
         "kube-controller-manager": _controller_manager_command(bed),
@@ -62,7 +57,7 @@ def start_controllers(bed: Bed) -> None:
         _wait_until_ready(bed, name, "/healthz")
 
 
-def _start_etcd(bed: Bed) -> None:
+def _start_etcd(bed: Cluster) -> None:
     bed.control_plane.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Sockets in a folder of ours instead of ports: who reaches etcd owns the cluster. It insists on advertising some
     # host and port, which nobody calls since it has no peers.
@@ -81,11 +76,11 @@ def _start_etcd(bed: Bed) -> None:
     processes.wait_until("etcd's start", _etcd_socket(bed).is_socket, 30, bed.folder, "etcd")
 
 
-def _etcd_socket(bed: Bed) -> Path:
+def _etcd_socket(bed: Cluster) -> Path:
     return bed.control_plane / "etcd.sock"
 
 
-def _apiserver_command(bed: Bed) -> list[str | Path]:
+def _apiserver_command(bed: Cluster) -> list[str | Path]:
     inside = [f"kubernetes.default.svc{tail}" for tail in ("", ".cluster.local")] + ["kubernetes.default", "kubernetes"]
     hosts = ["127.0.0.1", "localhost", bed.host_address, bed.first_service_address, *inside]
     serving = accounts.server_certificate(bed, "kube-apiserver", hosts)
@@ -132,7 +127,7 @@ def _apiserver_command(bed: Bed) -> list[str | Path]:
     ]
 
 
-def _controller_manager_command(bed: Bed) -> list[str | Path]:
+def _controller_manager_command(bed: Cluster) -> list[str | Path]:
     kubeconfig = accounts.client_kubeconfig(bed, "system:kube-controller-manager", [])
     return [
         builds.binary("kube-controller-manager"),
@@ -147,7 +142,7 @@ def _controller_manager_command(bed: Bed) -> list[str | Path]:
     ]
 
 
-def _scheduler_command(bed: Bed) -> list[str | Path]:
+def _scheduler_command(bed: Cluster) -> list[str | Path]:
     kubeconfig = accounts.client_kubeconfig(bed, "system:kube-scheduler", [])
     settings = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -162,7 +157,7 @@ def _scheduler_command(bed: Bed) -> list[str | Path]:
     ]
 
 
-def _serving(bed: Bed, name: str, kubeconfig: Path) -> list[str]:
+def _serving(bed: Cluster, name: str, kubeconfig: Path) -> list[str]:
     """Flags for health and metrics on the loopback interface, open to whom the API server would let in."""
     certificate, key = accounts.server_certificate(bed, name, ["127.0.0.1", "localhost"])
     return [
@@ -176,18 +171,18 @@ def _serving(bed: Bed, name: str, kubeconfig: Path) -> list[str]:
     ]
 
 
-def _settings(bed: Bed, name: str, content: Mapping[str, object]) -> Path:
+def _settings(bed: Cluster, name: str, content: Mapping[str, object]) -> Path:
     """Write a configuration file in JSON, which Kubernetes reads as it reads YAML."""
     path = bed.control_plane / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path
 
 
-def _wait_until_ready(bed: Bed, part: str, path: str) -> None:
+def _wait_until_ready(bed: Cluster, part: str, path: str) -> None:
     processes.wait_until(f"{part}'s start", lambda: _answers(bed, part, path), 120, bed.folder, part)
 
 
-def _answers(bed: Bed, part: str, path: str) -> bool:
+def _answers(bed: Cluster, part: str, path: str) -> bool:
     """Tell whether a part of the control plane answers 200 under this path."""
     trust = ssl.create_default_context(cafile=str(accounts.certificate_authority(bed)))
     connection = http.client.HTTPSConnection("127.0.0.1", bed.port(part), timeout=5, context=trust)

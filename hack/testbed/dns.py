@@ -1,16 +1,11 @@
 """Names for pods on real nodes: CoreDNS on the bridge, which knows the Services of the bed and nothing else."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import accounts, builds, network, processes
+from .cluster import Cluster
 from .report import step
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 USER = "testbed:coredns"
 HEALTH_PORT = 8181
@@ -20,7 +15,7 @@ READS = [
 ]
 
 
-def up(bed: Bed) -> None:
+def up(bed: Cluster) -> None:
     """Start CoreDNS and wait until it knows the Services."""
     configuration = f"-conf={_write_configuration(bed)}"
     command: list[str | Path] = [*network.command_inside(bed), builds.binary("coredns"), configuration]
@@ -34,7 +29,7 @@ def up(bed: Bed) -> None:
     )
 
 
-def _write_configuration(bed: Bed) -> str:
+def _write_configuration(bed: Cluster) -> str:
     # No cache: what a pod asks is answered from the API server's present state. Other names do not exist.
     path = bed.folder / "coredns.conf"
     path.write_text(f"""\
@@ -56,7 +51,7 @@ cluster.local:53 in-addr.arpa:53 {{
     return str(path)
 
 
-def _allow_reading(bed: Bed) -> None:
+def _allow_reading(bed: Cluster) -> None:
     role = {"metadata": {"name": USER}, "rules": READS}
     binding = {
         "metadata": {"name": USER},

@@ -1,18 +1,13 @@
 """Fake nodes: Node objects kept Ready by kwok, on which pods reach Running at once and run nothing."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import accounts, builds, processes
+from .cluster import Cluster
 from .report import BedError, step
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
 MARK = {"training.ai/testbed": "fake"}
@@ -43,7 +38,7 @@ def layout(count: int, racks: int) -> list[FakeNode]:
     return [_standard_node(rack=index % racks + 1, index=index // racks) for index in range(count)]
 
 
-def start(bed: Bed) -> None:
+def start(bed: Cluster) -> None:
     """Start kwok, which plays the kubelet for every node of `add`."""
     command: list[str | Path] = [
         builds.binary("kwok"),
@@ -59,7 +54,7 @@ def start(bed: Bed) -> None:
         processes.start(bed.folder, "kwok", command)
 
 
-def add(bed: Bed, nodes: Sequence[FakeNode]) -> None:
+def add(bed: Cluster, nodes: Sequence[FakeNode]) -> None:
     """Create nodes and wait until they are Ready; one that exists keeps its resources and gets its labels again."""
     if not nodes:
         return
@@ -75,7 +70,7 @@ def add(bed: Bed, nodes: Sequence[FakeNode]) -> None:
     processes.wait_until(f"{len(nodes)} fake nodes", all_ready, 30 + len(nodes) / 10, bed.folder, "kwok")
 
 
-def readiness(bed: Bed) -> dict[str, tuple[str, bool]]:
+def readiness(bed: Cluster) -> dict[str, tuple[str, bool]]:
     """All nodes of the bed by name: their kind (label training.ai/testbed, fake or real) and whether they are Ready."""
     nodes = json.loads(bed.kubectl("get", "nodes", "-o", "json", "--request-timeout=10s"))["items"]
     return {
@@ -113,7 +108,7 @@ def _manifest(node: FakeNode) -> dict[str, object]:
     }
 
 
-def _forget_leases(bed: Bed) -> None:
+def _forget_leases(bed: Cluster) -> None:
     """Delete the leases of fake nodes: a new kwok would wait for the old one's to run out before it takes over."""
     selector = ",".join(f"{key}={value}" for key, value in MARK.items())
     names = bed.kubectl("get", "nodes", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}").split()
@@ -123,9 +118,9 @@ def _forget_leases(bed: Bed) -> None:
 
 def _stages() -> Path:
     """Return one file with the stages of kwok's own module that we use, made at the first call."""
-    target = builds.folder("kwok") / "stages.yaml"
+    target = builds.folder() / "stages.yaml"
     if not target.exists():
-        source = builds.module_source("kwok", "sigs.k8s.io/kwok") / "kustomize" / "stage"
+        source = builds.module_source("sigs.k8s.io/kwok") / "kustomize" / "stage"
         partial = target.with_suffix(".new")
         partial.write_text("---\n".join((source / stage).read_text() for stage in STAGES))
         partial.replace(target)

@@ -4,8 +4,6 @@ Each folder of hack/images is one image, called trainpush.local/FOLDER:dev. Its 
 argument BASE, so that a container engine can build it too.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import shutil
@@ -13,15 +11,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import machine, state
+from .cluster import Cluster
 from .machine import run
 from .node import Node, running
 from .report import BedError, step
-
-if TYPE_CHECKING:
-    from .bed import Bed
+from .work import Work
 
 REPOSITORY = Path(__file__).parents[2]
 KEY_LABEL = "trainpush.recipe"
@@ -80,7 +76,7 @@ RECIPES = {
 }
 
 
-def load(bed: Bed, name: str) -> None:
+def load(bed: Cluster, name: str) -> None:
     """Build an image, unless the cache holds it, and put it into every real node of a bed."""
     nodes = running(bed)
     if not nodes:
@@ -97,7 +93,8 @@ def put(node: Node, name: str) -> None:
     key = _key(RECIPES[name])
     if run(*containerd, "list", "--quiet", f'name=={reference(name)},labels."{KEY_LABEL}"=={key}').strip():
         return
-    run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
+    work = Work(f"image {name} into {node.name}")
+    work.run(*containerd, "import", f"--snapshotter={snapshotter(node)}", archive(name))
     run(*containerd, "label", reference(name), f"{KEY_LABEL}={key}")
 
 
@@ -114,6 +111,7 @@ def archive(name: str) -> Path:
 
 def make_all() -> None:
     """Build every image that the cache lacks, one after the other."""
+    machine.check_root()
     for name in RECIPES:
         archive(name)
 
@@ -130,9 +128,9 @@ def snapshotter(node: Node) -> str:
 
 def _build(name: str, target: Path) -> None:
     machine.install_packages()
-    recipe = RECIPES[name]
-    step(f"building image {name} (first time about {recipe.seconds} s) ...")
-    base = _base(recipe)
+    recipe, work = RECIPES[name], Work(f"image {name}")
+    work.say(f"building (first time about {recipe.seconds} s)")
+    base = _base(work, recipe)
     with tempfile.TemporaryDirectory(dir=_folder()) as place:
         for file in recipe.context:
             (Path(place) / file).parent.mkdir(parents=True, exist_ok=True)
@@ -140,16 +138,17 @@ def _build(name: str, target: Path) -> None:
         before = _built(name)
         dockerfile = f"--file={place}/{recipe.context[0]}"
         options = [f"--build-arg=BASE={base}", f"--tag={reference(name)}", *_trust(Path(place)), dockerfile]
-        _buildah("bud", *options, place)
+        work.run(*_buildah("bud"), *options, place)
         partial = target.with_suffix(".part")
         partial.unlink(missing_ok=True)
         # Docker's form is not compressed: it takes less time, on both sides, than it takes room.
-        _buildah("push", reference(name), f"docker-archive:{partial}:{reference(name)}")
+        work.run(*_buildah("push"), reference(name), f"docker-archive:{partial}:{reference(name)}")
     for image in before - _built(name):
-        _buildah("rmi", image)
+        run(*_buildah("rmi"), image)
     for old in _folder().glob(f"{name}-*.tar"):
         old.unlink()
     partial.replace(target)
+    work.end()
 
 
 def _trust(place: Path) -> list[str]:
@@ -163,10 +162,10 @@ def _trust(place: Path) -> list[str]:
 
 def _built(name: str) -> set[str]:
     """The image in buildah's store that bears the name, if there is one."""
-    return set(_buildah("images", "--quiet", f"--filter=reference={reference(name)}").split())
+    return set(run(*_buildah("images"), "--quiet", f"--filter=reference={reference(name)}").split())
 
 
-def _base(recipe: Recipe) -> str:
+def _base(work: Work, recipe: Recipe) -> str:
     """Return the name of the base image in buildah's store, made at the first call."""
     key = _hash(recipe.suite, recipe.variant, *recipe.packages)
     tar, name = _folder() / f"base-{key}.tar", f"localhost/base:{key}"
@@ -176,22 +175,23 @@ def _base(recipe: Recipe) -> str:
         options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"']
         options += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "info", "locale", "man")]
         packages = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
-        run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
+        work.run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
         partial.replace(tar)
     with tempfile.TemporaryDirectory(dir=_folder()) as place:
         (Path(place) / "base.tar").hardlink_to(tar)
         (Path(place) / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
-        _buildah("bud", f"--tag={name}", place)
+        work.run(*_buildah("bud"), f"--tag={name}", place)
     return name
 
 
-def _buildah(command: str, *arguments: str) -> str:
+def _buildah(command: str) -> list[str]:
+    """What begins one of buildah's commands."""
     folder = _folder() / "buildah"
     driver = "overlay" if machine.overlay_works(folder) else "vfs"
     store = [f"--root={folder}/store", f"--runroot={folder}/run", f"--storage-driver={driver}"]
     # Without a container engine's services a build step can only run in a chroot.
     options = ["--layers", "--isolation=chroot"] if command == "bud" else []
-    return run("buildah", *store, command, *options, *arguments)
+    return ["buildah", *store, command, *options]
 
 
 def _key(recipe: Recipe) -> str:

@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from .report import BedError, step
+from .report import BedError
+from .work import Work
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 # A file or program that tells whether a package is there. By that, and not by the package's name, containerd from
@@ -24,6 +25,12 @@ PACKAGES = {
 }
 
 
+def check_root() -> None:
+    """Refuse to go on without the rights that real nodes and their images need."""
+    if os.geteuid() != 0:
+        raise BedError("real nodes need root: run this as root, or without real nodes")
+
+
 def install_packages() -> None:
     """Install what is missing of the packages that real nodes and images need."""
     missing = [package for sign, package in PACKAGES.items() if not shutil.which(sign) and not Path(sign).exists()]
@@ -31,10 +38,11 @@ def install_packages() -> None:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise BedError(f"real nodes need {', '.join(missing)}: install them, or run this as root on Debian or Ubuntu")
-    step(f"installing {', '.join(missing)}")
+    work = Work("packages")
+    work.say(f"installing {', '.join(missing)}")
     patience = "-oDPkg::Lock::Timeout=300"
-    run("apt-get", patience, "update", "--quiet=2")
-    run("apt-get", patience, "install", "--yes", "--quiet=2", "--no-install-recommends", "--no-remove", *missing)
+    work.run("apt-get", patience, "update", "--quiet")
+    work.run("apt-get", patience, "install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", *missing)
 
 
 def run(*command: str | Path) -> str:

@@ -5,28 +5,23 @@ This machine is one more host on the bridge, by a pair of virtual interfaces. It
 to Services by way of the bridge. Nothing is forwarded beyond the bridge.
 """
 
-from __future__ import annotations
-
 import http
 import http.client
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import state
+from .cluster import Cluster
 from .machine import run
+from .node import Node
 from .report import BedError
-
-if TYPE_CHECKING:
-    from .bed import Bed
-    from .node import Node
 
 BRIDGE = "pods"
 # Its own, else it changes with the pods that come and go, and who remembers the old one gets no answer for a while.
 BRIDGE_HARDWARE_ADDRESS = "02:00:00:00:00:01"
 
 
-def up(bed: Bed) -> None:
+def up(bed: Cluster) -> None:
     """Make namespace and bridge, and tie this machine to it; what stands is left alone."""
     if _is_up(bed):
         return
@@ -47,7 +42,7 @@ def up(bed: Bed) -> None:
     run("ip", "route", "add", bed.service_range, "via", bed.bridge_address, "dev", _tie(bed))
 
 
-def down(bed: Bed) -> None:
+def down(bed: Cluster) -> None:
     """Remove the namespace with all that is in it, and this machine's way to it."""
     if _has_tie(bed):
         run("ip", "link", "delete", _tie(bed))
@@ -55,7 +50,7 @@ def down(bed: Bed) -> None:
         run("ip", "netns", "delete", _name(bed))
 
 
-def command_inside(bed: Bed) -> list[str]:
+def command_inside(bed: Cluster) -> list[str]:
     """What to put before a command that shall run in the namespace; everything but the network stays this machine's."""
     return ["nsenter", f"--net={_file(bed)}"]
 
@@ -66,7 +61,7 @@ def add_address(node: Node) -> None:
     run("ip", "-netns", _name(node.bed), "address", "replace", address, "dev", BRIDGE)
 
 
-def answers(bed: Bed, port: int, path: str) -> bool:
+def answers(bed: Cluster, port: int, path: str) -> bool:
     """Tell whether a part that listens on the bridge answers 200 under this path."""
     connection = http.client.HTTPConnection(bed.bridge_address, port, timeout=5)
     try:
@@ -98,24 +93,24 @@ def write_cni_configuration(node: Node) -> None:
     (node.cni_folder / "pods.conflist").write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _is_up(bed: Bed) -> bool:
+def _is_up(bed: Cluster) -> bool:
     """Tell whether the last thing that `up` makes is there."""
     return _has_tie(bed) and bed.service_range in run("ip", "route", "show", "dev", _tie(bed))
 
 
-def _has_tie(bed: Bed) -> bool:
+def _has_tie(bed: Cluster) -> bool:
     return Path("/sys/class/net", _tie(bed)).exists()
 
 
-def _tie(bed: Bed) -> str:
+def _tie(bed: Cluster) -> str:
     """Name of this machine's end of the pair of interfaces; such a name has at most 15 characters."""
     return f"tp{bed.mark}"
 
 
-def _name(bed: Bed) -> str:
+def _name(bed: Cluster) -> str:
     return f"trainpush-{bed.mark}"
 
 
-def _file(bed: Bed) -> Path:
+def _file(bed: Cluster) -> Path:
     """Where iproute2 keeps the namespace."""
     return Path("/run/netns") / _name(bed)

@@ -1,17 +1,12 @@
 """One real node: its names, addresses and places."""
 
-from __future__ import annotations
-
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import processes
+from .cluster import Cluster
 from .report import BedError
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 MOST_NODES = 200
 
@@ -20,7 +15,7 @@ MOST_NODES = 200
 class Node:
     """Real node number `index` (from 0) of a bed."""
 
-    bed: Bed
+    bed: Cluster
     index: int
 
     def __post_init__(self) -> None:
@@ -99,7 +94,7 @@ class Node:
         return str(ipaddress.ip_network(self.bed.subnet)[third * 256 + fourth])
 
 
-def running(bed: Bed) -> list[Node]:
+def running(bed: Cluster) -> list[Node]:
     """The nodes of a bed whose containerd runs."""
     names = [name for name in bed.parts if name.startswith("real-") and name.endswith("-containerd")]
     return sorted((Node(bed, int(name.split("-")[1])) for name in names), key=lambda node: node.index)

@@ -4,22 +4,17 @@ A kubelet that died is started again under its running containers. A node of whi
 containers, like a machine after a power cut; its images stay.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import accounts, builds, cgroups, images, machine, network, processes
+from .cluster import Cluster
 from .node import Node
 from .report import step
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 GPUS = 8
 LABELS = {
@@ -40,7 +35,7 @@ exec "$@"
 LOG_LINKS = Path("/var/log/containers")
 
 
-def up(bed: Bed, index: int) -> None:
+def up(bed: Cluster, index: int) -> None:
     """Start real node `index` (from 0), or what died of it, and wait until it is Ready with its GPUs."""
     node = Node(bed, index)
     if not node.is_running("containerd") and not node.is_running("kubelet"):

@@ -1,22 +1,17 @@
 """Addresses of Services: kube-proxy, which brings packets for them to one of their pods. One serves all real nodes."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import accounts, builds, network, processes
+from .cluster import Cluster
 from .node import Node
 from .report import step
-
-if TYPE_CHECKING:
-    from .bed import Bed
 
 HEALTH_PORT = 10256
 
 
-def up(bed: Bed) -> None:
+def up(bed: Cluster) -> None:
     """Start kube-proxy and wait until its first rules stand; it wants a node to belong to."""
     configuration = _write_configuration(bed)
     command: list[str | Path] = [
@@ -31,7 +26,7 @@ def up(bed: Bed) -> None:
     )
 
 
-def _write_configuration(bed: Bed) -> Path:
+def _write_configuration(bed: Cluster) -> Path:
     kubeconfig = accounts.client_kubeconfig(bed, "system:kube-proxy", [], bed.inner_server)
     settings = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
