@@ -67,7 +67,7 @@ def worlds(draw: st.DrawFn) -> World:
         if wave == 0:
             for _ in range(draw(st.sampled_from([0, 1, 8]))):
                 world.step()
-    return world
+    return world.seated()
 
 
 def after(world: World, switched: dict[str, Mode]) -> World:

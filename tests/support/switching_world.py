@@ -157,6 +157,15 @@ class World:
         self._leave()
         return decided
 
+    def seated(self) -> "World":
+        """The same once all for whom there is room have their place, before any node changes."""
+        made = replace(self, jobs=dict(self.jobs), services=dict(self.services))
+        _, stages, served = made._cycle()  # noqa: SLF001 - its own
+        for key, stage in stages.items():
+            made._write(key, stage)  # noqa: SLF001
+        made.services |= {it.key: replace(made.services[it.key], places=it.places) for it in served}
+        return made
+
     def settle(self, most: int = 200) -> ModeDecision:
         """Step until no node is under way, nor anything else changes."""
         for _ in range(most):
