@@ -69,13 +69,13 @@ class MapBy:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse a repeated key."""
-        return core_schema.no_info_after_validator_function(self._distinct, handler(source))
+        return core_schema.no_info_after_validator_function(self._keys_distinct, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Say so in the schema."""
         return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
-    def _distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
+    def _keys_distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
         if len(entries) > 1:
             fields = type(entries[0]).model_fields.items()
             name = next(name for name, field in fields if field.alias == self.key)
