@@ -9,7 +9,7 @@ from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, Pl
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
 from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, like, matches
-from trainpush.api.topology import HOST, PRESETS, Alias, Topology, levels_of
+from trainpush.api.topology import HOST, PRESETS, Alias, Topology, aliases_of
 
 ResourceName = Annotated[
     str,
@@ -58,9 +58,7 @@ def _default_level_rule(field: str) -> Rule:
         f"(has(self.topology) && ((has(self.topology.preset) && {asked} in {{{presets}}}[self.topology.preset]) || "
         f"(has(self.topology.levels) && self.topology.levels.exists(l, l.name == {asked}))))",
         "must be the name of a level of spec.topology, or host",
-        lambda spec: (
-            getattr(spec.defaults.training, field) in {None, HOST, *(name for name, _ in levels_of(spec.topology))}
-        ),
+        lambda spec: getattr(spec.defaults.training, field) in {None, *aliases_of(spec.topology)},
         field=f".defaults.training.{field}",
     )
 

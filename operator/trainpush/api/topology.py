@@ -109,6 +109,11 @@ class Topology(ApiModel):
     )
 
 
+def aliases_of(topology: Topology) -> list[str]:
+    """Names of all levels, outermost first, the host at the end."""
+    return [*(alias for alias, _ in levels_of(topology)), HOST]
+
+
 def levels_of(topology: Topology) -> tuple[tuple[str, str], ...]:
     """Alias and label of each level, outermost first, without the host."""
     if topology.preset is not None:
