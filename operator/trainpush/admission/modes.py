@@ -53,16 +53,6 @@ def _unit_fault(spec: GPUPoolSpec) -> Refusal | None:
     return Refusal(Reason.INVALID_SPEC, said)
 
 
-def tolerance(mode: Mode) -> Toleration:
-    """The toleration of pods that belong on nodes of `mode`."""
-    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
-
-
-def toleration(spec: TolerationSpec) -> Toleration:
-    """A toleration as the planner reads it."""
-    return Toleration(key=spec.key or "", operator=spec.operator, value=spec.value or "", effect=spec.effect or "")
-
-
 def _window(index: int, window: WindowSpec) -> Window | Refusal:
     try:
         zone = ZoneInfo(window.time_zone)
@@ -95,3 +85,13 @@ def _bounds(bounds: ModeBounds) -> Bounds:
 
 def _lasting(duration: str) -> timedelta:
     return timedelta(seconds=seconds(duration))
+
+
+def tolerance(mode: Mode) -> Toleration:
+    """The toleration of pods that belong on nodes of `mode`."""
+    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
+
+
+def toleration(spec: TolerationSpec) -> Toleration:
+    """A toleration as the planner reads it."""
+    return Toleration(key=spec.key or "", operator=spec.operator, value=spec.value or "", effect=spec.effect or "")

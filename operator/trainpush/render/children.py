@@ -6,14 +6,7 @@ from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
-from trainpush.render.environment import (
-    CHECKPOINTS,
-    IDENTITY,
-    MASTER_PORT,
-    TOKEN,
-    Address,
-    environment,
-)
+from trainpush.render.environment import CHECKPOINTS, IDENTITY, MASTER_PORT, TOKEN, Address, environment
 from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     Manifest,
