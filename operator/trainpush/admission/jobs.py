@@ -12,11 +12,11 @@ from trainpush.admission.pools import accelerator_of, pool_for, requests_of
 from trainpush.admission.scheduling import Priorities
 from trainpush.admission.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
 from trainpush.api.gpupool import GPUPool
-from trainpush.api.topology import levels_of
+from trainpush.api.topology import aliases_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.gang import Gang, Requirements, Slices, Topology
 from trainpush.model.modes import Mode
-from trainpush.model.nodes import HOST, PODS
+from trainpush.model.nodes import PODS
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 
@@ -87,7 +87,7 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
 
 
 def _level_fault(job: TrainPushJob, pool: GPUPool) -> Refusal | None:
-    aliases = [*(alias for alias, _ in levels_of(pool.spec.topology)), HOST]
+    aliases = aliases_of(pool.spec.topology)
     placement = job.spec.placement
     for field, alias in (("required", placement.required), ("preferred", placement.preferred)):
         if alias is not None and alias not in aliases:

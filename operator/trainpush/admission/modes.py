@@ -1,6 +1,5 @@
 """What a pool wants of its nodes' modes, or a refusal with field and remedy; and whose pods go to which nodes."""
 
-from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +10,7 @@ from trainpush.api.modes import ModeBounds
 from trainpush.api.modes import Window as WindowSpec
 from trainpush.api.pod import Toleration as TolerationSpec
 from trainpush.api.quantity import seconds
-from trainpush.api.topology import HOST, levels_of
+from trainpush.api.topology import aliases_of
 from trainpush.model.modes import MODE_KEY, Bounds, Hook, Mode, Switching, Window
 from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
@@ -26,9 +25,9 @@ def switching_of(spec: GPUPoolSpec) -> Switching | Refusal | None:
     if modes is None:
         return None
     windows = [_window(index, window) for index, window in enumerate(modes.schedule)]
-    refusals = [window for window in windows if isinstance(window, Refusal)]
-    if refusals := [*refusals, *_of_unit(spec)]:
-        return refusals[0]
+    fault = next((window for window in windows if isinstance(window, Refusal)), None) or _unit_fault(spec)
+    if fault:
+        return fault
     return Switching(
         default=Mode(modes.default),
         bounds={Mode.TRAINING: _bounds(modes.training), Mode.INFERENCE: _bounds(modes.inference)},
@@ -46,23 +45,12 @@ def switching_of(spec: GPUPoolSpec) -> Switching | Refusal | None:
     )
 
 
-def _of_unit(spec: GPUPoolSpec) -> list[Refusal]:
-    """What is wrong with the unit that switches as a whole; nothing where its level is there."""
-    levels, unit = [*(alias for alias, _ in levels_of(spec.topology)), HOST], spec.switching.unit
+def _unit_fault(spec: GPUPoolSpec) -> Refusal | None:
+    levels, unit = aliases_of(spec.topology), spec.switching.unit
     if unit in levels:
-        return []
+        return None
     said = f'spec.switching.unit: the topology of this pool has no level "{unit}"; it has: {", ".join(levels)}'
-    return [Refusal(Reason.INVALID_SPEC, said)]
-
-
-def tolerance(mode: Mode) -> Toleration:
-    """The toleration of pods that belong on nodes of `mode`."""
-    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
-
-
-def toleration(spec: TolerationSpec) -> Toleration:
-    """A toleration as the planner reads it."""
-    return Toleration(key=spec.key or "", operator=spec.operator, value=spec.value or "", effect=spec.effect or "")
+    return Refusal(Reason.INVALID_SPEC, said)
 
 
 def _window(index: int, window: WindowSpec) -> Window | Refusal:
@@ -80,13 +68,9 @@ def _window(index: int, window: WindowSpec) -> Window | Refusal:
         begin=time.fromisoformat(window.begin),
         end=time.fromisoformat(window.to),
         zone=zone,
-        days=_days(window.days),
+        days=frozenset(_DAYS.index(day) for day in window.days or _DAYS),
         bounds={mode: _bounds(bounds) for mode, bounds in said if bounds},
     )
-
-
-def _days(named: Sequence[str]) -> frozenset[int]:
-    return frozenset(_DAYS.index(day) for day in named or _DAYS)
 
 
 def _hook(hook: HookSpec) -> Hook:
@@ -101,3 +85,13 @@ def _bounds(bounds: ModeBounds) -> Bounds:
 
 def _lasting(duration: str) -> timedelta:
     return timedelta(seconds=seconds(duration))
+
+
+def tolerance(mode: Mode) -> Toleration:
+    """The toleration of pods that belong on nodes of `mode`."""
+    return Toleration(MODE_KEY, "Equal", mode, "NoSchedule")
+
+
+def toleration(spec: TolerationSpec) -> Toleration:
+    """A toleration as the planner reads it."""
+    return Toleration(key=spec.key or "", operator=spec.operator, value=spec.value or "", effect=spec.effect or "")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import TrainPushJobSpec
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import listed
 from trainpush.model.workload import Preemption, Refusal
 
 _SHOWN_MAX = 16
@@ -30,12 +31,10 @@ class Priorities:
         """Why work cannot be queued under this name."""
         if name is None or name in self.values:
             return None
-        known = sorted(self.values)
-        listed = ", ".join(known[:_SHOWN_MAX]) or "none"
-        more = f" and {len(known) - _SHOWN_MAX} more" if len(known) > _SHOWN_MAX else ""
+        known = listed(sorted(self.values), _SHOWN_MAX) or "none"
         return Refusal(
             Reason.INVALID_SPEC,
-            f'spec.scheduling.priorityClassName: there is no PriorityClass "{name}"; there are: {listed}{more}',
+            f'spec.scheduling.priorityClassName: there is no PriorityClass "{name}"; there are: {known}',
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from trainpush.api.gang import Slice
 from trainpush.api.gpupool import GPUPool
-from trainpush.api.topology import HOST, levels_of
+from trainpush.api.topology import HOST, aliases_of
 from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJobSpec
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
@@ -45,10 +45,15 @@ def strategy_fault(spec: TrainPushJobSpec, accelerator: str, per_worker: int) ->
     """What of the strategy does not suit a worker, or a size of the gang."""
     strategy, sizes = spec.strategy, spec.sizes()
     if strategy.sharding:
-        worlds = {size: size * per_worker for size in sizes}
-        field, degree = "sharding.degree", strategy.sharding.degree
-        if fault := _indivisible(field, degree, worlds, f"{per_worker} {accelerator}"):
-            return fault
+        degree = strategy.sharding.degree
+        size = next((size for size in sizes if size * per_worker % degree), None)
+        if size is not None:
+            return Refusal(
+                Reason.INVALID_SPEC,
+                f"spec.strategy.sharding.degree: {degree} does not divide the world size {size * per_worker} "
+                f"({size} workers x {per_worker} {accelerator}); "
+                f"use one of {_listed(_divisors(math.gcd(*sizes) * per_worker))}",
+            )
     return _tensor_fault(strategy.tensor_parallel, sizes, accelerator, per_worker) or _tensor_slice_fault(
         spec, per_worker
     )
@@ -56,41 +61,27 @@ def strategy_fault(spec: TrainPushJobSpec, accelerator: str, per_worker: int) ->
 
 def slices_fault(spec: TrainPushJobSpec, required: str | None, pool: GPUPool) -> Refusal | None:
     """Which slice names a level that the pool has not, or one that does not lie inside those further out."""
-    aliases = [*(alias for alias, _ in levels_of(pool.spec.topology)), HOST]
+    aliases = aliases_of(pool.spec.topology)
     outer = required
     for position, entry in enumerate(spec.placement.slices):
         # The first slice may lie at the required level itself, the others inside the one before.
         start = aliases.index(outer) + (1 if position else 0) if outer in aliases else 0
         inside = aliases[start:]
         if entry.level not in inside:
-            trouble = _level_trouble(entry.level, outer, aliases, pool)
+            trouble = (
+                f"{entry.level} does not lie inside {outer}"
+                if entry.level in aliases
+                else f'GPUPool {pool.name} has no level "{entry.level}"'
+            )
             remedy = f"use one of: {', '.join(inside)}" if inside else "remove this entry"
             return Refusal(Reason.INVALID_SPEC, f"spec.placement.slices[{position}].level: {trouble}; {remedy}")
         outer = entry.level
     return None
 
 
-def _level_trouble(level: str, outer: str | None, aliases: Sequence[str], pool: GPUPool) -> str:
-    if level not in aliases:
-        return f'GPUPool {pool.name} has no level "{level}"'
-    return f"{level} does not lie inside {outer}"
-
-
-def _indivisible(field: str, number: int, worlds: dict[int, int], each: str) -> Refusal | None:
-    size = next((size for size, world in worlds.items() if world % number), None)
-    if size is None:
-        return None
-    return Refusal(
-        Reason.INVALID_SPEC,
-        f"spec.strategy.{field}: {number} does not divide the world size {worlds[size]} ({size} workers x {each}); "
-        f"use one of {_listed(_divisors(math.gcd(*worlds.values())))}",
-    )
-
-
 def _tensor_fault(degree: int, sizes: Sequence[int], accelerator: str, per_worker: int) -> Refusal | None:
     groups = math.gcd(*sizes)
-    is_whole = per_worker % degree == 0 or (degree % per_worker == 0 and groups % (degree // per_worker) == 0)
-    if is_whole:
+    if per_worker % degree == 0 or (degree % per_worker == 0 and groups % (degree // per_worker) == 0):
         return None
     legal = sorted({*_divisors(per_worker), *(per_worker * workers for workers in _divisors(groups))})
     listed = ", ".join(map(str, sizes[:_SHOWN_MAX]))

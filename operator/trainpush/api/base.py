@@ -62,53 +62,46 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class MapBy:
-    """NodeModes a list of models as a map: no two entries with the same value of `key`."""
+    """Marks a list of models as a map: no two entries with the same value of `key`."""
 
     key: str
     """Name of a required field of the entries, as in YAML."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse a repeated key."""
-        return core_schema.no_info_after_validator_function(self._distinct, handler(source))
+        return core_schema.no_info_after_validator_function(self._keys_distinct, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Say so in the schema."""
         return {**handler(schema), "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
 
-    def _distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
+    def _keys_distinct(self, entries: list["ApiModel"]) -> list["ApiModel"]:
         if len(entries) > 1:
-            name = _snake(entries[0], self.key)
-            _refuse_repeated(getattr(entry, name) for entry in entries)
+            fields = type(entries[0]).model_fields.items()
+            name = next(name for name, field in fields if field.alias == self.key)
+            _distinct([getattr(entry, name) for entry in entries])
         return entries
 
 
 @dataclass(frozen=True, slots=True)
 class Distinct:
-    """NodeModes a list of strings or numbers as a set."""
+    """Marks a list of strings or numbers as a set."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse a repeated entry."""
-        return core_schema.no_info_after_validator_function(self._distinct, handler(source))
+        return core_schema.no_info_after_validator_function(_distinct, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Say so in the schema."""
         return {**handler(schema), "x-kubernetes-list-type": "set"}
 
-    def _distinct(self, entries: list[Any]) -> list[Any]:
-        _refuse_repeated(entries)
-        return entries
 
-
-def _refuse_repeated(values: Any) -> None:
-    repeated = [value for value, times in Counter(values).items() if times > 1]
-    if repeated:
-        raise PydanticCustomError(
-            "duplicate", "Duplicate value: {value}; remove one of the two", {"value": str(repeated[0])}
-        )
-
-
-def _snake(model: "ApiModel", alias: str) -> str:
-    return next(name for name, field in type(model).model_fields.items() if field.alias == alias)
+def _distinct(values: list[Any]) -> list[Any]:
+    for value, times in Counter(values).items():
+        if times > 1:
+            text = "Duplicate value: {value}; remove one of the two"
+            raise PydanticCustomError("duplicate", text, {"value": str(value)})
+    return values
 
 
 class ApiModel(BaseModel):
@@ -156,13 +149,11 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _whole_second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0) if moment.microsecond else moment
-
-
 Count = Annotated[int, Field(ge=0)]
 """A count."""
-Time = Annotated[datetime, AfterValidator(_whole_second)]
+Time = Annotated[
+    datetime, AfterValidator(lambda moment: moment.replace(microsecond=0) if moment.microsecond else moment)
+]
 """A moment in whole seconds, as metav1.Time."""
 OMIT_EMPTY: Final = Field(exclude_if=lambda value: not value)
 """For a field that is left out of what is written while there is nothing to say, as Go's `omitempty`."""

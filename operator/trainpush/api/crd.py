@@ -45,11 +45,6 @@ class Kind:
     scale: Schema | None = None
     """Paths of its scale subresource, where it has one."""
 
-    @property
-    def filename(self) -> str:
-        """Where its definition is written."""
-        return f"{names.GROUP}_{self.plural}.yaml"
-
 
 _AGE: Final = Column("Age", ".metadata.creationTimestamp", "date")
 KINDS: Final = (
@@ -116,7 +111,7 @@ KINDS: Final = (
 
 def crds() -> dict[str, str]:
     """Text of every definition by file name; the same models always give the same bytes."""
-    return {kind.filename: _text(_definition(kind)) for kind in KINDS}
+    return {f"{names.GROUP}_{kind.plural}.yaml": _text(_definition(kind)) for kind in KINDS}
 
 
 def write(directory: Path) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trainpush.api import names
 from trainpush.api.base import ApiModel, MapBy, Rule
-from trainpush.api.text import IDENTIFIER_PATTERN, Name, matches
+from trainpush.api.text import IDENTIFIER_PATTERN, Name, like, matches
 
 _RESERVED_ENV_PATTERN = f"^({'|'.join(names.RESERVED_ENV)})$|^({'|'.join(names.RESERVED_ENV_PREFIXES)})"
 _is_reserved_env = matches(_RESERVED_ENV_PATTERN)
@@ -14,21 +14,9 @@ _is_reserved_env = matches(_RESERVED_ENV_PATTERN)
 Identifier = Annotated[
     str,
     Field(max_length=253),
-    Rule(
-        f"self.matches(r'{IDENTIFIER_PATTERN}')",
-        "must be a C identifier: letters, digits and _, not starting with a digit",
-        matches(IDENTIFIER_PATTERN),
-    ),
+    like(IDENTIFIER_PATTERN, "must be a C identifier: letters, digits and _, not starting with a digit"),
 ]
-Key = Annotated[
-    str,
-    Field(max_length=253),
-    Rule(
-        "self.matches(r'^[-._a-zA-Z0-9]+$')",
-        "must be a key: letters, digits, -, _ and .",
-        matches("^[-._a-zA-Z0-9]+$"),
-    ),
-]
+Key = Annotated[str, Field(max_length=253), like(r"^[-._a-zA-Z0-9]+$", "must be a key: letters, digits, -, _ and .")]
 
 
 class Reference(ApiModel):

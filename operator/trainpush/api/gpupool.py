@@ -8,17 +8,13 @@ from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct,
 from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
-from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, matches
-from trainpush.api.topology import HOST, PRESETS, Alias, Topology, levels_of
+from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, like, matches
+from trainpush.api.topology import HOST, PRESETS, Alias, Topology, aliases_of
 
 ResourceName = Annotated[
     str,
     Field(max_length=KEY_MAX),
-    Rule(
-        f"self.matches(r'{EXTENDED_RESOURCE_PATTERN}')",
-        "must be the name of an extended resource, such as nvidia.com/gpu or amd.com/gpu",
-        matches(EXTENDED_RESOURCE_PATTERN),
-    ),
+    like(EXTENDED_RESOURCE_PATTERN, "must be the name of an extended resource, such as nvidia.com/gpu or amd.com/gpu"),
 ]
 
 
@@ -62,21 +58,12 @@ def _default_level_rule(field: str) -> Rule:
         f"(has(self.topology) && ((has(self.topology.preset) && {asked} in {{{presets}}}[self.topology.preset]) || "
         f"(has(self.topology.levels) && self.topology.levels.exists(l, l.name == {asked}))))",
         "must be the name of a level of spec.topology, or host",
-        lambda spec: _is_level(getattr(spec.defaults.training, field), spec.topology),
+        lambda spec: getattr(spec.defaults.training, field) in {None, *aliases_of(spec.topology)},
         field=f".defaults.training.{field}",
     )
 
 
-def _is_level(alias: str | None, topology: Topology) -> bool:
-    return alias in {None, HOST, *(name for name, _ in levels_of(topology))}
-
-
 _NOT_SELECTED = "!(self.switching.hook.{} in self.nodeSelector)"
-
-
-def _hooked(switching: Switching) -> set[str]:
-    """The labels of nodes that change with a mode."""
-    return {switching.hook.label, switching.hook.state_label} if switching.hook else set()
 
 
 class LinkedAccelerators(ApiModel):
@@ -130,7 +117,9 @@ class GPUPoolSpec(ApiModel):
             "!has(self.switching) || !has(self.switching.hook) || "
             f"({_NOT_SELECTED.format('label')} && {_NOT_SELECTED.format('stateLabel')})",
             "must not set a label of spec.nodeSelector: the node would leave the pool; name another label",
-            lambda spec: not _hooked(spec.switching) & spec.node_selector.keys(),
+            lambda spec: (
+                not (hook := spec.switching.hook) or not {hook.label, hook.state_label} & spec.node_selector.keys()
+            ),
             field=".switching.hook",
         ),
     )

@@ -12,7 +12,7 @@ from trainpush.api.demand import Placement, Resources, Scheduling
 from trainpush.api.env import Env
 from trainpush.api.pod import PullPolicy, PullSecrets
 from trainpush.api.quantity import Quantity, ShortDuration, lasts
-from trainpush.api.text import Digest, Image, ModelUri, Name, matches, short_name
+from trainpush.api.text import Digest, Image, ModelUri, Name, like, matches, short_name
 from trainpush.api.verdict import VerdictStatus
 
 MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -26,11 +26,7 @@ _is_own_option = matches(_OWN_OPTION_PATTERN)
 ModelName = Annotated[
     str,
     Field(max_length=64),
-    Rule(
-        f"self.matches(r'{MODEL_NAME_PATTERN}')",
-        "must be at most 64 letters, digits, ., _ and -, starting with a letter or digit",
-        matches(MODEL_NAME_PATTERN),
-    ),
+    like(MODEL_NAME_PATTERN, "must be at most 64 letters, digits, ., _ and -, starting with a letter or digit"),
 ]
 """Name under which clients ask for a model."""
 

@@ -7,15 +7,9 @@ from pydantic import Field
 from trainpush.api.base import ApiModel, Count, Distinct, MapBy, Rule, Time
 from trainpush.api.quantity import lasts
 from trainpush.api.quota import Label
-from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, Image, Message, matches
+from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, LABEL_VALUE_PATTERN, Image, Message, like, matches
 from trainpush.api.topology import HOST, Alias
 
-NODES_MAX = 100_000
-"""Largest number of nodes in a bound."""
-IMAGES_MAX = 16
-"""Most images that a node pulls before it takes work."""
-WINDOWS_MAX = 32
-"""Most windows of a schedule."""
 SWITCHES_MAX = 32
 """Most switches that a status lists, of those to come and of those that are over."""
 HISTORY_MAX = 1000
@@ -27,27 +21,17 @@ NO_VENDOR_PATTERN = r"^([^/]*[.])?(training[.]ai|kubernetes[.]io|k8s[.]io)/"
 ZONE_PATTERN = r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$"
 
 ModeName = Literal["Training", "Inference", "Shared", "Maintenance"]
-Nodes = Annotated[int, Field(ge=0, le=NODES_MAX)]
+Nodes = Annotated[int, Field(ge=0, le=100_000)]
 Pause = Annotated[str, Field(max_length=16), lasts("168h", "5m or 1h", "0s")]
 """A duration of at most a week."""
 Clock = Annotated[
-    str,
-    Field(max_length=5),
-    Rule(
-        f"self.matches(r'{CLOCK_PATTERN}')",
-        'must be hours and minutes in quotes, from "00:00" to "23:59"',
-        matches(CLOCK_PATTERN),
-    ),
+    str, Field(max_length=5), like(CLOCK_PATTERN, 'must be hours and minutes in quotes, from "00:00" to "23:59"')
 ]
 """A time of the day."""
 Zone = Annotated[
     str,
     Field(max_length=64),
-    Rule(
-        f"self.matches(r'{ZONE_PATTERN}')",
-        "must be a time zone of the IANA database, such as Europe/Berlin or UTC",
-        matches(ZONE_PATTERN),
-    ),
+    like(ZONE_PATTERN, "must be a time zone of the IANA database, such as Europe/Berlin or UTC"),
 ]
 """A time zone by name; whether there is such a one is checked by the operator."""
 
@@ -108,7 +92,7 @@ class Modes(ApiModel):
     """Nodes for inference only."""
     default: ModeName = "Shared"
     """Mode of a node that has none yet, and of those that nobody needs otherwise."""
-    schedule: Annotated[list[Window], MapBy("name"), Field(max_length=WINDOWS_MAX)] = []
+    schedule: Annotated[list[Window], MapBy("name"), Field(max_length=32)] = []
     """When other bounds hold."""
 
 
@@ -125,11 +109,7 @@ VendorKey = Annotated[
 LabelValue = Annotated[
     str,
     Field(min_length=1, max_length=63),
-    Rule(
-        f"self.matches(r'{LABEL_VALUE_PATTERN}')",
-        "must be the value of a label: letters, digits, -, _ and ., at most 63",
-        matches(LABEL_VALUE_PATTERN),
-    ),
+    like(LABEL_VALUE_PATTERN, "must be the value of a label: letters, digits, -, _ and ., at most 63"),
 ]
 """Value of a label, not empty."""
 
@@ -206,7 +186,7 @@ class Switching(ApiModel):
     """What happens to what has not gone by then: Stop leaves it and tells, Force ends it."""
     hook: Hook | None = None
     """What the vendor's agent does to the accelerators of a node that gets another mode; none means nothing."""
-    warm_images: Annotated[list[Image], Distinct(), Field(max_length=IMAGES_MAX)] = []
+    warm_images: Annotated[list[Image], Distinct(), Field(max_length=16)] = []
     """Images that an empty node pulls before it takes work in its new mode; registries must need no pull secrets."""
 
 

@@ -70,11 +70,6 @@ def microseconds(duration: str) -> int:
     return int(number) * _MICROSECONDS[duration.removeprefix(number)]
 
 
-def is_quantity(value: object) -> bool:
-    """Whether `value` is an amount that is not negative."""
-    return isinstance(value, int | str) and not isinstance(value, bool) and bool(_QUANTITY.fullmatch(str(value)))
-
-
 def _integer_or_string(value: Any) -> int | str:
     if isinstance(value, int | str) and not isinstance(value, bool):
         return value
@@ -85,7 +80,11 @@ Quantity = Annotated[
     int | str,
     PlainValidator(_integer_or_string),
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
-    Rule(f"string(self).matches(r'{QUANTITY_PATTERN}')", _EXPECTED_QUANTITY, is_quantity),
+    Rule(
+        f"string(self).matches(r'{QUANTITY_PATTERN}')",
+        _EXPECTED_QUANTITY,
+        lambda quantity: _QUANTITY.fullmatch(str(quantity)) is not None,
+    ),
 ]
 """An amount of a resource: a whole number or a string with a unit."""
 
@@ -96,7 +95,9 @@ def lasts(longest: str, example: str, shortest: str = "1s") -> Rule:
         f"self.matches(r'{DURATION_PATTERN}') && "
         f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')",
         f"must be a duration from {shortest} to {longest}, such as {example}",
-        lambda it: bool(re.fullmatch(DURATION_PATTERN, it)) and seconds(shortest) <= seconds(it) <= seconds(longest),
+        lambda text: (
+            bool(re.fullmatch(DURATION_PATTERN, text)) and seconds(shortest) <= seconds(text) <= seconds(longest)
+        ),
     )
 
 
@@ -108,7 +109,7 @@ ShortDuration = Annotated[
     Rule(
         f"self.matches(r'{SHORT_DURATION_PATTERN}') && duration(self) <= duration('10s')",
         "must be a duration up to 10s, such as 2ms or 500us",
-        lambda it: bool(re.fullmatch(SHORT_DURATION_PATTERN, it)) and microseconds(it) <= microseconds("10s"),
+        lambda text: bool(re.fullmatch(SHORT_DURATION_PATTERN, text)) and microseconds(text) <= microseconds("10s"),
     ),
 ]
 """A duration of at most ten seconds, to the microsecond."""

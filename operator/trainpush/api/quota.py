@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from trainpush.api.base import ApiModel, Count, Distinct, Rule
-from trainpush.api.text import DNS_LABEL_PATTERN, matches
+from trainpush.api.text import DNS_LABEL_PATTERN, like
 
 QUOTAS_MAX = 64
 """Most entries of a pool; all namespaces that none of them names are one team more."""
@@ -13,18 +13,10 @@ NAMESPACES_MAX = 32
 """Most namespaces of a team."""
 NAMESPACES_IN_ALL = 512
 """Most namespaces that the teams of a pool name together."""
-ACCELERATORS_MAX = 1_000_000
-"""Largest number of accelerators in a quota."""
 
-Accelerators = Annotated[int, Field(ge=0, le=ACCELERATORS_MAX)]
+Accelerators = Annotated[int, Field(ge=0, le=1_000_000)]
 Label = Annotated[
-    str,
-    Field(max_length=63),
-    Rule(
-        f"self.matches(r'{DNS_LABEL_PATTERN}')",
-        "must be at most 63 lower case letters, digits and -",
-        matches(DNS_LABEL_PATTERN),
-    ),
+    str, Field(max_length=63), like(DNS_LABEL_PATTERN, "must be at most 63 lower case letters, digits and -")
 ]
 
 

@@ -97,11 +97,9 @@ def revision_name(
     Defaults count only where they are given: a pool that is edited must not make every service roll.
     """
     # Without defaults: a later version of trainpush that knows more fields must not make new revisions of old specs.
+    parts: dict[str, ApiModel | None] = {"model": model, "template": template, "resolved": resolved}
     content = {
-        "model": model.model_dump(by_alias=True, mode="json", exclude_defaults=True),
-        "template": template.model_dump(by_alias=True, mode="json", exclude_defaults=True),
+        name: part.model_dump(by_alias=True, mode="json", exclude_defaults=True) for name, part in parts.items() if part
     }
-    if resolved:
-        content["resolved"] = resolved.model_dump(by_alias=True, mode="json", exclude_defaults=True)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{service}-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]}"

@@ -66,7 +66,11 @@ class _Converter:
         if "items" in flat:
             result["items"] = self.convert(flat["items"], f"{path}[]", inside)
         if "properties" in flat:
-            result["properties"] = self._properties(flat["properties"], path, inside)
+            fields = flat["properties"].items()
+            result["properties"] = {name: self.convert(field, f"{path}.{name}", inside) for name, field in fields}
+            for name, field in result["properties"].items():
+                if "description" not in field:
+                    raise _complaint(f"{path}.{name}", "has no docstring; it becomes the description in the CRD")
         elif isinstance(flat.get("additionalProperties"), dict):
             result["additionalProperties"] = self.convert(flat["additionalProperties"], f"{path}[*]", inside)
         _refuse_unbounded(result, path)
@@ -85,14 +89,11 @@ class _Converter:
             schema = _merged(self._definitions[name], schema)
         if "const" in schema:
             schema["enum"] = [schema.pop("const")]
-        return _with_boolean_exclusive_bounds(schema), inside
-
-    def _properties(self, fields: Mapping[str, Any], path: str, inside: tuple[str, ...]) -> Schema:
-        result = {name: self.convert(field, f"{path}.{name}", inside) for name, field in fields.items()}
-        for name, field in result.items():
-            if "description" not in field:
-                raise _complaint(f"{path}.{name}", "has no docstring; it becomes the description in the CRD")
-        return result
+        # OpenAPI v3.0 marks a bound as exclusive; JSON Schema 2020-12 gives it a number of its own.
+        for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if exclusive in schema:
+                schema |= {bound: schema[exclusive], exclusive: True}
+        return schema, inside
 
 
 def _without_null(schema: Schema, path: str) -> Schema:
@@ -106,14 +107,6 @@ def _merged(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> Schema:
     """What a field says goes before what its type says; rules of both hold."""
     rules = [*inner.get(VALIDATIONS, []), *outer.get(VALIDATIONS, [])]
     return {**inner, **outer, **({VALIDATIONS: rules} if rules else {})}
-
-
-def _with_boolean_exclusive_bounds(schema: Schema) -> Schema:
-    """OpenAPI v3.0 marks a bound as exclusive; JSON Schema 2020-12 gives it a number of its own."""
-    for exclusive, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if exclusive in schema:
-            schema = {**schema, bound: schema[exclusive], exclusive: True}
-    return schema
 
 
 def _refuse_unknown(schema: Schema, path: str) -> None:

@@ -9,8 +9,7 @@ from pydantic import Field
 from trainpush.api.base import Rule
 from trainpush.api.names import RESERVED_PREFIXES
 
-DNS_LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-DNS_LABEL_PATTERN: Final = rf"^{DNS_LABEL}$"
+DNS_LABEL_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 LABEL_KEY_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 LABEL_VALUE_PATTERN: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
@@ -30,24 +29,21 @@ def matches(pattern: str) -> Callable[[Any], bool]:
     return lambda value: compiled.search(value) is not None
 
 
+def like(pattern: str, message: str) -> Rule:
+    """The rule that a string matches `pattern` from `^` to `$`; `message` says what is accepted."""
+    return Rule(f"self.matches(r'{pattern}')", message, matches(pattern))
+
+
 Name = Annotated[
     str,
     Field(max_length=253),
-    Rule(
-        f"self.matches(r'{DNS_NAME_PATTERN}')",
-        "must be the name of an object: lower case letters, digits, - and ., at most 253",
-        matches(DNS_NAME_PATTERN),
-    ),
+    like(DNS_NAME_PATTERN, "must be the name of an object: lower case letters, digits, - and ., at most 253"),
 ]
 """Name of an object in the same namespace, or of a cluster-scoped one."""
 Image = Annotated[
     str,
     Field(min_length=1, max_length=512),
-    Rule(
-        r"self.matches(r'^[^\s]+$')",
-        "must be an image reference without spaces, such as registry.example/team/train:1.0",
-        matches(r"^[^\s]+$"),
-    ),
+    like(r"^[^\s]+$", "must be an image reference without spaces, such as registry.example/team/train:1.0"),
 ]
 """Reference of a container image."""
 Message = Annotated[str, Field(max_length=4096)]
@@ -67,13 +63,7 @@ ModelUri = Annotated[str, Field(max_length=640), _IS_CLAIM_URI]
 """A model directory: room for a `ClaimUri`, a slash and a digest."""
 DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
 Digest = Annotated[
-    str,
-    Field(max_length=71),
-    Rule(
-        f"self.matches(r'{DIGEST_PATTERN}')",
-        "must be sha256: and 64 hexadecimal digits in lower case",
-        matches(DIGEST_PATTERN),
-    ),
+    str, Field(max_length=71), like(DIGEST_PATTERN, "must be sha256: and 64 hexadecimal digits in lower case")
 ]
 """Digest of the files of a directory."""
 
@@ -91,6 +81,6 @@ def short_name(longest: int) -> Rule:
         f"self.metadata.name.matches(r'{DNS_LABEL_PATTERN}') && self.metadata.name.matches('^[a-z]')",
         f"must be at most {longest} lower case letters, digits and -, starting with a letter: "
         "choose another metadata.name",
-        lambda it: len(it.name) <= longest and matches(DNS_LABEL_PATTERN)(it.name) and it.name[0].isalpha(),
+        lambda thing: len(thing.name) <= longest and matches(DNS_LABEL_PATTERN)(thing.name) and thing.name[0].isalpha(),
         field=".metadata.name",
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from trainpush.api.base import ApiModel, MapBy, Rule
 from trainpush.api.names import LABEL_HOSTNAME
-from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, matches
+from trainpush.api.text import KEY_MAX, LABEL_KEY_PATTERN, like
 
 HOST: Final = "host"
 """Alias of the innermost level, which every pool has: the node itself."""
@@ -55,10 +55,8 @@ ALIAS_PATTERN: Final = r"^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$"
 Alias = Annotated[
     str,
     Field(max_length=31),
-    Rule(
-        f"self.matches(r'{ALIAS_PATTERN}')",
-        "must be the name of a level such as rack or host: lower case letters, digits and -, at most 31",
-        matches(ALIAS_PATTERN),
+    like(
+        ALIAS_PATTERN, "must be the name of a level such as rack or host: lower case letters, digits and -, at most 31"
     ),
 ]
 """Name of a level."""
@@ -72,11 +70,7 @@ class Level(ApiModel):
     label: Annotated[
         str,
         Field(max_length=KEY_MAX),
-        Rule(
-            f"self.matches(r'{LABEL_KEY_PATTERN}')",
-            "must be the key of a node label, such as topology.kubernetes.io/rack",
-            matches(LABEL_KEY_PATTERN),
-        ),
+        like(LABEL_KEY_PATTERN, "must be the key of a node label, such as topology.kubernetes.io/rack"),
     ]
     """Key of the node label that tells the domain."""
 
@@ -113,6 +107,11 @@ class Topology(ApiModel):
             field=".levels",
         ),
     )
+
+
+def aliases_of(topology: Topology) -> list[str]:
+    """Names of all levels, outermost first, the host at the end."""
+    return [*(alias for alias, _ in levels_of(topology)), HOST]
 
 
 def levels_of(topology: Topology) -> tuple[tuple[str, str], ...]:

@@ -16,8 +16,6 @@ from trainpush.api.text import KEY_MAX, ClaimUri, Message, Words, short_name
 from trainpush.api.topology import Alias
 from trainpush.api.verdict import Cause, VerdictStatus
 
-__all__ = ["Condition", "JobStatus", "Resolved", "Strategy", "Toleration", "TrainPushJob", "TrainPushJobSpec"]
-
 
 class Sharding(ApiModel):
     """How FSDP cuts the model."""
@@ -47,14 +45,10 @@ class Strategy(ApiModel):
     )
 
 
-def _nest(slices: list[Slice]) -> bool:
-    return all(outer.size % inner.size == 0 for outer, inner in pairwise(slices))
-
-
 _SLICES_NEST = Rule(
     "(self.size() < 2 || self[0].size % self[1].size == 0) && (self.size() < 3 || self[1].size % self[2].size == 0)",
     "must have a size in each entry that divides the size in the entry before it; the outermost level comes first",
-    _nest,
+    lambda slices: all(outer.size % inner.size == 0 for outer, inner in pairwise(slices)),
 )
 
 
@@ -99,9 +93,6 @@ def _frozen_while_placed(field: str) -> Rule:
         "then change it",
         field=f".spec.{field}",
     )
-
-
-_FROZEN = ("replicas", "resources", "worker", "strategy", "placement", "checkpoint")
 
 
 _STEP_IN_SLICES = (
@@ -343,8 +334,13 @@ class TrainPushJob(Resource):
 
     rules = (
         short_name(names.JOB_NAME_MAX),
-        *map(_frozen_while_placed, _FROZEN),
+        *map(_frozen_while_placed, ("replicas", "resources", "worker", "strategy", "placement", "checkpoint")),
     )
+
+    @property
+    def checkpoint_uri(self) -> str | None:
+        """Where its checkpoints go; None where they are the program's own."""
+        return self.spec.checkpoint.uri if self.spec.checkpoint else None
 
     @property
     def grace_period(self) -> str:

@@ -81,15 +81,6 @@ _KEPT_FOLDER_PATTERN = f"^/({'|'.join(_KEPT_FOLDERS)})(/|$)"
 _DOTS_PATTERN = "(^|/)[.][.]?(/|$)"
 
 
-def _is_mount_path(path: str) -> bool:
-    unwanted = (_KEPT_FOLDER_PATTERN, _DOTS_PATTERN)
-    return matches(_MOUNT_PATH_PATTERN)(path) and not any(matches(pattern)(path) for pattern in unwanted)
-
-
-def _is_sub_path(path: str) -> bool:
-    return not path.startswith("/") and not matches(_DOTS_PATTERN)(path)
-
-
 class VolumeMount(ApiModel):
     """Where a volume appears in a worker."""
 
@@ -103,7 +94,9 @@ class VolumeMount(ApiModel):
             f"&& !self.matches(r'{_DOTS_PATTERN}')",
             "must be an absolute path such as /data, without :, . or .. and no / at its end, "
             f"outside {', '.join(f'/{folder}' for folder in _KEPT_FOLDERS)}",
-            _is_mount_path,
+            lambda path: (
+                matches(_MOUNT_PATH_PATTERN)(path) and not matches(f"{_KEPT_FOLDER_PATTERN}|{_DOTS_PATTERN}")(path)
+            ),
         ),
     ]
     """Absolute path in the container."""
@@ -114,7 +107,7 @@ class VolumeMount(ApiModel):
             Rule(
                 f"!self.startsWith('/') && !self.matches(r'{_DOTS_PATTERN}')",
                 "must be a relative path without . and ..",
-                _is_sub_path,
+                lambda path: not path.startswith("/") and not matches(_DOTS_PATTERN)(path),
             ),
         ]
         | None

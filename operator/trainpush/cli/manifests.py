@@ -33,11 +33,11 @@ def read(paths: Iterable[str]) -> list[Object]:
     """
     made: dict[Identity, Object] = {}
     for path in paths:
-        found = documents(text_of(path, sys.stdin), path)
-        if not found:
+        given = documents(text_of(path, sys.stdin), path)
+        if not given:
             raise BadInput(f"{path}: holds no object")
-        for number, document in enumerate(found, 1):
-            where = f"{path}: document {number}" if len(found) > 1 else path
+        for number, document in enumerate(given, 1):
+            where = f"{path}: document {number}" if len(given) > 1 else path
             manifest = _manifest(document, where)
             if identity(manifest) in made:
                 raise BadInput(f"{where}: {shown(identity(manifest))}: is given twice")
@@ -110,17 +110,13 @@ def _edited(old: Object, manifest: Object) -> Object:
         before, after = model.parse(old), model.parse(made)
     except InvalidObject:
         return made
-    if _spec(before) == _spec(after):
+    if _at(before, ".spec") == _at(after, ".spec"):
         return old
     if isinstance(before, TrainPushJob) and before.status.placement:
         for rule in TrainPushJob.rules:
             if rule.holds is None and _at(before, rule.field) != _at(after, rule.field):
                 raise BadInput(f"{label}: {rule.field.removeprefix('.')}: {rule.message}")
     return made
-
-
-def _spec(thing: Resource) -> object:
-    return _at(thing, ".spec")
 
 
 def _at(thing: Any, path: str) -> object:

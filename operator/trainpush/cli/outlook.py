@@ -7,7 +7,6 @@ from enum import StrEnum
 from trainpush.cli.document import Identity
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.model.gang import Gang
-from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     Decision,
     JobAction,
@@ -16,12 +15,11 @@ from trainpush.model.plan import (
     PoolSummary,
     ServiceAction,
     ServiceDecision,
-    Stage,
     Verdict,
 )
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Eviction, Job, Key
+from trainpush.model.workload import Eviction, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +94,24 @@ def changes(
     before: Mapping[Identity, Outlook], after: Mapping[Identity, Outlook], given: Iterable[Identity]
 ) -> tuple[Change, ...]:
     """What becomes different for everything that is in both and was not `given`; the worst first."""
-    others = (before.keys() & after.keys()) - set(given)
-    found = [(_what(before[one], after[one]), before[one], after[one]) for one in sorted(others)]
+    others = sorted((before.keys() & after.keys()) - set(given))
+    made = [Change(what, before[one], after[one]) for one in others if (what := _what(before[one], after[one]))]
     order = list(What)
-    made = [Change(what, old, new) for what, old, new in found if what]
     return tuple(sorted(made, key=lambda change: order.index(change.what)))
 
 
 def _what(old: Outlook, new: Outlook) -> What | None:
     if old.identity[0] == GPUPOOLS.kind:
         # What is used and free there follows from all the others.
-        return None if _turning(old) == _turning(new) else What.SWITCHED
+        turning = [[(switch.node, switch.new) for switch in pool.switches] for pool in (old, new)]
+        return None if turning[0] == turning[1] else What.SWITCHED
     if old.eviction != new.eviction:
-        return _eviction(new.eviction)
+        if new.eviction is None:
+            return What.RESTORED
+        return What.SHRUNK if new.eviction.workers else What.EVICTED
     if old.nodes != new.nodes:
         return _place(old, new)
     return _waiting(old, new)
-
-
-def _turning(pool: Outlook) -> list[tuple[str, Mode]]:
-    return [(switch.node, switch.new) for switch in pool.switches]
-
-
-def _eviction(announced: Eviction | None) -> What:
-    if announced is None:
-        return What.RESTORED
-    return What.SHRUNK if announced.workers else What.EVICTED
 
 
 def _place(old: Outlook, new: Outlook) -> What:
@@ -141,7 +131,7 @@ def _waiting(old: Outlook, new: Outlook) -> What | None:
 def _job(decision: Decision, job: Job) -> Outlook:
     place, eviction = decision.record.placement, decision.record.eviction
     return Outlook(
-        identity=(TRAINPUSHJOBS.kind, *_parts(decision.key)),
+        identity=(TRAINPUSHJOBS.kind, *decision.key),
         is_settled=place is not None or decision.record.outcome is not None,
         stage=decision.stage,
         verdict=decision.verdict,
@@ -157,7 +147,7 @@ def _job(decision: Decision, job: Job) -> Outlook:
 def _service(served: ServiceDecision, replicas: int, pool: str) -> Outlook:
     nodes = tuple(place.node for place in served.places if place.revision == served.wanted)
     return Outlook(
-        identity=(INFERENCESERVICES.kind, *_parts(served.key)),
+        identity=(INFERENCESERVICES.kind, *served.key),
         is_settled=served.refusal is None and len(nodes) >= replicas,
         stage="",
         verdict=served.verdict,
@@ -178,12 +168,3 @@ def _pool(summary: PoolSummary) -> Outlook:
     reason = Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
     verdict, switches = Verdict(reason, message), summary.modes.planned if summary.modes else ()
     return Outlook((GPUPOOLS.kind, "", summary.name), bool(summary.nodes), "", verdict, switches=switches)
-
-
-def _parts(key: Key) -> tuple[str, str]:
-    return key.namespace, key.name
-
-
-def is_refused(outlook: Outlook) -> bool:
-    """Whether a person must change something before it can go on."""
-    return outlook.stage == Stage.REFUSED

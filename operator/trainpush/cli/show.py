@@ -3,7 +3,7 @@
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -11,11 +11,12 @@ import msgspec
 import yaml
 
 from trainpush.cli.document import shown
-from trainpush.cli.outlook import Change, Outlook, What, is_refused
+from trainpush.cli.outlook import Change, Outlook, What
 from trainpush.cli.simulation import Answer
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES
 from trainpush.model.nodes import HOST, POOL
-from trainpush.model.plan import JobAction, PlannedSwitch, ServiceAction
+from trainpush.model.plan import JobAction, PlannedSwitch, ServiceAction, Stage
+from trainpush.model.wording import count
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 _WIDTH: Final = 100
@@ -82,7 +83,7 @@ Facts = Callable[[Outlook], Iterator[tuple[str, str]]]
 
 
 def _page(answer: Answer, facts: Facts, row: Callable[[Outlook], Sequence[str]]) -> str:
-    lines = [f"At {_time(answer.at)}, {answer.source}"]
+    lines = [f"At {answer.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {answer.source}"]
     if answer.given:
         for outlook in answer.asked_about:
             lines += ["", f"{shown(outlook.identity)} {_headline(outlook)}", *_block(facts(outlook))]
@@ -93,14 +94,10 @@ def _page(answer: Answer, facts: Facts, row: Callable[[Outlook], Sequence[str]])
     else:
         heads = _HEADS if row is _row else (*_HEADS, "MESSAGE")
         lines += ["", *_aligned([heads, *(row(outlook) for outlook in answer.asked_about)])]
-        for outlook in filter(lambda it: it.switches, answer.asked_about):
+        for outlook in filter(lambda outlook: outlook.switches, answer.asked_about):
             head = f"{shown(outlook.identity)} would change the mode of these nodes:"
             lines += ["", head, *_block(_switches(outlook))]
     return "\n".join(lines) + "\n"
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _headline(outlook: Outlook) -> str:
@@ -108,7 +105,7 @@ def _headline(outlook: Outlook) -> str:
         return f"would have {outlook.verdict.message}"
     if outlook.is_settled:
         return "would be placed:" if outlook.nodes else f"is {outlook.stage}:"
-    return f"would {'be refused' if is_refused(outlook) else 'wait'}: {outlook.verdict.reason}"
+    return f"would {'be refused' if outlook.stage == Stage.REFUSED else 'wait'}: {outlook.verdict.reason}"
 
 
 def _block(facts: Iterable[tuple[str, str]]) -> list[str]:
@@ -142,18 +139,19 @@ def _all_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
 
 def _switches(outlook: Outlook) -> Iterator[tuple[str, str]]:
     """Each node of a pool that changes its mode: how far it is, why, and who has to go."""
-    for it in outlook.switches:
-        cost = f"; must go: {', '.join(it.victims)} ({it.lost / 3600:.1f} accelerator-hours of work)"
-        yield "node", f"{it.node}, {it.old} to {it.new} ({it.step}): {it.why}{cost if it.victims else ''}"
+    for switch in outlook.switches:
+        cost = f"; must go: {', '.join(switch.victims)} ({switch.lost / 3600:.1f} accelerator-hours of work)"
+        said = f"{switch.node}, {switch.old} to {switch.new} ({switch.step}): {switch.why}"
+        yield "node", said + (cost if switch.victims else "")
 
 
 def _where(outlook: Outlook) -> str:
     if not outlook.nodes:
         return ""
-    count = _counted(len(outlook.nodes), "replica" if outlook.identity[0] == INFERENCESERVICES.kind else "worker")
+    pods = count(len(outlook.nodes), "replica" if outlook.identity[0] == INFERENCESERVICES.kind else "worker")
     domain = {POOL: "", HOST: "", "": ""}.get(outlook.level, f"{outlook.level} {outlook.domain} of ")
     within = f", {domain}pool {outlook.pool}" if outlook.pool else ""
-    return f"{ranges(outlook.nodes)} ({count}{within})"
+    return f"{ranges(outlook.nodes)} ({pods}{within})"
 
 
 def _cost(outlook: Outlook) -> str:
@@ -165,7 +163,7 @@ def _news(change: Change) -> str:
     """What would become different, in some words."""
     old, new = change.before.verdict, change.after.verdict
     by = change.after.eviction.by if change.after.eviction else "others"
-    left = _counted(change.after.eviction.workers if change.after.eviction else len(change.after.nodes), "worker")
+    left = count(change.after.eviction.workers if change.after.eviction else len(change.after.nodes), "worker")
     is_same = old.reason == new.reason
     return {
         What.EVICTED: f"would be evicted for {by}",
@@ -178,10 +176,6 @@ def _news(change: Change) -> str:
         What.PLACED: "would get a place instead of waiting",
         What.ADVANCED: "would wait further ahead",
     }[change.what]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _difference(change: Change) -> Iterator[tuple[str, str]]:

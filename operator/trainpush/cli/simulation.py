@@ -15,7 +15,6 @@ from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import INFERENCESERVICES
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
-from trainpush.model.plan import Plan
 from trainpush.planner.plan import plan
 
 
@@ -64,8 +63,7 @@ def decide(document: Document, given: Sequence[Identity] = ()) -> Mapping[Identi
     seen = _observed(store, document)
     if _release(store, seen, given):
         seen = _observed(store, document)
-    decided: Plan = plan(seen.snapshot, document.at)
-    return outlooks(seen.snapshot, decided)
+    return outlooks(seen.snapshot, plan(seen.snapshot, document.at))
 
 
 def _observed(store: Store, document: Document) -> Observation:

@@ -81,13 +81,6 @@ def _faults(found: list[Any]) -> Iterator[str]:
                 yield f"{where}{path or 'it'}: {fault}"
 
 
-def one_line(error: Exception) -> str:
-    """What an error says, the path of a field first: `metadata.name: Expected str, got int`."""
-    text, _, path = " ".join(str(error).split()).replace("`", "").partition(" - at ")
-    path = path.removeprefix("$").removeprefix(".")
-    return f"{path}: {text}" if path else text
-
-
 def _values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every value inside `value` with its path, itself first."""
     yield path, value
@@ -111,3 +104,10 @@ def _fault(value: Any) -> str:
             return ""
         case _:
             return f"a {type(value).__name__} is nothing that JSON knows"
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, the path of a field first: `metadata.name: Expected str, got int`."""
+    text, _, path = " ".join(str(error).split()).replace("`", "").partition(" - at ")
+    path = path.removeprefix("$").removeprefix(".")
+    return f"{path}: {text}" if path else text

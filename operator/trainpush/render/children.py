@@ -2,27 +2,21 @@
 
 from trainpush.api import names
 from trainpush.api.base import plain
+from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
-from trainpush.render.environment import (
-    CHECKPOINTS,
-    IDENTITY,
-    MASTER_PORT,
-    TOKEN,
-    Address,
-    environment,
-    grace_seconds,
-)
+from trainpush.render.environment import CHECKPOINTS, IDENTITY, MASTER_PORT, TOKEN, Address, environment
 from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     Manifest,
+    child_metadata,
+    common_labels,
     confined,
     container_security,
     memory_mount,
     memory_volume,
     on_nodes,
-    owner,
     pod_security,
 )
 from trainpush.render.volumes import Volumes
@@ -44,12 +38,7 @@ def worker_name(job_name: str, rank: int, attempt: int) -> str:
 
 def belongings(job: TrainPushJob) -> list[Manifest]:
     """What all workers need: the headless Service that gives each a DNS name, before it is ready too."""
-    metadata = {
-        "name": service_name(job.name),
-        "namespace": job.namespace,
-        "labels": _labels(job),
-        "ownerReferences": [owner(job)],
-    }
+    metadata = child_metadata(job, service_name(job.name), _labels(job))
     spec = {
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
@@ -66,36 +55,59 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
     """
     spec = job.spec.worker
     endpoint = endpoint if action.rank == 0 else None
+    volumes, mounts = _storage(job, endpoint)
+    labels = {
+        **spec.labels,
+        **_labels(job),
+        names.LABEL_ATTEMPT: str(action.attempt),
+        names.LABEL_RANK: str(action.rank),
+        names.LABEL_POOL: resolved.pool,
+    }
+    metadata = child_metadata(job, worker_name(job.name, action.rank, action.attempt), labels)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": worker_name(job.name, action.rank, action.attempt),
-            "namespace": job.namespace,
-            "labels": {
-                **spec.labels,
-                **_labels(job),
-                names.LABEL_ATTEMPT: str(action.attempt),
-                names.LABEL_RANK: str(action.rank),
-                names.LABEL_POOL: resolved.pool,
-            },
-            "annotations": dict(spec.annotations),
-            "ownerReferences": [owner(job)],
-        },
+        "metadata": {**metadata, "annotations": dict(spec.annotations)},
         "spec": {
             "hostname": _hostname(action.rank, action.attempt),
             "subdomain": service_name(job.name),
             "restartPolicy": "Never",
             **confined(),
-            "terminationGracePeriodSeconds": grace_seconds(job),
+            "terminationGracePeriodSeconds": seconds(job.grace_period),
             "affinity": on_nodes([action.node]),
             "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING)],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
             "securityContext": pod_security(spec.security_context),
-            "containers": [_container(job, resolved, action, endpoint)],
-            "volumes": [*_volumes(job).manifests(), memory_volume(spec.shared_memory), *_identity(endpoint)],
+            "containers": [_container(job, resolved, action, endpoint) | {"volumeMounts": mounts}],
+            "volumes": volumes,
         },
     }
+
+
+def _labels(job: TrainPushJob) -> dict[str, str]:
+    ours = {names.LABEL_JOB_NAME: job.name, names.LABEL_JOB_UID: job.uid}
+    return common_labels("trainpush-job", "worker", job.name) | ours
+
+
+def _hostname(rank: int, attempt: int) -> str:
+    """Carries the attempt, so that no resolver's memory of an earlier pod can answer."""
+    return f"worker-{rank}-a{attempt}"
+
+
+def _storage(job: TrainPushJob, endpoint: Address | None) -> tuple[list[Manifest], list[Manifest]]:
+    """The volumes of a worker, and where they appear in its container."""
+    spec, uri = job.spec.worker, job.checkpoint_uri
+    claims = Volumes(spec, {"trainpush-checkpoints": uri})
+    volumes = [*claims.manifests(), memory_volume(spec.shared_memory)]
+    mounts = [*claims.mounts(), memory_mount()]
+    if uri:
+        mounts.append(claims.mount(uri, CHECKPOINTS))
+    if endpoint:
+        # Good for the operator alone, and dies with the pod.
+        token = {"audience": names.AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN}
+        volumes.append({"name": _IDENTITY_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}})
+        mounts.append({"name": _IDENTITY_VOLUME, "mountPath": IDENTITY, "readOnly": True})
+    return volumes, mounts
 
 
 def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: Address | None) -> Manifest:
@@ -111,7 +123,6 @@ def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoi
         "envFrom": [plain(entry) for entry in spec.env_from],
         "resources": plain(job.spec.resources),
         "ports": [{"name": "torchrun", "containerPort": MASTER_PORT, "protocol": "TCP"}],
-        "volumeMounts": [*_mounts(job), *_identity_mounts(endpoint)],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(bool(wanted and wanted.read_only_root_filesystem)),
     }
@@ -122,45 +133,3 @@ def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoi
         "imagePullPolicy": spec.image_pull_policy,
     }
     return container | {name: value for name, value in optional.items() if value}
-
-
-def _labels(job: TrainPushJob) -> dict[str, str]:
-    return {
-        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-        names.LABEL_APP: "trainpush-job",
-        names.LABEL_COMPONENT: "worker",
-        names.LABEL_INSTANCE: job.name,
-        names.LABEL_JOB_NAME: job.name,
-        names.LABEL_JOB_UID: job.uid,
-    }
-
-
-def _hostname(rank: int, attempt: int) -> str:
-    """Carries the attempt, so that no resolver's memory of an earlier pod can answer."""
-    return f"worker-{rank}-a{attempt}"
-
-
-def _checkpoints(job: TrainPushJob) -> str | None:
-    """URI of the checkpoints."""
-    return job.spec.checkpoint.uri if job.spec.checkpoint else None
-
-
-def _volumes(job: TrainPushJob) -> Volumes:
-    return Volumes(job.spec.worker, {"trainpush-checkpoints": _checkpoints(job)})
-
-
-def _mounts(job: TrainPushJob) -> list[Manifest]:
-    volumes, uri = _volumes(job), _checkpoints(job)
-    return [*volumes.mounts(), memory_mount(), *([volumes.mount(uri, CHECKPOINTS)] if uri else [])]
-
-
-def _identity(endpoint: Address | None) -> list[Manifest]:
-    """The volume with a token that is good for the operator alone, and dies with the pod."""
-    if endpoint is None:
-        return []
-    token = {"audience": names.AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": TOKEN}
-    return [{"name": _IDENTITY_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}]
-
-
-def _identity_mounts(endpoint: Address | None) -> list[Manifest]:
-    return [{"name": _IDENTITY_VOLUME, "mountPath": IDENTITY, "readOnly": True}] if endpoint else []

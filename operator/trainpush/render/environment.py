@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
 from trainpush.model.plan import MakeWorker
-from trainpush.model.workload import Checkpoint
 
 MASTER_PORT = 29500
 """Port of the store of rank 0, torchrun's default."""
@@ -41,11 +40,6 @@ def of_attempt(strategy: Strategy, resolved: Resolved, workers: int) -> Resolved
     return resolved.model_copy(update={"world_size": world_size, "sharding_degree": degree})
 
 
-def grace_seconds(job: TrainPushJob) -> int:
-    """Time between SIGTERM and SIGKILL."""
-    return round(seconds(job.grace_period))
-
-
 def environment(
     job: TrainPushJob, resolved: Resolved, action: MakeWorker, master: str, endpoint: Address | None
 ) -> Mapping[str, str]:
@@ -61,31 +55,20 @@ def environment(
         "TRAINPUSH_ATTEMPT": str(action.attempt),
         "TRAINPUSH_STRATEGY": job.spec.strategy.type,
         "TRAINPUSH_WORLD_SIZE": str(resolved.world_size),
-        "TRAINPUSH_GRACE_SECONDS": str(grace_seconds(job)),
-        **_reporting(endpoint),
-        **_resuming(action.resume),
+        "TRAINPUSH_GRACE_SECONDS": str(seconds(job.grace_period)),
     }
     if resolved.sharding_degree is not None:
         variables["TRAINPUSH_SHARDING_DEGREE"] = str(resolved.sharding_degree)
     if resolved.tensor_parallel > 1:
         variables["TRAINPUSH_TENSOR_PARALLEL"] = str(resolved.tensor_parallel)
-    if job.spec.checkpoint and job.spec.checkpoint.uri:
+    if job.checkpoint_uri:
         variables["TRAINPUSH_CHECKPOINT_DIR"] = CHECKPOINTS
+    if endpoint:
+        variables["TRAINPUSH_ENDPOINT"] = endpoint.url
+        variables["TRAINPUSH_ENDPOINT_CA"] = endpoint.authority
+        variables["TRAINPUSH_TOKEN_FILE"] = f"{IDENTITY}/{TOKEN}"
+    if saved := action.resume:
+        texts = {"TRAINPUSH_RESUME_URI": saved.uri, "TRAINPUSH_RESUME_DIGEST": saved.digest}
+        variables["TRAINPUSH_RESUME_STEP"] = str(saved.step)
+        variables |= {name: text for name, text in texts.items() if text}
     return variables
-
-
-def _reporting(endpoint: Address | None) -> Mapping[str, str]:
-    if endpoint is None:
-        return {}
-    return {
-        "TRAINPUSH_ENDPOINT": endpoint.url,
-        "TRAINPUSH_ENDPOINT_CA": endpoint.authority,
-        "TRAINPUSH_TOKEN_FILE": f"{IDENTITY}/{TOKEN}",
-    }
-
-
-def _resuming(saved: Checkpoint | None) -> Mapping[str, str]:
-    if saved is None:
-        return {}
-    texts = {"TRAINPUSH_RESUME_URI": saved.uri, "TRAINPUSH_RESUME_DIGEST": saved.digest}
-    return {"TRAINPUSH_RESUME_STEP": str(saved.step)} | {name: text for name, text in texts.items() if text}

@@ -80,8 +80,8 @@ def _switched(switch: SwitchStatus) -> _News:
 
 def _degraded(status: GPUPoolStatus) -> base.Condition | None:
     """The condition of a pool that says that a person must look; None where nobody must."""
-    found = (it for it in status.conditions if it.type == PoolCondition.DEGRADED and it.status == "True")
-    return next(found, None)
+    true = {condition.type: condition for condition in status.conditions if condition.status == "True"}
+    return true.get(PoolCondition.DEGRADED)
 
 
 def _change(before: base.Condition | None, after: base.Condition) -> _News | None:

@@ -20,10 +20,11 @@ from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
     Manifest,
+    child_metadata,
+    common_labels,
     confined,
     container_security,
     near_nodes,
-    owner,
     pod_security,
 )
 from trainpush.render.volumes import Volumes
@@ -51,19 +52,30 @@ def export_name(job: TrainPushJob, resolved: Resolved) -> str:
 def belongings(job: TrainPushJob, resolved: Resolved) -> list[Manifest]:
     """What an export needs: the Job, whose pods go to nodes that trained, which see the volumes."""
     name = export_name(job, resolved)
-    metadata = {"name": name, "namespace": job.namespace, "labels": _labels(job), "ownerReferences": [owner(job)]}
+    labels = {**common_labels("trainpush-job", "export", job.name), names.LABEL_PUSH_OF: job.uid}
     disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     spec = {
         "backoffLimit": TRIES - 1,
         "podFailurePolicy": {"rules": [disrupted]},
-        "template": {"metadata": {"labels": _labels(job)}, "spec": _pod(job, resolved, name)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod(job, resolved, name)},
     }
+    metadata = child_metadata(job, name, labels)
     return [{"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}]
 
 
 def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
     worker = job.spec.worker
     nodes = job.status.placement.nodes if job.status.placement else []
+    staging = {"TRAINPUSH_STAGING": _staging(job, name)}
+    # As the user who will write into the folder that it makes.
+    stage = _script("stage", scripts.STAGE, staging, job, resolved)
+    # A sidecar: it is told to end when the other steps have ended, well or not.
+    clean = _script("clean", scripts.CLEAN, staging, job, resolved) | {
+        "restartPolicy": "Always",
+        "resources": {"requests": _LITTLE, "limits": _LITTLE},
+    }
+    kept = {"TRAINPUSH_MODELS": _models(job), "TRAINPUSH_MESSAGE": _MESSAGE}
+    publish = _script(PUBLISH, scripts.PUBLISH, staging | kept, job, resolved)
     return {
         **confined(),
         "restartPolicy": "Never",
@@ -71,23 +83,10 @@ def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
         "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING, Mode.INFERENCE)],
         "imagePullSecrets": [plain(entry) for entry in worker.image_pull_secrets],
         "securityContext": pod_security(worker.security_context),
-        "initContainers": [_stage(job, resolved, name), _clean(job, resolved, name), _program(job, resolved, name)],
-        "containers": [_publish(job, resolved, name)],
+        "initContainers": [stage, clean, _program(job, resolved, name)],
+        "containers": [publish],
         "volumes": _volumes(job).manifests(),
     }
-
-
-def _stage(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
-    """Makes the folder for the model, as the user who will write into it."""
-    variables = {"TRAINPUSH_STAGING": _staging(job, name)}
-    return _script("stage", scripts.STAGE, variables, job, resolved)
-
-
-def _clean(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
-    """A sidecar: it is told to end when the other steps have ended, well or not."""
-    variables = {"TRAINPUSH_STAGING": _staging(job, name)}
-    sidecar = {"restartPolicy": "Always", "resources": {"requests": _LITTLE, "limits": _LITTLE}}
-    return _script("clean", scripts.CLEAN, variables, job, resolved) | sidecar
 
 
 def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
@@ -98,7 +97,7 @@ def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
     # A folder that belongs to the workers' image need not be in another one.
     folder = worker.working_dir if told.image is None else None
     variables = {"TRAINPUSH_JOB": job.name, "TRAINPUSH_EXPORT_DIR": _EXPORT}
-    if _checkpoints(job):
+    if job.checkpoint_uri:
         variables["TRAINPUSH_CHECKPOINT_DIR"] = CHECKPOINTS
     users = {entry.name: plain(entry) for entry in (*worker.env, *told.env)}
     return (
@@ -111,16 +110,6 @@ def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
             "volumeMounts": _program_mounts(job, name),
         }
     )
-
-
-def _publish(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
-    """Gives the folder its name, and says it."""
-    variables = {
-        "TRAINPUSH_STAGING": _staging(job, name),
-        "TRAINPUSH_MODELS": _models(job),
-        "TRAINPUSH_MESSAGE": _MESSAGE,
-    }
-    return _script(PUBLISH, scripts.PUBLISH, variables, job, resolved)
 
 
 def _script(name: str, script: str, variables: dict[str, str], job: TrainPushJob, resolved: Resolved) -> Manifest:
@@ -162,11 +151,6 @@ def _image(job: TrainPushJob, resolved: Resolved) -> str:
     return _export(job).image or resolved.image
 
 
-def _checkpoints(job: TrainPushJob) -> str | None:
-    """URI of the checkpoints."""
-    return job.spec.checkpoint.uri if job.spec.checkpoint else None
-
-
 def _models(job: TrainPushJob) -> str:
     """Folder of all models, as the containers see it."""
     return f"{_VOLUME}/{claim_and_path(_export(job).uri)[1]}".rstrip("/")
@@ -178,25 +162,15 @@ def _staging(job: TrainPushJob, name: str) -> str:
 
 
 def _volumes(job: TrainPushJob) -> Volumes:
-    return Volumes(job.spec.worker, {"trainpush-models": _export(job).uri, "trainpush-checkpoints": _checkpoints(job)})
+    return Volumes(job.spec.worker, {"trainpush-models": _export(job).uri, "trainpush-checkpoints": job.checkpoint_uri})
 
 
 def _program_mounts(job: TrainPushJob, name: str) -> list[Manifest]:
     """The user's own volumes, to read only; of the models' one nothing but the folder to write to."""
-    volumes, checkpoints = _volumes(job), _checkpoints(job)
+    volumes, checkpoints = _volumes(job), job.checkpoint_uri
     inside = _staging(job, name).removeprefix(f"{_VOLUME}/")
     return [
         *volumes.mounts(only_read=True),
         *([volumes.mount(checkpoints, CHECKPOINTS, readOnly=True)] if checkpoints else []),
         volumes.root(_export(job).uri, _EXPORT) | {"subPathExpr": f"{inside}/$({_POD})"},
     ]
-
-
-def _labels(job: TrainPushJob) -> dict[str, str]:
-    return {
-        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-        names.LABEL_APP: "trainpush-job",
-        names.LABEL_COMPONENT: "export",
-        names.LABEL_INSTANCE: job.name,
-        names.LABEL_PUSH_OF: job.uid,
-    }

@@ -8,22 +8,13 @@ from typing import Any, Final
 
 from trainpush.api import names
 from trainpush.api.base import timestamp
-from trainpush.model.modes import TURNED, Mode, Setting, Switch, SwitchStep
+from trainpush.model.modes import LEAVING, TURNED, Mode, Setting, Switch, SwitchStep
 from trainpush.model.nodes import Taint, Toleration
 from trainpush.render.pods import Manifest
 
 WHY_MAX: Final = 256
 """Longest reason in an annotation, in characters."""
-_SHUT: Final = frozenset(
-    {
-        SwitchStep.CORDONED,
-        SwitchStep.NOTIFIED,
-        SwitchStep.DRAINING,
-        SwitchStep.FLIPPING,
-        SwitchStep.WARMING,
-        SwitchStep.STUCK,
-    }
-)
+_SHUT: Final = LEAVING | TURNED | {SwitchStep.CORDONED}
 """Steps in which nothing new comes to a node."""
 EXCLUSIVE: Final = (Mode.TRAINING, Mode.INFERENCE, Mode.MAINTENANCE)
 """Modes that keep other work away."""
@@ -64,8 +55,8 @@ def written(switch: Switch) -> str:
         "since": timestamp(switch.since),
         "why": switch.why[:WHY_MAX],
     }
-    if it := switch.setting:
-        told["setting"] = {"label": it.label, "value": it.value, "stateLabel": it.state_label}
+    if setting := switch.setting:
+        told["setting"] = {"label": setting.label, "value": setting.value, "stateLabel": setting.state_label}
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -84,6 +75,20 @@ def read(annotation: str | None) -> Switch | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
+
+
+def _parsed(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
+
+
+def _setting(told: Mapping[str, Any]) -> Setting:
+    label, value, state_label = (told[key] for key in ("label", "value", "stateLabel"))
+    if not all(isinstance(text, str) and text for text in (label, value, state_label)):
+        raise ValueError(str(told))
+    return Setting(label, value, state_label)
 
 
 def wished(annotation: str | None) -> Mode | None:
@@ -107,24 +112,22 @@ def node_patch(found: Mapping[str, Any], after: Switch | None) -> Manifest:
     """
     metadata, wanted = found["metadata"], picture(after)
     others = [taint for taint in found.get("spec", {}).get("taints") or [] if taint["key"] not in KEYS]
+    labels: Manifest = {}
+    if setting := wanted.setting:
+        labels[setting.label] = setting.value
+        if (metadata.get("labels") or {}).get(setting.label) != setting.value:
+            # With another value goes what the agent said of the one before.
+            labels[setting.state_label] = None
     ours = [{"key": taint.key, "value": taint.value, "effect": taint.effect} for taint in sorted(wanted.taints)]
     return {
         "metadata": {
             "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],
             "annotations": {names.ANNOTATION_SWITCH: wanted.annotation},
-            "labels": {**_set(wanted.setting, metadata.get("labels") or {}), names.LABEL_MODE: wanted.label},
+            "labels": {**labels, names.LABEL_MODE: wanted.label},
         },
         "spec": {"taints": [*others, *ours]},
     }
-
-
-def _set(setting: Setting | None, labels: Mapping[str, str]) -> Manifest:
-    """What is written of a vendor's labels: with another value goes what its agent said of the one before."""
-    if setting is None:
-        return {}
-    is_new = labels.get(setting.label) != setting.value
-    return {setting.label: setting.value, **({setting.state_label: None} if is_new else {})}
 
 
 def tolerated(*modes: Mode) -> list[Manifest]:
@@ -136,17 +139,3 @@ def is_repelled(tolerations: Sequence[Toleration]) -> bool:
     """Whether pods with these tolerations could not come back on some node with a mode, or while it switches."""
     taints = [Taint(key, mode, _EFFECT) for key in sorted(KEYS) for mode in EXCLUSIVE]
     return not all(any(toleration.covers(taint) for toleration in tolerations) for taint in taints)
-
-
-def _setting(told: Mapping[str, Any]) -> Setting:
-    label, value, state_label = (told[key] for key in ("label", "value", "stateLabel"))
-    if not all(isinstance(text, str) and text for text in (label, value, state_label)):
-        raise ValueError(str(told))
-    return Setting(label, value, state_label)
-
-
-def _parsed(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    return moment.astimezone(UTC)

@@ -22,6 +22,21 @@ def confined() -> Manifest:
     return {"priorityClassName": PRIORITY_CLASS, "automountServiceAccountToken": False, "enableServiceLinks": False}
 
 
+def common_labels(app: str, component: str, instance: str) -> dict[str, str]:
+    """What every child bears: of which `app` of ours it is, as what, and the name of its owner."""
+    return {
+        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
+        names.LABEL_APP: app,
+        names.LABEL_COMPONENT: component,
+        names.LABEL_INSTANCE: instance,
+    }
+
+
+def child_metadata(parent: Resource, name: str, labels: dict[str, str]) -> Manifest:
+    """The metadata of an object in the namespace of `parent` that goes with it."""
+    return {"name": name, "namespace": parent.namespace, "labels": labels, "ownerReferences": [owner(parent)]}
+
+
 def owner(resource: Resource) -> Manifest:
     """The reference by which a child of `resource` goes with it."""
     return {

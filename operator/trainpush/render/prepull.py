@@ -8,7 +8,7 @@ from trainpush.api.base import plain
 from trainpush.api.gpupool import GPUPool
 from trainpush.model.modes import digest_of
 from trainpush.model.plan import MakePrepullPod
-from trainpush.render.pods import NO_ACCELERATOR, Manifest, confined, container_security, owner
+from trainpush.render.pods import NO_ACCELERATOR, Manifest, common_labels, confined, container_security, owner
 
 _CONTAINER: Final = "image-"
 _NOBODY: Final = 65534
@@ -38,10 +38,7 @@ def prepull_pod(pool: GPUPool, namespace: str, action: MakePrepullPod) -> Manife
             "name": prepull_pod_name(pool.name, action),
             "namespace": namespace,
             "labels": {
-                names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-                names.LABEL_APP: "trainpush-pool",
-                names.LABEL_COMPONENT: "warmer",
-                names.LABEL_INSTANCE: pool.name,
+                **common_labels("trainpush-pool", "warmer", pool.name),
                 names.LABEL_POOL: pool.name,
                 names.LABEL_IMAGES: digest_of(action.images),
             },

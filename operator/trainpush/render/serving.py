@@ -13,12 +13,13 @@ from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
     Manifest,
+    child_metadata,
+    common_labels,
     confined,
     container_security,
     memory_mount,
     memory_volume,
     on_nodes,
-    owner,
 )
 
 DRAIN_SECONDS: Final = 10
@@ -51,12 +52,7 @@ def replica_name(revision_name: str, serial: int) -> str:
 
 def endpoint(service: InferenceService) -> list[Manifest]:
     """What stays the same over all revisions: the Service for clients, and the PodDisruptionBudget."""
-    metadata = {
-        "name": service.name,
-        "namespace": service.namespace,
-        "labels": _labels(service.name),
-        "ownerReferences": [owner(service)],
-    }
+    metadata = child_metadata(service, service.name, _labels(service.name))
     budget = {
         "minAvailable": service.spec.min_available,
         "selector": {"matchLabels": _replicas_of(service.name)},
@@ -73,12 +69,7 @@ def revision(service: InferenceService, data: RevisionData, name: str, number: i
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": {
-            "name": name,
-            "namespace": service.namespace,
-            "labels": _labels(service.name),
-            "ownerReferences": [owner(service)],
-        },
+        "metadata": child_metadata(service, name, _labels(service.name)),
         "data": plain(data),
         "revision": number,
     }
@@ -95,10 +86,7 @@ def belongings(
         "labels": {**_labels(service_name), names.LABEL_REVISION: revision_name},
         "ownerReferences": [{**record, "controller": True}],
     }
-    files = {
-        _MODEL_CONFIG: triton.config(data.model.name, data.template.batching),
-        _PROXY_CONFIG: triton.PROXY,
-    }
+    files = {_MODEL_CONFIG: triton.config(data.model.name, data.template.batching), _PROXY_CONFIG: triton.PROXY}
     found_by = {**_replicas_of(service_name), names.LABEL_REVISION: revision_name}
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True, "data": files},
@@ -109,21 +97,17 @@ def belongings(
 def replica(service: InferenceService, revision_name: str, data: RevisionData, serial: int, node: str) -> Manifest:
     """The pod of one replica, made from its revision alone; pinned to its node by affinity, as workers are."""
     runtime = data.template.runtime
+    labels = {
+        **_labels(service.name),
+        names.LABEL_REVISION: revision_name,
+        names.LABEL_SERIAL: str(serial),
+        names.LABEL_POOL: data.resolved.pool,
+    }
+    metadata = child_metadata(service, replica_name(revision_name, serial), labels)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": replica_name(revision_name, serial),
-            "namespace": service.namespace,
-            "labels": {
-                **_labels(service.name),
-                names.LABEL_REVISION: revision_name,
-                names.LABEL_SERIAL: str(serial),
-                names.LABEL_POOL: data.resolved.pool,
-            },
-            "annotations": {"kubectl.kubernetes.io/default-container": "server"},
-            "ownerReferences": [owner(service)],
-        },
+        "metadata": {**metadata, "annotations": {"kubectl.kubernetes.io/default-container": "server"}},
         "spec": {
             **confined(),
             "restartPolicy": "Always",
@@ -253,9 +237,4 @@ def _replicas_of(service_name: str) -> dict[str, str]:
 
 
 def _labels(service_name: str) -> dict[str, str]:
-    return {
-        names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
-        names.LABEL_APP: "trainpush-service",
-        names.LABEL_INSTANCE: service_name,
-        **_replicas_of(service_name),
-    }
+    return {**common_labels("trainpush-service", "replica", service_name), names.LABEL_SERVICE: service_name}

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from trainpush.api import base
 from trainpush.api.base import plain
 from trainpush.api.conditions import Condition
 from trainpush.api.push import PushStatus
@@ -34,17 +33,18 @@ HOLD: Final = timedelta(seconds=30)
 
 def read(status: JobStatus) -> Recorded:
     """The decisions of earlier cycles, from the conditions and fields of the status."""
-    said = by_type(status.conditions)
-    placed = said.get(Condition.PLACED)
+    placed = by_type(status.conditions).get(Condition.PLACED)
+    true = {condition.type for condition in status.conditions if condition.status == "True"}
+    ended = Outcome.COMPLETE if Condition.TRAINING_COMPLETE in true else None
     return Recorded(
         attempt=status.attempt,
         placement=_read_placement(status.placement),
-        has_run=_holds(said, Condition.RUNNING),
+        has_run=Condition.RUNNING in true,
         failures=status.restarts.failures,
         infrastructure=status.restarts.infrastructure,
         preemptions=status.restarts.preemptions,
         eviction=_read_eviction(status.eviction),
-        outcome=_read_outcome(said),
+        outcome=Outcome.FAILED if Condition.FAILED in true else ended,
         queued_at=status.queued_at,
         hold_until=placed.last_transition_time + HOLD if placed and placed.reason == Reason.BIND_TIMEOUT else None,
         last=_read_cause(status.last_failure),
@@ -83,16 +83,6 @@ def write(
     )
     kept = () if resolved else ("resolved", "push") if placement else ("push",)
     return {**part(old, *kept), **plain(status)}
-
-
-def _holds(said: Mapping[str, base.Condition], kind: str) -> bool:
-    return kind in said and said[kind].status == "True"
-
-
-def _read_outcome(said: Mapping[str, base.Condition]) -> Outcome | None:
-    if _holds(said, Condition.FAILED):
-        return Outcome.FAILED
-    return Outcome.COMPLETE if _holds(said, Condition.TRAINING_COMPLETE) else None
 
 
 def _read_placement(told: PlacementStatus | None) -> Placement | None:

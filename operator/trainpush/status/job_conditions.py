@@ -7,8 +7,9 @@ from trainpush.api.conditions import Condition
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count
 from trainpush.model.workload import Checkpoint, Eviction, Outcome, Placement
-from trainpush.status.conditions import Statement, by_type, counted
+from trainpush.status.conditions import Statement, accepted, by_type
 
 
 def statements(decision: Decision, before: JobStatus) -> list[Statement]:
@@ -22,9 +23,7 @@ def statements(decision: Decision, before: JobStatus) -> list[Statement]:
         (Condition.READY, False, push.reason, push.message)
         if push and push.has_failed
         else (Condition.READY, not (refusal or has_failed or reason == Reason.APPLY_FAILED), reason, message),
-        (Condition.ACCEPTED, False, refusal.reason, refusal.message)
-        if refusal
-        else (Condition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it"),
+        accepted(refusal),
         (Condition.PLACED, True, Reason.PLACED, _where(decision.record.placement))
         if decision.record.placement
         else (Condition.PLACED, False, reason, message),
@@ -58,7 +57,7 @@ def _passing(decision: Decision) -> Iterable[Statement]:
 def _where(placement: Placement) -> str:
     site = "the pool" if placement.domain == placement.level else f"{placement.level} {placement.domain}"
     workers, nodes = len(placement.nodes), len(set(placement.nodes))
-    return f"{counted(workers, 'worker')} on {counted(nodes, 'node')} of {site}"
+    return f"{count(workers, 'worker')} on {count(nodes, 'node')} of {site}"
 
 
 def _checkpointed(saved: Checkpoint | None) -> Statement:
@@ -82,8 +81,7 @@ def _evicted(decision: Decision, before: JobStatus) -> Statement:
     said = by_type(before.conditions).get(Condition.EVICTED)
     if said and said.status == "True" and not (record.has_run or record.outcome):
         return (Condition.EVICTED, True, said.reason, said.message)
-    times = record.preemptions
-    made_room = f"; it made room for others {counted(times, 'time')}" if times else ""
+    made_room = f"; it made room for others {count(record.preemptions, 'time')}" if record.preemptions else ""
     return (Condition.EVICTED, False, Reason.NOT_EVICTED, f"nothing is taken from the gang{made_room}")
 
 

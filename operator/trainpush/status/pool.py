@@ -13,8 +13,9 @@ from trainpush.api.quota import QuotaStatus, ResourceUse
 from trainpush.model.modes import Mode
 from trainpush.model.plan import FinishedSwitch, ModesSummary, PlannedSwitch, PoolSummary, TeamUse
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count, listed
 from trainpush.model.workload import Refusal
-from trainpush.status.conditions import Statement, by_type, counted, cut, part, stamped
+from trainpush.status.conditions import Statement, by_type, cut, part, stamped
 
 COUNT_MAX: Final = 2**53
 """Largest count that every reader of JSON understands."""
@@ -72,13 +73,13 @@ def write(
 
 def _pool_statements(summary: PoolSummary) -> list[Statement]:
     found = (
-        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"the pool has {counted(summary.nodes, 'node')}")
+        (PoolCondition.NODES_FOUND, True, Reason.NODES_FOUND, f"the pool has {count(summary.nodes, 'node')}")
         if summary.nodes
         else (PoolCondition.NODES_FOUND, False, Reason.NO_NODES, "no node carries the labels of spec.nodeSelector")
     )
     if summary.shared_nodes:
-        listed = ", ".join(summary.shared_nodes[:_NAMED_MAX])
-        text = f"{found[3]}; an older pool has {counted(len(summary.shared_nodes), 'node')} that would match: {listed}"
+        named = ", ".join(summary.shared_nodes[:_NAMED_MAX])
+        text = f"{found[3]}; an older pool has {count(len(summary.shared_nodes), 'node')} that would match: {named}"
         found = (found[0], found[1], Reason.OVERLAPPING_POOLS, text)
     known = (
         (PoolCondition.TOPOLOGY_KNOWN, True, Reason.TOPOLOGY_KNOWN, "every node carries every level's label")
@@ -87,7 +88,7 @@ def _pool_statements(summary: PoolSummary) -> list[Statement]:
             PoolCondition.TOPOLOGY_KNOWN,
             False,
             Reason.LABELS_MISSING,
-            f"{counted(summary.unlabelled_nodes, 'node')} without a label of spec.topology; each is its own domain",
+            f"{count(summary.unlabelled_nodes, 'node')} without a label of spec.topology; each is its own domain",
         )
     )
     ready = (
@@ -117,21 +118,19 @@ def _tolerating(repelled: Sequence[str]) -> Statement:
     kind = PoolCondition.DAEMON_SETS_TOLERATE
     if not repelled:
         return (kind, True, Reason.DAEMON_SETS_TOLERATE, "every DaemonSet here tolerates the taints of modes")
-    more = f" and {len(repelled) - _NAMED_MAX} more" if len(repelled) > _NAMED_MAX else ""
     text = (
-        f"{', '.join(repelled[:_NAMED_MAX])}{more} would not come back on a node with a mode: let their pods tolerate "
+        f"{listed(repelled, _NAMED_MAX)} would not come back on a node with a mode: let their pods tolerate "
         "the keys training.ai/mode and training.ai/switching with operator Exists"
     )
     return (kind, False, Reason.DAEMON_SETS_REPELLED, text)
 
 
 def _write_counts(modes: ModesSummary) -> ModeCounts:
-    counts = {mode: modes.counts.get(mode, 0) for mode in Mode}
     return ModeCounts(
-        training=counts[Mode.TRAINING],
-        inference=counts[Mode.INFERENCE],
-        shared=counts[Mode.SHARED],
-        maintenance=counts[Mode.MAINTENANCE],
+        training=modes.counts.get(Mode.TRAINING, 0),
+        inference=modes.counts.get(Mode.INFERENCE, 0),
+        shared=modes.counts.get(Mode.SHARED, 0),
+        maintenance=modes.counts.get(Mode.MAINTENANCE, 0),
         switching=modes.switching,
     )
 
@@ -161,11 +160,10 @@ def _write_switches(
 
     What is told again was not written down on its node in time, and stays as first told.
     """
-    told = map(_write_switch, finished)
-    once = {(switch.node, switch.begun): switch for switch in [*told, *known]}
+    once = {(switch.node, switch.begun): switch for switch in [*map(_write_switch, finished), *known]}
     latest = sorted(once.values(), key=lambda switch: (switch.ended, switch.node), reverse=True)
-    counted = [switch for switch in latest[SWITCHES_MAX:] if switch.begun > now - _HOUR]
-    return [*latest[:SWITCHES_MAX], *counted][:HISTORY_MAX]
+    within_hour = [switch for switch in latest[SWITCHES_MAX:] if switch.begun > now - _HOUR]
+    return [*latest[:SWITCHES_MAX], *within_hour][:HISTORY_MAX]
 
 
 def _write_switch(switch: FinishedSwitch) -> SwitchStatus:

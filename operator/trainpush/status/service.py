@@ -11,7 +11,7 @@ from trainpush.api.names import REVISIONS_MAX
 from trainpush.model.plan import Condition, Served, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, ServiceRecord
-from trainpush.status.conditions import Statement, by_type, part, stamped, verdict
+from trainpush.status.conditions import Statement, accepted, by_type, part, stamped, verdict
 
 
 def read(status: ServiceStatus) -> ServiceRecord:
@@ -19,7 +19,7 @@ def read(status: ServiceStatus) -> ServiceRecord:
     return ServiceRecord(
         is_new=status.observed_generation is None,
         stable=status.stable or "",
-        places=tuple(sorted(map(_read_place, status.placements))),
+        places=tuple(sorted(Place(told.serial, told.revision, told.node, told.since) for told in status.placements)),
     )
 
 
@@ -39,18 +39,13 @@ def write(
         stable=decision.stable or None,
         wanted=decision.wanted or None,
         revisions=[_write_revision(served) for served in decision.revisions[-REVISIONS_MAX:]],
-        placements=[_write_place(place) for place in decision.places],
+        placements=[
+            ReplicaPlace(serial=place.serial, revision=place.revision, node=place.node, since=place.since)
+            for place in decision.places
+        ],
         verdict=verdict(decision.verdict),
     )
     return plain(status)
-
-
-def _read_place(told: ReplicaPlace) -> Place:
-    return Place(told.serial, told.revision, told.node, told.since)
-
-
-def _write_place(place: Place) -> ReplicaPlace:
-    return ReplicaPlace(serial=place.serial, revision=place.revision, node=place.node, since=place.since)
 
 
 def _write_revision(served: Served) -> RevisionStatus:
@@ -77,7 +72,7 @@ def _phase(decision: ServiceDecision) -> str:
 def _statements(decision: ServiceDecision) -> list[Statement]:
     return [
         _ready(decision),
-        _accepted(decision),
+        accepted(decision.refusal),
         _stated(ServiceCondition.PLACED, decision.placed),
         _stated(ServiceCondition.SCALE_BLOCKED, decision.scaling),
         _stated(ServiceCondition.MODEL_LOADED, decision.loaded),
@@ -85,12 +80,6 @@ def _statements(decision: ServiceDecision) -> list[Statement]:
         _stated(ServiceCondition.PROGRESSING, decision.progressing),
         *_passing(decision),
     ]
-
-
-def _accepted(decision: ServiceDecision) -> Statement:
-    if refusal := decision.refusal:
-        return (ServiceCondition.ACCEPTED, False, refusal.reason, refusal.message)
-    return (ServiceCondition.ACCEPTED, True, Reason.ACCEPTED, "the spec is sound and its pool takes it")
 
 
 def _ready(decision: ServiceDecision) -> Statement:
