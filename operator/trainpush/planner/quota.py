@@ -60,13 +60,13 @@ class QuotaUsage:
         return None
 
     def within_limit(self, namespace: str, gang: Gang) -> Gang:
-        """The gang without the legal sizes that its team may not have; its smallest one it may."""
+        """The gang with those of its legal sizes that its team may have; the smallest stays in any case."""
         team, request = self.team_of(namespace), gang.requirements.request
         limits = [(name, self.share(team, name).limit) for name in self._asked(gang)]
         left = [(limit - self._used[team][name]) // request[name] for name, limit in limits if limit is not None]
         if not left or not gang.sizes:
             return gang
-        sizes = tuple(size for size in gang.sizes if size <= min(left))
+        sizes = tuple(size for size in gang.sizes if size <= max(gang.least, min(left)))
         return replace(gang, sizes=sizes, workers=sizes[0])
 
     def is_within_guarantee(self, namespace: str, gang: Gang) -> bool:

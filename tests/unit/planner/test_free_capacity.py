@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from support.build import GPU, a_gang, a_node, a_pool, three_racks
+from support.build import GPU, PODS, a_gang, a_node, a_pool, three_racks
 from trainpush.model.gang import Slices
 from trainpush.model.nodes import Node
 from trainpush.model.snapshot import Pool
@@ -138,6 +139,16 @@ def test_a_place_that_breaks_its_level_is_not_mended() -> None:
 def lost(name: str, nodes: list[Node]) -> list[Node]:
     """The same nodes, one of which is not ready."""
     return [replace(node, ready=node.name != name) for node in nodes]
+
+
+@pytest.mark.parametrize("taken", [1, 40])
+def test_what_no_node_has_fits_nowhere_whatever_changes(taken: int) -> None:
+    """Asked for again when others have got a place on few nodes, or on many."""
+    ground = FreeCapacity.at_rest((pool := a_pool(*three_racks(30, 30))), pool.table.used)
+    odd = a_gang(1, request={GPU: 8000, PODS: 1000, "example.com/nothing": 1000})
+    assert ground.largest(odd) == 0
+    assert ground.assign(a_gang(taken))
+    assert ground.largest(odd) == 0
 
 
 def test_better_capacity_first() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, running_job, three_racks
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_quota, running_job, three_racks
 from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Decision, Stage
@@ -226,6 +226,14 @@ def test_a_gang_grows_no_more_often_than_the_cooldown_allows() -> None:
 def test_a_gang_stays_as_it_is_without_room(used: Mapping[str, int]) -> None:
     """Others hold what it would need."""
     assert record(small(), a_pool(*NODES, used=used)).eviction is None
+
+
+@pytest.mark.parametrize("limit", [0, 8, 16, 32])
+def test_a_gang_stays_as_it_is_where_its_team_may_not_have_more(limit: int) -> None:
+    """Not even what it has, where the limit was lowered since."""
+    pool = replace(a_pool(*NODES), quotas=(a_quota("default", limit=limit),))
+    eviction = record(small(), pool).eviction
+    assert (eviction is not None) == (limit >= 16)
 
 
 def test_a_gang_for_which_there_is_no_hope_keeps_nobody_from_growing() -> None:

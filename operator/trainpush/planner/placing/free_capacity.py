@@ -242,7 +242,7 @@ class FreeCapacity:
         """Count anew what fits the nodes that changed."""
         may_take = counted.may_take
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]
-        if not rows:
+        if not rows or not counted.asked.rows:  # what no node has does not fit anywhere, whatever changes
             return
         table, domains = self.pool.table, counted.domains
         if len(rows) <= FEW:
