@@ -72,7 +72,7 @@ LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 LABEL_APP: Final = "app.kubernetes.io/name"
 """On every child: `trainpush-job`, `trainpush-service` or `trainpush-pool`."""
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
-"""On every child: `worker`, `export`, `replica` or `prepull_pod`."""
+"""On every child: `worker`, `export`, `replica` or `prepull`."""
 LABEL_INSTANCE: Final = "app.kubernetes.io/instance"
 """On every child: name of its owner."""
 

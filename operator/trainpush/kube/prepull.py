@@ -20,7 +20,7 @@ _PULLED: Final = {
 _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
-def warmer_record(pod: PodObject) -> PrepullPod | None:
+def prepull_record(pod: PodObject) -> PrepullPod | None:
     """What counts of a pod that a GPUPool owns; None for one that pulls no images onto a node."""
     digest = pod.labels.get(names.LABEL_IMAGES)
     if digest is None or pod.node is None:

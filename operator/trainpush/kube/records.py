@@ -12,7 +12,7 @@ from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
-from trainpush.kube.prepull import warmer_record
+from trainpush.kube.prepull import prepull_record
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
@@ -155,7 +155,7 @@ def pod_row(pod: PodObject) -> PodRow:
     elif owner and owner.kind == "Job" and names.LABEL_PUSH_OF in pod.labels:
         ours = _exporter(pod)
     elif owner and owner.kind == "GPUPool":
-        ours = warmer_record(pod)
+        ours = prepull_record(pod)
     identity = OwnerId(owner.uid, pod.namespace) if owner and ours else None
     return PodRow(pod.node, not pod.is_over, requests, identity, ours)
 

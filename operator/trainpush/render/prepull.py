@@ -38,7 +38,7 @@ def prepull_pod(pool: GPUPool, namespace: str, action: MakePrepullPod) -> Manife
             "name": prepull_pod_name(pool.name, action),
             "namespace": namespace,
             "labels": {
-                **common_labels("trainpush-pool", "warmer", pool.name),
+                **common_labels("trainpush-pool", "prepull", pool.name),
                 names.LABEL_POOL: pool.name,
                 names.LABEL_IMAGES: digest_of(action.images),
             },
