@@ -56,7 +56,7 @@ class Resync:
             objects, version = await self._client.list(resource)
             found = replace(objects, int(version))
             if self.fresh.is_set():
-                self._metrics.drift.labels(resource.kind).inc(found)
+                self._metrics.store_drift.labels(resource.kind).inc(found)
         if not self._due.is_set():
             self.fresh.set()
         self._store.dirty.set()
