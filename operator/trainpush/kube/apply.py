@@ -19,8 +19,8 @@ from trainpush.kube.actions import Actions
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
-from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
-from trainpush.kube.store import Kind, Store
+from trainpush.kube.resources import EVENTS
+from trainpush.kube.store import Store
 from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
@@ -77,11 +77,6 @@ class Applier:
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
-        self._kinds: dict[str, Kind[Any, Any]] = {
-            TRAINPUSHJOBS.kind: store.jobs,
-            INFERENCESERVICES.kind: store.services,
-            GPUPOOLS.kind: store.pools,
-        }
 
     def trouble_of(self, uid: str) -> str:
         """What the API server said when it last refused a child of this object."""
@@ -141,7 +136,7 @@ class Applier:
             task.resource, metadata.namespace or None, metadata.name, metadata.resource_version, patch
         )
         self._written[metadata.uid] = self._clock()
-        self._kinds[task.resource.kind].take(written)
+        self._store.own_kinds[task.resource].take(written)
         return None
 
     async def _tell(self, told: Sequence[Object]) -> None:
@@ -159,7 +154,7 @@ class Applier:
         uid = task.seen.metadata.uid
         self._begin_asking(task, later)
         trouble = self._troubles.get(uid)
-        actions = [action for action in task.actions if not isinstance(action, AskReplica)]
+        actions = [action for action in task.decision.actions if not isinstance(action, AskReplica)]
         if not actions:
             self._troubles.pop(uid, None)
         elif trouble and self._clock() < trouble.until:
@@ -199,7 +194,7 @@ class Applier:
 
     def _begin_asking(self, task: Task, later: Later) -> None:
         """Ask replicas beside everything else: one that hangs must not hold up its service."""
-        for action in task.actions:
+        for action in task.decision.actions:
             if isinstance(action, AskReplica) and action.uid not in self._asking:
                 self._asking.add(action.uid)
                 later(self._question(task, action))
@@ -221,7 +216,7 @@ class Applier:
         """A decision on an outdated view was refused: look anew, and decide anew."""
         metadata: Metadata = task.seen.metadata
         _log.debug("status not written", namespace=metadata.namespace, name=metadata.name, error=str(error))
-        kind = self._kinds[task.resource.kind]
+        kind = self._store.own_kinds[task.resource]
         try:
             kind.take(await self._client.get(task.resource, metadata.name, metadata.namespace or None))
         except NotFound:
