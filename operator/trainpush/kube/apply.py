@@ -33,7 +33,6 @@ RETRY_SECONDS: Final = 15.0
 """Wait after the API server refused a child, before it is tried again."""
 
 _log = logger(__name__)
-_Clock = Callable[[], float]
 Later = Callable[[Coroutine[Any, Any, None]], object]
 """Goes on with some work beside the cycles."""
 
@@ -58,7 +57,7 @@ class Applier:
         actions: Actions,
         may_write: Callable[[], bool],
         metrics: Metrics,
-        clock: _Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write through `client` as long as `may_write`; `clock` is monotonic, in seconds."""
         self._client = client
@@ -85,7 +84,11 @@ class Applier:
 
     async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> float | None:
         """Write every status, and do the rest `later`; seconds until something that was put off is due, or None."""
-        self._forget({task.seen.metadata.uid for task in tasks})
+        known = {task.seen.metadata.uid for task in tasks}
+        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
+        for memory in memories:
+            for gone in memory.keys() - known:
+                del memory[gone]
         waits = await asyncio.gather(*(self._carry_out(task, now, later) for task in tasks))
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -228,13 +231,6 @@ class Applier:
         self._metrics.api_refusals.labels(error.reason).inc()
         _log.warning("the API server refused", what=what, error=str(error))
         return RETRY_SECONDS
-
-    def _forget(self, known: set[str]) -> None:
-        """Drop what was remembered of objects that are gone."""
-        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
-        for memory in memories:
-            for uid in memory.keys() - known:
-                del memory[uid]
 
     def _check(self) -> None:
         if not self._may_write():

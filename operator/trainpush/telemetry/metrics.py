@@ -93,3 +93,4 @@ class Metrics:
 
 
 TABLE: Final[list[Metric[Any]]] = [row for row in vars(Metrics).values() if isinstance(row, Metric)]
+"""Every row, in the order in which `/metrics` shows them."""
