@@ -8,8 +8,7 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import Counter
 
 from trainpush.api import names
 from trainpush.api.conditions import Condition, PoolCondition, ServiceCondition
@@ -18,7 +17,7 @@ from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
 from trainpush.model.plan import Stage
 from trainpush.model.reasons import Reason
 from trainpush.planner.diagnostics.causes import Cause
-from trainpush.telemetry.metrics import Metrics
+from trainpush.telemetry import metrics
 
 from .markdown import code, page, table
 
@@ -140,14 +139,9 @@ def _values(field: dict[str, Any]) -> str:
 
 
 def _metrics() -> Iterator[tuple[str, str, str, str]]:
-    made = Metrics(CollectorRegistry())
-    made.watch_lags(lambda: {"Node": 0.0})
-    # A metric has no sample before it is used, and prometheus_client tells labels by samples only.
-    known = {it._name: it._labelnames for it in vars(made).values() if isinstance(it, MetricWrapperBase)}  # noqa: SLF001
-    for family in made.registry.collect():
-        found = known[family.name] if family.name in known else family.samples[0].labels
-        suffix = "_total" if family.type == "counter" else ""
-        yield code(family.name + suffix), family.type, _listed(found), family.documentation
+    for metric in metrics.TABLE:
+        suffix = "_total" if metric.kind is Counter else ""
+        yield code(metric.name + suffix), metric.kind.__name__.lower(), _listed(metric.labels), metric.meaning
 
 
 def _right(right: Right) -> tuple[str, str, str, str]:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -19,7 +20,6 @@ KEPT_SECONDS: Final = 30.0
 HANDSHAKE_SECONDS: Final = 10.0
 """How long whoever connects may take until it can speak."""
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Probe = Callable[[], list[str]]
 """What is wrong, one line each; empty means healthy."""
 
@@ -27,10 +27,19 @@ Probe = Callable[[], list[str]]
 def probing(registry: CollectorRegistry, health: Probe, ready: Probe) -> web.Application:
     """What answers /metrics, /healthz and /readyz."""
     app = web.Application()
-    app.router.add_get("/metrics", _metrics(registry))
-    app.router.add_get("/healthz", _probe(health))
-    app.router.add_get("/readyz", _probe(ready))
+    app.router.add_get("/metrics", partial(_metrics, registry))
+    app.router.add_get("/healthz", partial(_probe, health))
+    app.router.add_get("/readyz", partial(_probe, ready))
     return app
+
+
+async def _metrics(registry: CollectorRegistry, _: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _probe(probe: Probe, _: web.Request) -> web.Response:
+    wrong = probe()
+    return web.Response(text="\n".join(wrong or ["ok"]) + "\n", status=503 if wrong else 200)
 
 
 @asynccontextmanager
@@ -48,7 +57,7 @@ async def listening(
     )
     await runner.setup()
     try:
-        server = await _bound(_door(runner), host, port, setting, context)
+        server = await _bound(partial(_entered, runner), host, port, setting, context)
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
@@ -70,14 +79,10 @@ async def _bound(
         raise StartError(msg) from None
 
 
-def _door(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+def _entered(runner: web.AppRunner) -> asyncio.Protocol:
     """What meets a new connection: the server, or nobody where so many speak already."""
-
-    def enter() -> asyncio.Protocol:
-        server = runner.server
-        return server() if server and len(server.connections) < CONNECTIONS_MAX else _Closed()
-
-    return enter
+    server = runner.server
+    return server() if server and len(server.connections) < CONNECTIONS_MAX else _Closed()
 
 
 class _Closed(asyncio.Protocol):
@@ -85,18 +90,3 @@ class _Closed(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-def _metrics(registry: CollectorRegistry) -> _Handler:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return answer
-
-
-def _probe(probe: Probe) -> _Handler:
-    async def answer(_: web.Request) -> web.Response:
-        wrong = probe()
-        return web.Response(text="\n".join(wrong or ["ok"]) + "\n", status=503 if wrong else 200)
-
-    return answer

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from trainpush.admission.jobs import Admission
@@ -51,7 +50,7 @@ class Loop:
         self._proxy_image = proxy_image
         self._store = store
         self._applier = applier
-        self._marker = annotator
+        self._annotator = annotator
         self._leads = leads
         self._metrics = metrics
         self._wake_after: float = IDLE_SECONDS
@@ -82,19 +81,20 @@ class Loop:
             self._wake_after = IDLE_SECONDS
             return
         begun, now = time.monotonic(), self.clock.now()
-        with self._timed("observe"):
+        stages = self._metrics.cycle_duration_seconds
+        with stages.labels("observe").time():
             seen = observe(self._store, self._applier.trouble_of, self._proxy_image)
         started = time.perf_counter()
-        with self._timed("plan"):
+        with stages.labels("plan").time():
             decided = plan(seen.snapshot, now)
         measure(self._metrics, seen, decided, time.perf_counter() - started, now)
-        with self._timed("apply"):
+        with stages.labels("apply").time():
             wait = await self._applier.carry_out(_tasks(seen, decided), now, later)
-            held = self._marker.begin(_marks(seen, decided), later)
+            held = self._annotator.begin(_annotations(seen, decided), later)
         count_evictions(self._metrics, seen, decided, self._store)
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
-        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if it is None else it for it in (wait, held))))
+        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held))))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""
@@ -122,15 +122,9 @@ class Loop:
             await asyncio.sleep(QUIET_SECONDS)
         dirty.clear()
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        with self._metrics.cycle_duration_seconds.labels(stage).time():
-            yield
-
 
 def _tasks(seen: Observation, decided: Plan) -> list[Task]:
-    pools = seen.pools
-    tasks: list[Task] = [PoolTask(pools[it.name], it, seen.modes.get(it.name)) for it in decided.pools]
+    tasks: list[Task] = [PoolTask(seen.pools[pool.name], pool, seen.modes.get(pool.name)) for pool in decided.pools]
     for decision in decided.decisions:
         admission = seen.admissions[decision.key]
         resolved = admission.resolved if isinstance(admission, Admission) else None
@@ -142,7 +136,7 @@ def _tasks(seen: Observation, decided: Plan) -> list[Task]:
     return tasks
 
 
-def _marks(seen: Observation, decided: Plan) -> list[NodeDecision]:
+def _annotations(seen: Observation, decided: Plan) -> list[NodeDecision]:
     """What was decided of nodes, and of the others those whose label or taints somebody changed."""
     names = {decision.name for decision in decided.nodes}
     return [*decided.nodes, *(repair for repair in seen.repairs if repair.name not in names)]

@@ -24,7 +24,8 @@ def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, 
     placed = [
         (decision, place)
         for decision in decided.decisions
-        if (place := decision.record.placement) and place.since == now and not _has_place(seen, decision)
+        # A restart dates a place anew, and so does the loss of some workers.
+        if (place := decision.record.placement) and place.since == now and not seen.jobs[decision.key].record.placement
     ]
     if placed:
         metrics.placement_duration_seconds.observe(seconds)
@@ -65,8 +66,3 @@ def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:
 def _pool_of(seen: Observation, decision: Decision) -> str:
     admission = seen.admissions[decision.key]
     return "" if isinstance(admission, Refusal) else admission.gang.pool
-
-
-def _has_place(seen: Observation, decision: Decision) -> bool:
-    """Whether the gang had a place already; a restart dates it anew, and so does the loss of some workers."""
-    return seen.jobs[decision.key].record.placement is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import itemgetter
 
 from trainpush.kube.store import Store
 from trainpush.model.fleet import NOBODY, Fleet
@@ -52,11 +53,9 @@ def repairs(fleet: Fleet, switchings: Switchings) -> tuple[NodeDecision, ...]:
     """Nodes of enforced pools whose label or taints are not what follows from their annotation, by name."""
     enforced = [name for name, it in switchings.items() if isinstance(it, Switching) and it.is_enforced]
     found = [(name, modes.switches[name]) for modes in map(fleet.modes, enforced) for name in modes.spoiled]
-    return tuple(NodeDecision(name, AnnotateNode(name, switch, switch)) for name, switch in sorted(found, key=_name))
-
-
-def _name(found: tuple[str, Switch]) -> str:
-    return found[0]
+    return tuple(
+        NodeDecision(name, AnnotateNode(name, switch, switch)) for name, switch in sorted(found, key=itemgetter(0))
+    )
 
 
 def modes_seen(store: Store, switchings: Switchings) -> dict[str, ModesSeen]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import starmap
 
 from trainpush.admission.jobs import Admission, admit
 from trainpush.admission.modes import switching_of
@@ -69,14 +70,11 @@ def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observatio
     switchings = {pool.name: switching_of(pool.spec) for pool in offers}
     jobs = {_key(seen): seen for seen in store.jobs}
     services = {_key(seen): seen for seen in store.services}
-    made = _Made(
-        priorities=_priorities(store),
-        exports=_exports(store),
-        releases=_releases(store),
-        endpoints={(row.owner, row.name) for row in store.endpoints},
-        budgets={(row.owner, row.name): row for row in store.budgets},
-    )
-    admissions = {key: _admission(seen, offers, made.priorities) for key, seen in jobs.items()}
+    made = _made(store)
+    admissions = {
+        key: admit(seen.found, offers, made.priorities) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
+        for key, seen in jobs.items()
+    }
     wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
     snapshot = Snapshot(
         pools=tuple(_pools(store, pools, switchings, trouble_of)),
@@ -92,21 +90,30 @@ def _key(seen: SeenJob | SeenService) -> Key:
     return Key(seen.metadata.namespace, seen.metadata.name)
 
 
-def _admission(seen: SeenJob, offers: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
-    return admit(seen.found, offers, priorities) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
-
-
-def _priorities(store: Store) -> Priorities:
-    """The priority classes; of several global defaults the lowest counts, as in Kubernetes."""
-    defaults = [row.value for row in store.priorities if row.is_default]
-    return Priorities({row.name: row.value for row in store.priorities}, min(defaults, default=0))
-
-
-def _releases(store: Store) -> Mapping[OwnerId, Sequence[RevisionRow]]:
-    found: dict[OwnerId, list[RevisionRow]] = {}
+def _made(store: Store) -> _Made:
+    # Of several global defaults the lowest counts, as in Kubernetes.
+    default = min((row.value for row in store.priorities if row.is_default), default=0)
+    releases: dict[OwnerId, list[RevisionRow]] = {}
     for row in sorted(store.revisions, key=lambda row: (row.number, row.name)):
-        found.setdefault(row.owner, []).append(row)
-    return found
+        releases.setdefault(row.owner, []).append(row)
+    return _Made(
+        priorities=Priorities({row.name: row.value for row in store.priorities}, default),
+        exports=_exports(store),
+        releases=releases,
+        endpoints={(row.owner, row.name) for row in store.endpoints},
+        budgets={(row.owner, row.name): row for row in store.budgets},
+    )
+
+
+def _exports(store: Store) -> Mapping[OwnerId, tuple[Export, ...]]:
+    """The Jobs that export, by the job whose model it is."""
+    made: dict[OwnerId, list[Export]] = {}
+    for row in store.exports:
+        pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
+        digest = next((pod.digest for pod in pods if pod.digest), "")
+        said = next((pod.message for pod in pods if pod.message), "")
+        made.setdefault(row.owner, []).append(Export(row.name, row.state, said or row.message, digest))
+    return {owner: tuple(sorted(exports, key=lambda export: export.name)) for owner, exports in made.items()}
 
 
 def _asked(
@@ -134,6 +141,39 @@ def _stable(seen: SeenService) -> str:
 def _follows(service: InferenceService | None) -> str:
     source = service.spec.model.source if service else None
     return source.train_push_job if source else ""
+
+
+def _pools(store: Store, pools: Mapping[str, SeenPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
+    """Pools with their nodes; a node that several match belongs to the oldest."""
+    fleet = store.fleet
+    known = [(pool, seen.record) for _, seen in sorted(pools.items()) if (pool := seen.found)]
+    fleet.divide(
+        [
+            PoolSelector(pool.name, pool.spec.node_selector, tuple(starmap(Level, levels_of(pool.spec.topology))))
+            for pool in sorted((pool for pool, _ in known), key=age)
+        ]
+    )
+    return [
+        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], history) for pool, history in known
+    ]
+
+
+def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
+    fleet = store.fleet
+    return Pool(
+        name=pool.name,
+        accelerators=tuple(pool.spec.accelerator_resources),
+        table=fleet.table(pool.name),
+        quotas=quotas_of(pool),
+        capacity_preference=tuple(pool.spec.capacity_preference),
+        linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
+        shared_nodes=fleet.shared(pool.name),
+        unlabelled_nodes=fleet.unlabelled(pool.name),
+        prepull_pods=tuple(
+            sorted(store.prepull_pods.of(OwnerId(pool.uid, store.home)), key=lambda pod: (pod.name, pod.uid))
+        ),
+        trouble=trouble_of(pool.uid),
+    )
 
 
 def _job(
@@ -188,17 +228,6 @@ def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
     )
 
 
-def _exports(store: Store) -> Mapping[OwnerId, tuple[Export, ...]]:
-    """The Jobs that export, by the job whose model it is."""
-    made: dict[OwnerId, list[Export]] = {}
-    for row in store.exports:
-        pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
-        digest = next((pod.digest for pod in pods if pod.digest), "")
-        said = next((pod.message for pod in pods if pod.message), "")
-        made.setdefault(row.owner, []).append(Export(row.name, row.state, said or row.message, digest))
-    return {owner: tuple(sorted(exports, key=lambda export: export.name)) for owner, exports in made.items()}
-
-
 def _service(
     key: Key,
     seen: SeenService,
@@ -236,36 +265,3 @@ def _revision(row: RevisionRow) -> Revision:
     made_by = row.data.provenance.job_uid if row.data.provenance else ""
     model = row.data.model
     return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
-
-
-def _pools(store: Store, pools: Mapping[str, SeenPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
-    """Pools with their nodes; a node that several match belongs to the oldest."""
-    fleet = store.fleet
-    known = [(pool, seen.record) for _, seen in sorted(pools.items()) if (pool := seen.found)]
-    fleet.divide([_selector(pool) for pool in sorted((pool for pool, _ in known), key=age)])
-    return [
-        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], history) for pool, history in known
-    ]
-
-
-def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
-    fleet = store.fleet
-    return Pool(
-        name=pool.name,
-        accelerators=tuple(pool.spec.accelerator_resources),
-        table=fleet.table(pool.name),
-        quotas=quotas_of(pool),
-        capacity_preference=tuple(pool.spec.capacity_preference),
-        linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
-        shared_nodes=fleet.shared(pool.name),
-        unlabelled_nodes=fleet.unlabelled(pool.name),
-        prepull_pods=tuple(
-            sorted(store.prepull_pods.of(OwnerId(pool.uid, store.home)), key=lambda it: (it.name, it.uid))
-        ),
-        trouble=trouble_of(pool.uid),
-    )
-
-
-def _selector(pool: GPUPool) -> PoolSelector:
-    levels = (Level(alias, label) for alias, label in levels_of(pool.spec.topology))
-    return PoolSelector(pool.name, pool.spec.node_selector, tuple(levels))

@@ -6,7 +6,6 @@ from typing import Final
 
 from trainpush.kube.client import Client
 from trainpush.kube.errors import ApiError
-from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.kube.store import Store
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -47,16 +46,11 @@ class Resync:
                     await self._due.wait()
 
     async def _list(self) -> None:
-        store = self._store
-        for resource, replace in (
-            (GPUPOOLS, store.pools.take_all),
-            (TRAINPUSHJOBS, store.jobs.take_all),
-            (INFERENCESERVICES, store.services.take_all),
-        ):
+        for resource, kind in self._store.own_kinds.items():
             objects, version = await self._client.list(resource)
-            found = replace(objects, int(version))
+            changed = kind.take_all(objects, int(version))
             if self.fresh.is_set():
-                self._metrics.drift.labels(resource.kind).inc(found)
+                self._metrics.store_drift.labels(resource.kind).inc(changed)
         if not self._due.is_set():
             self.fresh.set()
         self._store.dirty.set()

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any, Final
@@ -110,12 +109,14 @@ async def _operate(
     annotator = NodeAnnotator(client, store, lambda: elector.is_leader, metrics)
     loop = Loop(store, applier, annotator, leads, metrics, settings.proxy_image)
     loop.clock = clock
-    metrics.watch_lags(lambda: {r.resource.kind: time.monotonic() - r.last_heard for r in reflectors})
+    for reflector in reflectors:
+        metrics.watch_lag_seconds.labels(reflector.resource.kind).set_function(reflector.silent_seconds)
 
     def unready() -> list[str]:
         waits = {r.resource.plural: r.synced for r in reflectors} | {"own kinds": resync.fresh}
         unlisted = [f"{what} not listed yet" for what, event in waits.items() if not event.is_set()]
-        return unlisted + [f"no word of {r.resource.kind} for long" for r in reflectors if _is_silent(r)]
+        silent = (r for r in reflectors if r.synced.is_set() and r.silent_seconds() > SILENCE_MAX_SECONDS)
+        return unlisted + [f"no word of {r.resource.kind} for long" for r in silent]
 
     def unhealthy() -> list[str]:
         return [] if loop.is_healthy else [f"the last {loop.failures} cycles failed"]
@@ -166,7 +167,3 @@ async def _begin(store: Store, *reflectors: Reflector[Any]) -> None:
     for reflector in reflectors:
         await reflector.synced.wait()
     store.dirty.set()
-
-
-def _is_silent(reflector: Reflector[Any]) -> bool:
-    return reflector.synced.is_set() and time.monotonic() - reflector.last_heard > SILENCE_MAX_SECONDS

@@ -13,10 +13,8 @@ from typing import Any, Final
 
 import kopf
 
-from trainpush.api import names
 from trainpush.kube.credentials import Credentials
-from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
-from trainpush.kube.store import Store
+from trainpush.kube.store import Kind, Store
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
 
@@ -99,23 +97,18 @@ class _Operator:
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
-        store = self._store
-        for resource, put, drop in (
-            (TRAINPUSHJOBS, store.jobs.take, store.jobs.forget),
-            (INFERENCESERVICES, store.services.take, store.services.forget),
-            (GPUPOOLS, store.pools.take, store.pools.forget),
-        ):
-            kopf.on.event(names.GROUP, names.VERSION, resource.plural, registry=registry)(self._teller(put, drop))
+        for resource, kind in self._store.own_kinds.items():
+            kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)(self._teller(kind))
         return registry
 
-    def _teller(self, put: Callable[[Mapping[str, Any]], bool], drop: Callable[[str], bool]) -> Callable[..., Any]:
+    def _teller(self, kind: Kind[Any, Any]) -> Callable[..., Any]:
         async def tell(event: Mapping[str, Any], **_: object) -> None:
             # kopf's object is a live view that it may change; the store keeps its own.
             seen = dict(event["object"])
             if event["type"] == "DELETED":
-                self._main.call_soon_threadsafe(drop, seen["metadata"]["uid"])
+                self._main.call_soon_threadsafe(kind.forget, seen["metadata"]["uid"])
             else:
-                self._main.call_soon_threadsafe(put, seen)
+                self._main.call_soon_threadsafe(kind.take, seen)
 
         return tell
 

@@ -89,7 +89,9 @@ class Actions:
             case RemoveRevision(name, uid):
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case AnnotateStable(revision):
-                await self._annotate(task, {names.ANNOTATION_STABLE: revision})
+                body = {"metadata": {"uid": owner, "annotations": {names.ANNOTATION_STABLE: revision}}}
+                written = await self._client.patch(INFERENCESERVICES, namespace, task.seen.metadata.name, body)
+                self._store.services.take(written)
             case MakeBelongings() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
                 await self._for_job(task, action, owner)
             case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
@@ -160,17 +162,12 @@ class Actions:
             await self._client.delete(resource, target, grace_seconds=grace_seconds)
             _log.info("deleted", kind=resource.kind, namespace=target.namespace, name=target.name)
 
-    async def _annotate(self, task: Task, annotations: dict[str, str]) -> None:
-        metadata = task.seen.metadata
-        body = {"metadata": {"uid": metadata.uid, "annotations": annotations}}
-        self._store.services.take(await self._client.patch(INFERENCESERVICES, metadata.namespace, metadata.name, body))
-
     async def ask(self, owner: OwnerId, action: AskReplica) -> str:
         """Why a replica does not serve its revision; empty when it does."""
         revision = self._revision(owner, action.revision)
-        return (
-            await self._ask(action.address, revision.data) if revision else f"revision {action.revision} cannot be read"
-        )
+        if revision is None:
+            return f"revision {action.revision} cannot be read"
+        return await self._ask(action.address, revision.data)
 
     async def note_answer(self, owner: OwnerId, action: AskReplica, complaint: str) -> None:
         """Write the readiness gate of a replica, unless it says the same already.

@@ -19,8 +19,8 @@ from trainpush.kube.actions import Actions
 from trainpush.kube.client import Client, Object
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
-from trainpush.kube.resources import EVENTS, GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
-from trainpush.kube.store import Kind, Store
+from trainpush.kube.resources import EVENTS
+from trainpush.kube.store import Store
 from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
@@ -33,7 +33,6 @@ RETRY_SECONDS: Final = 15.0
 """Wait after the API server refused a child, before it is tried again."""
 
 _log = logger(__name__)
-_Clock = Callable[[], float]
 Later = Callable[[Coroutine[Any, Any, None]], object]
 """Goes on with some work beside the cycles."""
 
@@ -58,7 +57,7 @@ class Applier:
         actions: Actions,
         may_write: Callable[[], bool],
         metrics: Metrics,
-        clock: _Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write through `client` as long as `may_write`; `clock` is monotonic, in seconds."""
         self._client = client
@@ -77,11 +76,6 @@ class Applier:
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
-        self._kinds: dict[str, Kind[Any, Any]] = {
-            TRAINPUSHJOBS.kind: store.jobs,
-            INFERENCESERVICES.kind: store.services,
-            GPUPOOLS.kind: store.pools,
-        }
 
     def trouble_of(self, uid: str) -> str:
         """What the API server said when it last refused a child of this object."""
@@ -90,7 +84,11 @@ class Applier:
 
     async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> float | None:
         """Write every status, and do the rest `later`; seconds until something that was put off is due, or None."""
-        self._forget({task.seen.metadata.uid for task in tasks})
+        known = {task.seen.metadata.uid for task in tasks}
+        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
+        for memory in memories:
+            for gone in memory.keys() - known:
+                del memory[gone]
         waits = await asyncio.gather(*(self._carry_out(task, now, later) for task in tasks))
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -141,7 +139,7 @@ class Applier:
             task.resource, metadata.namespace or None, metadata.name, metadata.resource_version, patch
         )
         self._written[metadata.uid] = self._clock()
-        self._kinds[task.resource.kind].take(written)
+        self._store.own_kinds[task.resource].take(written)
         return None
 
     async def _tell(self, told: Sequence[Object]) -> None:
@@ -159,7 +157,7 @@ class Applier:
         uid = task.seen.metadata.uid
         self._begin_asking(task, later)
         trouble = self._troubles.get(uid)
-        actions = [action for action in task.actions if not isinstance(action, AskReplica)]
+        actions = [action for action in task.decision.actions if not isinstance(action, AskReplica)]
         if not actions:
             self._troubles.pop(uid, None)
         elif trouble and self._clock() < trouble.until:
@@ -199,7 +197,7 @@ class Applier:
 
     def _begin_asking(self, task: Task, later: Later) -> None:
         """Ask replicas beside everything else: one that hangs must not hold up its service."""
-        for action in task.actions:
+        for action in task.decision.actions:
             if isinstance(action, AskReplica) and action.uid not in self._asking:
                 self._asking.add(action.uid)
                 later(self._question(task, action))
@@ -221,7 +219,7 @@ class Applier:
         """A decision on an outdated view was refused: look anew, and decide anew."""
         metadata: Metadata = task.seen.metadata
         _log.debug("status not written", namespace=metadata.namespace, name=metadata.name, error=str(error))
-        kind = self._kinds[task.resource.kind]
+        kind = self._store.own_kinds[task.resource]
         try:
             kind.take(await self._client.get(task.resource, metadata.name, metadata.namespace or None))
         except NotFound:
@@ -233,13 +231,6 @@ class Applier:
         self._metrics.api_refusals.labels(error.reason).inc()
         _log.warning("the API server refused", what=what, error=str(error))
         return RETRY_SECONDS
-
-    def _forget(self, known: set[str]) -> None:
-        """Drop what was remembered of objects that are gone."""
-        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
-        for memory in memories:
-            for uid in memory.keys() - known:
-                del memory[uid]
 
     def _check(self) -> None:
         if not self._may_write():

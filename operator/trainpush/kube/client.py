@@ -107,11 +107,6 @@ class _Request:
     def is_write(self) -> bool:
         return self.method != "GET" and self.resource not in {ACCESS_REVIEWS, TOKEN_REVIEWS}
 
-    @property
-    def is_limited(self) -> bool:
-        # A Lease that queues behind slow writes would be lost because of load alone.
-        return self.is_write and self.resource != LEASES
-
 
 _page_decoder = msgspec.json.Decoder(Page)
 _object_decoder = msgspec.json.Decoder(Object)
@@ -301,7 +296,8 @@ class Client:
         return isinstance(error, TooManyRequests)
 
     async def _attempt_in_turn(self, request: _Request) -> bytes:
-        if not request.is_limited:
+        # A Lease that queues behind slow writes would be lost because of load alone.
+        if not request.is_write or request.resource == LEASES:
             return await self._attempt(request)
         async with self._limit as window:
             try:
@@ -345,7 +341,8 @@ class Client:
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         if response.status >= 300:  # noqa: PLR2004  all answers but success
             error = error_from(response.status, await self._read(response))
-            error.retry_after = _seconds(response.headers.get("Retry-After"))
+            pause = response.headers.get("Retry-After", "")
+            error.retry_after = float(pause) if pause.isdecimal() else None
             raise error
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -381,10 +378,6 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isdecimal() else None
 
 
 def _decoded(body: bytes | msgspec.Raw) -> Object:

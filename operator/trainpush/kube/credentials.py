@@ -74,26 +74,18 @@ class Credentials:
 
         When the source cannot be read the last value stays in use: the server decides whether it still holds.
         """
-        if self._is_due():
-            async with self._lock:
-                await self._reread()
+        async with self._lock:
+            if self._clock() - self._read_at >= REREAD_SECONDS:
+                try:
+                    self._value = await asyncio.to_thread(self._read)
+                except CredentialsError as error:
+                    _log.warning("credentials not renewed", source=self.endpoint.source, error=str(error))
+                self._read_at = self._clock()
         return self._value
 
     def expire(self) -> None:
         """Ask the source again before the next request: the server just refused the present value."""
         self._read_at = float("-inf")
-
-    async def _reread(self) -> None:
-        if not self._is_due():
-            return
-        try:
-            self._value = await asyncio.to_thread(self._read)
-        except CredentialsError as error:
-            _log.warning("credentials not renewed", source=self.endpoint.source, error=str(error))
-        self._read_at = self._clock()
-
-    def _is_due(self) -> bool:
-        return self._clock() - self._read_at >= REREAD_SECONDS
 
 
 def load(kubeconfig: str | None = None, context: str | None = None) -> Credentials:

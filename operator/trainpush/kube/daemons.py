@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -15,42 +16,31 @@ class _Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     """A piece of an object."""
 
 
-class TolerationPart(_Part):
-    """A toleration of a pod."""
-
+class _Toleration(_Part):
     key: str = ""
     operator: str = "Equal"
     value: str = ""
     effect: str = ""
 
 
-class PodPart(_Part):
-    """Where the pods of a DaemonSet may run."""
-
+class _Pod(_Part):
     node_selector: dict[str, str] = {}
-    tolerations: list[TolerationPart] = []
+    tolerations: list[_Toleration] = []
 
 
-class TemplatePart(_Part):
-    """What the pods of a DaemonSet are made from."""
-
-    spec: PodPart = msgspec.field(default_factory=PodPart)
+class _Template(_Part):
+    spec: _Pod = msgspec.field(default_factory=_Pod)
 
 
-class SpecPart(_Part):
-    """The wanted state of a DaemonSet."""
-
-    template: TemplatePart = msgspec.field(default_factory=TemplatePart)
+class _Spec(_Part):
+    template: _Template = msgspec.field(default_factory=_Template)
 
 
 class DaemonObject(_Part):
     """A DaemonSet as the API server sends it."""
 
     metadata: Meta
-    spec: SpecPart = msgspec.field(default_factory=SpecPart)
-
-
-_decoder = msgspec.json.Decoder(DaemonObject)
+    spec: _Spec = msgspec.field(default_factory=_Spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +55,8 @@ class DaemonRow:
     """Whether it does not tolerate the taints of modes."""
 
 
-def decode_daemon(body: bytes | msgspec.Raw) -> DaemonObject:
-    """Decode a DaemonSet.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _decoder.decode(body)
+decode_daemon: Final = msgspec.json.Decoder(DaemonObject).decode
+"""Decodes a DaemonSet from bytes, and raises `msgspec.MsgspecError` where that is malformed."""
 
 
 def read_daemon(body: bytes | msgspec.Raw) -> Row[DaemonRow]:
@@ -80,8 +65,8 @@ def read_daemon(body: bytes | msgspec.Raw) -> Row[DaemonRow]:
     Raises:
         msgspec.MsgspecError: it is malformed.
     """
-    found = decode_daemon(body)
-    meta, pod = found.metadata, found.spec.template.spec
-    tolerations = [Toleration(it.key, it.operator, it.value, it.effect) for it in pod.tolerations]
+    daemon = decode_daemon(body)
+    meta, pod = daemon.metadata, daemon.spec.template.spec
+    tolerations = [Toleration(part.key, part.operator, part.value, part.effect) for part in pod.tolerations]
     row = DaemonRow(f"{meta.namespace}/{meta.name}", pod.node_selector, is_repelled(tolerations))
     return Row(meta.uid, int(meta.resource_version), row)

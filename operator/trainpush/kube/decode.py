@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -139,11 +139,6 @@ class NodeObject(_Object):
         """Whether its kubelet says that it is ready, and is still heard."""
         return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
 
-    @property
-    def notes(self) -> Notes:
-        """Its annotations."""
-        return self.metadata.annotations
-
 
 class _Resources(_Part):
     requests: dict[str, str] = {}
@@ -152,11 +147,6 @@ class _Resources(_Part):
 class _Container(_Part):
     resources: _Resources = msgspec.field(default_factory=_Resources)
     restart_policy: str = ""
-
-    @property
-    def is_sidecar(self) -> bool:
-        """Whether this init container goes on running beside the containers."""
-        return self.restart_policy == "Always"
 
 
 class PodSpec(_Part):
@@ -287,66 +277,13 @@ class PriorityObject(_Object):
     global_default: bool = False
 
 
-_node_decoder = msgspec.json.Decoder(NodeObject)
-_pod_decoder = msgspec.json.Decoder(PodObject)
-_job_decoder = msgspec.json.Decoder(JobObject)
-_revision_decoder = msgspec.json.Decoder(RevisionObject)
-_owned_decoder = msgspec.json.Decoder(OwnedObject)
-_priority_decoder = msgspec.json.Decoder(PriorityObject)
-
-
-def job(body: bytes | msgspec.Raw) -> JobObject:
-    """Decode a Job.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _job_decoder.decode(body)
-
-
-def revision(body: bytes | msgspec.Raw) -> RevisionObject:
-    """Decode a ControllerRevision.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _revision_decoder.decode(body)
-
-
-def owned(body: bytes | msgspec.Raw) -> OwnedObject:
-    """Decode a Service or a PodDisruptionBudget.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _owned_decoder.decode(body)
-
-
-def priority(body: bytes | msgspec.Raw) -> PriorityObject:
-    """Decode a PriorityClass.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _priority_decoder.decode(body)
-
-
-def node(body: bytes | msgspec.Raw) -> NodeObject:
-    """Decode a node.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _node_decoder.decode(body)
-
-
-def pod(body: bytes | msgspec.Raw) -> PodObject:
-    """Decode a pod.
-
-    Raises:
-        msgspec.MsgspecError: it is malformed.
-    """
-    return _pod_decoder.decode(body)
+# Each decodes an object of its kind from bytes, and raises `msgspec.MsgspecError` where that is malformed.
+node: Final = msgspec.json.Decoder(NodeObject).decode
+pod: Final = msgspec.json.Decoder(PodObject).decode
+job: Final = msgspec.json.Decoder(JobObject).decode
+revision: Final = msgspec.json.Decoder(RevisionObject).decode
+owned: Final = msgspec.json.Decoder(OwnedObject).decode
+priority: Final = msgspec.json.Decoder(PriorityObject).decode
 
 
 def _requests(spec: PodSpec) -> dict[str, int]:
@@ -358,7 +295,7 @@ def _requests(spec: PodSpec) -> dict[str, int]:
     starting: dict[str, int] = {}
     for container in spec.init_containers:
         requests = container.resources.requests
-        if container.is_sidecar:
+        if container.restart_policy == "Always":  # a sidecar, which goes on running beside the containers
             _add(running, requests)
             requests = {}
         # Init containers run one after another, each beside the sidecars that were started before it.

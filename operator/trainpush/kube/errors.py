@@ -89,13 +89,7 @@ def error_from(status: int, body: bytes | msgspec.Raw) -> ApiError:
         text = bytes(body[:200]).decode(errors="replace") if isinstance(body, bytes) else ""
         said = _Status(message=text or "no explanation")
     status = status or said.code
-    kind = _type_for(status, said.reason)
+    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ApiError)  # noqa: PLR2004  the class of server errors
+    if said.reason == "AlreadyExists":
+        kind = AlreadyExists
     return kind(status, said.reason or kind.__name__, said.message)
-
-
-def _type_for(status: int, reason: str) -> type[ApiError]:
-    if reason == "AlreadyExists":
-        return AlreadyExists
-    if status >= 500:  # noqa: PLR2004  the class of server errors
-        return Unavailable
-    return _BY_STATUS.get(status, ApiError)

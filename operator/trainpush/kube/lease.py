@@ -92,14 +92,18 @@ class Elector:
         if is_ours:
             # The start, not the end: others count from when the server stored it, which lies in between.
             self._renewed_at = started_at
-            self._set_leading()
+            if not self._gained.is_set():
+                _log.info("became leader", lease=self._name, identity=self.identity)
+                self._gained.set()
+                self._lost.clear()
         elif self._gained.is_set() and (self._is_foreign() or not self.is_leader):
             self._set_following()
 
     async def _acquire_or_renew(self) -> bool:
         try:
             lease = self._lease if self._gained.is_set() and self._lease else await self._read()
-            if not self._may_take():
+            duration = self._spec.get("leaseDurationSeconds") or self._timing.lease
+            if self._is_foreign() and time.monotonic() - self._seen_at < duration:
                 return False
             self._observe(await self._patch(lease, self._claim()))
         except NotFound:
@@ -135,10 +139,6 @@ class Elector:
     def _is_foreign(self) -> bool:
         return bool(self._spec.get("holderIdentity")) and self._spec["holderIdentity"] != self.identity
 
-    def _may_take(self) -> bool:
-        duration = self._spec.get("leaseDurationSeconds") or self._timing.lease
-        return not self._is_foreign() or time.monotonic() - self._seen_at >= duration
-
     def _claim(self) -> Object:
         """The spec with this process as the holder; a change of holder is a transition."""
         now = _timestamp()
@@ -164,12 +164,6 @@ class Elector:
                 await self._patch(lease, freed)
         except (ApiError, TimeoutError) as error:
             _log.warning("lease not released", lease=self._name, error=str(error) or "no answer in time")
-
-    def _set_leading(self) -> None:
-        if not self._gained.is_set():
-            _log.info("became leader", lease=self._name, identity=self.identity)
-            self._gained.set()
-            self._lost.clear()
 
     def _set_following(self) -> None:
         _log.warning("stopped leading", lease=self._name, identity=self.identity)

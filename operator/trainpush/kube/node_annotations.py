@@ -1,4 +1,4 @@
-"""Nodes marked: how far each has come on its way to another mode, in one patch that changes nothing of others."""
+"""Annotations of nodes: how far each is on its way to another mode, in one patch that changes nothing of others."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ _log = logger(__name__)
 
 
 class NodeAnnotator:
-    """NodeModes nodes beside the cycles, each node once at a time; may be stopped after any write."""
+    """Annotates nodes beside the cycles, each node once at a time; may be stopped after any write."""
 
     def __init__(
         self,

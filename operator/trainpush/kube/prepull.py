@@ -1,6 +1,5 @@
 """Pods that make nodes pull images, as read: which of the images are there, and what the kubelet says of the others."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,25 +24,22 @@ def prepull_record(pod: PodObject) -> PrepullPod | None:
     digest = pod.labels.get(names.LABEL_IMAGES)
     if digest is None or pod.node is None:
         return None
-    found = list(_by_position(pod))
+    statuses = {
+        position: status
+        for status in pod.status.container_statuses
+        if (position := position_of(status.name)) is not None
+    }
     return PrepullPod(
         name=pod.name,
         uid=pod.uid,
         node=pod.node,
         digest=digest,
         created=pod.metadata.creation_timestamp or _LONG_AGO,
-        pulled=frozenset(position for position, status in found if _is_pulled(status)),
-        troubles={position: said for position, status in found if (said := _trouble(status))},
+        pulled=frozenset(position for position, status in statuses.items() if _is_pulled(status)),
+        troubles={position: said for position, status in statuses.items() if (said := _trouble(status))},
         is_over=pod.is_over,
         deleting=pod.is_deleting,
     )
-
-
-def _by_position(pod: PodObject) -> Iterator[tuple[int, ContainerStatus]]:
-    for status in pod.status.container_statuses:
-        position = position_of(status.name)
-        if position is not None:
-            yield position, status
 
 
 def _is_pulled(status: ContainerStatus) -> bool:

@@ -11,7 +11,7 @@ from trainpush.api import names
 from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
-from trainpush.kube.decode import NodeObject, Owner, PodObject, Terminated
+from trainpush.kube.decode import PodObject, Terminated
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
@@ -84,13 +84,46 @@ class PodRow:
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
-    """A node, from the bytes of the API server.
+    """A node as the planner reads it, from the bytes of the API server.
 
     Raises:
         msgspec.MsgspecError: it is malformed.
     """
     node = decode.node(body)
-    return Row(node.uid, node.version, node_record(node))
+    taints = tuple(
+        Taint(taint.key, taint.value, taint.effect)
+        for taint in node.spec.taints
+        # Cordoning is told apart, and the taint that mirrors it must not count twice.
+        if taint.effect in _REPELLING and taint.key != _UNSCHEDULABLE
+    )
+    labels, annotations = node.labels, node.metadata.annotations
+    switch = modes.read(annotations.switch) if annotations.switch else None
+    is_marked = (
+        annotations.switch is not None or names.LABEL_MODE in labels or any(taint.key in modes.KEYS for taint in taints)
+    )
+    record = Node(
+        name=node.name,
+        labels=labels,
+        allocatable={name: milli(amount) for name, amount in node.status.allocatable.items()},
+        taints=taints,
+        ready=node.is_ready and not node.is_deleting,
+        cordoned=node.spec.unschedulable or labels.get(names.LABEL_DRIVER_UPGRADE, "") not in _UPGRADED,
+        product=labels.get(names.LABEL_PRODUCT, ""),
+        capacity_type=next((kind for (label, value), kind in _CAPACITIES.items() if labels.get(label) == value), ""),
+        switch=switch,
+        is_marked=is_marked,
+        is_spoiled=is_marked and not modes.bears(switch, labels, taints),
+        wish=modes.wished(annotations.wish),
+        unhealthy=_is_unhealthy(node.status.capacity, node.status.allocatable),
+    )
+    return Row(node.uid, node.version, record)
+
+
+def _is_unhealthy(capacity: Mapping[str, str], allocatable: Mapping[str, str]) -> bool:
+    """Whether some extended resource can be had to a part only: what a device plugin calls unhealthy is missing."""
+    # Most often both say the same in the same words.
+    differ = [name for name, amount in capacity.items() if "/" in name and allocatable.get(name) != amount]
+    return any(milli(allocatable.get(name, "0")) < milli(capacity[name]) for name in differ)
 
 
 def read_pod(body: bytes | msgspec.Raw) -> Row[PodRow]:
@@ -103,56 +136,20 @@ def read_pod(body: bytes | msgspec.Raw) -> Row[PodRow]:
     return Row(pod.uid, pod.version, pod_row(pod))
 
 
-def node_record(node: NodeObject) -> Node:
-    """A node as the planner reads it."""
-    taints = tuple(
-        Taint(taint.key, taint.value, taint.effect)
-        for taint in node.spec.taints
-        # Cordoning is told apart, and the taint that mirrors it must not count twice.
-        if taint.effect in _REPELLING and taint.key != _UNSCHEDULABLE
-    )
-    annotation, label = node.notes.switch, node.labels.get(names.LABEL_MODE)
-    switch = modes.read(annotation) if annotation else None
-    is_marked = annotation is not None or label is not None or any(taint.key in modes.KEYS for taint in taints)
-    return Node(
-        name=node.name,
-        labels=node.labels,
-        allocatable={name: milli(amount) for name, amount in node.status.allocatable.items()},
-        taints=taints,
-        ready=node.is_ready and not node.is_deleting,
-        cordoned=node.spec.unschedulable or node.labels.get(names.LABEL_DRIVER_UPGRADE, "") not in _UPGRADED,
-        product=node.labels.get(names.LABEL_PRODUCT, ""),
-        capacity_type=_capacity_type(node.labels),
-        switch=switch,
-        is_marked=is_marked,
-        is_spoiled=is_marked and not modes.bears(switch, node.labels, taints),
-        wish=modes.wished(node.notes.wish),
-        unhealthy=_is_unhealthy(node.status.capacity, node.status.allocatable),
-    )
-
-
-def _is_unhealthy(capacity: Mapping[str, str], allocatable: Mapping[str, str]) -> bool:
-    """Whether some extended resource can be had to a part only: what a device plugin calls unhealthy is missing."""
-    # Most often both say the same in the same words.
-    differ = [name for name, amount in capacity.items() if "/" in name and allocatable.get(name) != amount]
-    return any(milli(allocatable.get(name, "0")) < milli(capacity[name]) for name in differ)
-
-
-def _capacity_type(labels: Mapping[str, str]) -> str:
-    """The kind of capacity that the labels of a node tell; empty where none does."""
-    return next((kind for (label, value), kind in _CAPACITIES.items() if labels.get(label) == value), "")
-
-
 def pod_row(pod: PodObject) -> PodRow:
-    """A pod reduced to what counts."""
+    """A pod reduced to what counts; anybody may claim an owner, so workers and replicas must bear the name we give."""
     requests = {**pod.requests, PODS: 1000}
-    owner = pod.controller
+    owner, labels = pod.controller, pod.labels
     ours: Worker | Replica | Exporter | PrepullPod | None = None
-    if owner and owner.kind == "TrainPushJob" and _is_worker_of(owner, pod):
-        ours = _worker(pod, requests)
-    elif owner and owner.kind == "InferenceService" and _is_replica(pod):
-        ours = _replica(pod, requests)
-    elif owner and owner.kind == "Job" and names.LABEL_PUSH_OF in pod.labels:
+    if owner and owner.kind == "TrainPushJob":
+        rank, attempt = _number(labels.get(names.LABEL_RANK)), _number(labels.get(names.LABEL_ATTEMPT))
+        if pod.name == worker_name(owner.name, rank, attempt):
+            ours = _worker(pod, rank, attempt, requests)
+    elif owner and owner.kind == "InferenceService":
+        revision, serial = labels.get(names.LABEL_REVISION, ""), _number(labels.get(names.LABEL_SERIAL))
+        if pod.name == replica_name(revision, serial):
+            ours = _replica(pod, revision, serial, requests)
+    elif owner and owner.kind == "Job" and names.LABEL_PUSH_OF in labels:
         ours = _exporter(pod)
     elif owner and owner.kind == "GPUPool":
         ours = prepull_record(pod)
@@ -160,48 +157,35 @@ def pod_row(pod: PodObject) -> PodRow:
     return PodRow(pod.node, not pod.is_over, requests, identity, ours)
 
 
-def _is_worker_of(owner: Owner, pod: PodObject) -> bool:
-    """Whether a pod bears the name that we give to a worker; anybody may claim an owner."""
-    rank, attempt = _number(pod.labels.get(names.LABEL_RANK)), _number(pod.labels.get(names.LABEL_ATTEMPT))
-    return pod.name == worker_name(owner.name, rank, attempt)
+def _number(label: str | None) -> int:
+    return int(label) if label and label.isascii() and label.isdecimal() and len(label) < _DIGITS_MAX else 0
 
 
-def _worker(pod: PodObject, requests: dict[str, int]) -> Worker:
-    target = pod.condition("DisruptionTarget")
+def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -> Worker:
     reason = pod.status.reason
-    disrupted = (
-        (target is not None and target.status == "True")
-        or reason in _CLUSTER_REASONS
-        or reason.startswith(_ADMISSION_REASONS)
-    )
-    ended = _ended(pod)
+    ends = (status.state.terminated for status in pod.status.container_statuses)
+    ended = next(filter(None, ends), None)
     return Worker(
         name=pod.name,
         uid=pod.uid,
-        attempt=_number(pod.labels.get(names.LABEL_ATTEMPT)),
-        rank=_number(pod.labels.get(names.LABEL_RANK)),
+        attempt=attempt,
+        rank=rank,
         phase=_phase(pod),
         node=pod.node,
         deleting=pod.is_deleting,
-        disrupted=disrupted,
+        disrupted=pod.holds("DisruptionTarget") or reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS),
         message=_message(pod, ended),
         report=_report(ended),
         request=requests,
     )
 
 
-def _is_replica(pod: PodObject) -> bool:
-    """Whether a pod bears the name that we give to a replica; anybody may claim an owner."""
-    serial = _number(pod.labels.get(names.LABEL_SERIAL))
-    return pod.name == replica_name(pod.labels.get(names.LABEL_REVISION, ""), serial)
-
-
-def _replica(pod: PodObject, requests: dict[str, int]) -> Replica:
+def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int]) -> Replica:
     return Replica(
         name=pod.name,
         uid=pod.uid,
-        serial=_number(pod.labels.get(names.LABEL_SERIAL)),
-        revision=pod.labels.get(names.LABEL_REVISION, ""),
+        serial=serial,
+        revision=revision,
         node=pod.node,
         phase=_phase(pod),
         loaded=pod.holds("ContainersReady"),
@@ -214,47 +198,31 @@ def _replica(pod: PodObject, requests: dict[str, int]) -> Replica:
     )
 
 
-def _trouble(pod: PodObject) -> str:
-    """What keeps a replica from serving; also what ended a container that is being started again."""
-    for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
-        ended = status.state.terminated or status.last_state.terminated
-        if not status.ready and ended and ended.exit_code:
-            return f"{status.name}: {_how(ended)}"
-        if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
-            return f"{status.name}: {status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[
-                :MESSAGE_MAX
-            ]
-    asked = pod.condition(names.GATE_ANSWERED)
-    if asked and asked.status == "False" and asked.message:
-        return asked.message[:MESSAGE_MAX]
-    return _message(pod, None)
-
-
-def _how(ended: Terminated) -> str:
-    """How a container ended: its first error, where it logs them as Google's libraries do, else its last words."""
-    error = _ERROR_LINE.search(ended.message)
-    said = error[1][:MESSAGE_MAX] if error else " ".join(ended.message.split())[-200:]
-    return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
-
-
 def _exporter(pod: PodObject) -> Exporter:
     # Only the last step is ours; what the others leave may say anything.
     ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
-    ended = next((ended for ended in ends if ended), None)
-    found = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
-    return Exporter(pod.uid, digest=found if _is_digest(found) else "", message=_trouble(pod))
+    ended = next(filter(None, ends), None)
+    digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
+    return Exporter(pod.uid, digest=digest if _is_digest(digest) else "", message=_trouble(pod))
 
 
 def _phase(pod: PodObject) -> Phase:
     return Phase(pod.status.phase) if pod.status.phase in set(Phase) else Phase.UNKNOWN
 
 
-def _number(label: str | None) -> int:
-    return int(label) if label and label.isascii() and label.isdecimal() and len(label) < _DIGITS_MAX else 0
-
-
-def _ended(pod: PodObject) -> Terminated | None:
-    return next((status.state.terminated for status in pod.status.container_statuses if status.state.terminated), None)
+def _trouble(pod: PodObject) -> str:
+    """What keeps a replica from serving; also what ended a container that is being started again."""
+    for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
+        ended = status.state.terminated or status.last_state.terminated
+        if not status.ready and ended and ended.exit_code:
+            return f"{status.name}: {_how(ended)}"
+        waiting = status.state.waiting
+        if waiting and waiting.reason not in _UNDERWAY:
+            return _said(status.name, waiting.reason, waiting.message)
+    asked = pod.condition(names.GATE_ANSWERED)
+    if asked and asked.status == "False" and asked.message:
+        return asked.message[:MESSAGE_MAX]
+    return _message(pod, None)
 
 
 def _message(pod: PodObject, ended: Terminated | None) -> str:
@@ -262,14 +230,26 @@ def _message(pod: PodObject, ended: Terminated | None) -> str:
     if ended and (ended.exit_code or pod.status.phase == "Failed"):
         return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
     if pod.status.phase == "Failed":
-        return f"{pod.status.reason}: {pod.status.message}".strip(": ")[:MESSAGE_MAX]
+        return _said(pod.status.reason, pod.status.message)
     for status in pod.status.container_statuses:
-        if status.state.waiting and status.state.waiting.reason not in _UNDERWAY:
-            return f"{status.state.waiting.reason}: {status.state.waiting.message}".strip(": ")[:MESSAGE_MAX]
+        waiting = status.state.waiting
+        if waiting and waiting.reason not in _UNDERWAY:
+            return _said(waiting.reason, waiting.message)
     scheduled = pod.condition("PodScheduled")
     if scheduled and scheduled.status == "False":
         return f"{scheduled.reason}: {scheduled.message}"[:MESSAGE_MAX]
     return ""
+
+
+def _said(*words: str) -> str:
+    return ": ".join(words).strip(": ")[:MESSAGE_MAX]
+
+
+def _how(ended: Terminated) -> str:
+    """How a container ended: its first error, where it logs them as Google's libraries do, else its last words."""
+    error = _ERROR_LINE.search(ended.message)
+    said = error[1][:MESSAGE_MAX] if error else " ".join(ended.message.split())[-200:]
+    return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
 
 
 def _report(ended: Terminated | None) -> dict[str, object]:

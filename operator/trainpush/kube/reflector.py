@@ -3,13 +3,13 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from trainpush.kube.client import NO_ANSWER, Client, Page
+from trainpush.kube.client import NO_ANSWER, Client
 from trainpush.kube.errors import ApiError, Gone, Invalid, error_from
 from trainpush.kube.resources import Resource
 from trainpush.telemetry.logs import logger
@@ -92,6 +92,10 @@ class Reflector(Generic[T]):
         self._faults = 0
         self._is_paged = True
 
+    def silent_seconds(self) -> float:
+        """How long nothing was heard."""
+        return self._clock() - self.last_heard
+
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
@@ -130,8 +134,9 @@ class Reflector(Generic[T]):
         items: list[T] = []
         version = ""
         try:
-            async for page in self._pages():
-                items += self._readable(page.items)
+            query = self._query if self._is_paged else {**self._query, "limit": "0"}
+            async for page in self._client.pages(self.resource, query=query):
+                items += [item for body in page.items if (item := self._decoded(body)) is not None]
                 version = page.resource_version
         except Gone:
             # The continue token expired: the list takes longer than the server keeps history. Next time in one piece.
@@ -144,12 +149,6 @@ class Reflector(Generic[T]):
         self.synced.set()
         return version
 
-    def _pages(self) -> AsyncIterator[Page]:
-        return self._client.pages(self.resource, query=self._query if self._is_paged else {**self._query, "limit": "0"})
-
-    def _readable(self, bodies: list[msgspec.Raw]) -> list[T]:
-        return [item for body in bodies if (item := self._decoded(body)) is not None]
-
     async def _watch(self, version: str) -> bool:
         """Pass events on until the stream ends; whether there were any."""
         was_heard = False
@@ -157,6 +156,8 @@ class Reflector(Generic[T]):
             async for line in lines:
                 self._take(line)
                 was_heard = True
+                self.last_heard = self._clock()
+                self._faults = 0
         return was_heard
 
     def _take(self, line: bytes) -> None:
@@ -166,16 +167,8 @@ class Reflector(Generic[T]):
             raise _UnreadableError(str(error)) from error
         if event.type == "ERROR":
             raise error_from(0, event.object)
-        self._deliver(event)
-        self.last_heard = self._clock()
-        self._faults = 0
-
-    def _deliver(self, event: _Event) -> None:
         if event.type in {"ADDED", "MODIFIED", "DELETED"} and (item := self._decoded(event.object)) is not None:
-            if event.type == "DELETED":
-                self._sink.drop(item)
-            else:
-                self._sink.put(item)
+            (self._sink.drop if event.type == "DELETED" else self._sink.put)(item)
         try:
             self._resource_version = _version_decoder.decode(event.object).metadata.resource_version
         except msgspec.MsgspecError as error:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.workload import Checkpoint, Heard
+from trainpush.model.workload import Heard
 
 PACE: Final = timedelta(seconds=30)
 """So often at most the mere progress of one program is a reason to decide anew."""
@@ -51,12 +51,6 @@ def _joined(before: Heard, said: Heard) -> Heard:
         step=max(before.step or 0, said.step or 0) if said.saved else said.step,
         total=said.total if said.total is not None else before.total,
         metrics=said.metrics or before.metrics,
-        saved=_newer(before.saved, said.saved),
+        saved=max(filter(None, (said.saved, before.saved)), key=lambda saved: saved.step, default=None),
         request=said.request or before.request,
     )
-
-
-def _newer(before: Checkpoint | None, now: Checkpoint | None) -> Checkpoint | None:
-    if before and now:
-        return now if now.step >= before.step else before
-    return now or before

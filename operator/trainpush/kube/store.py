@@ -10,6 +10,7 @@ from trainpush.api.base import InvalidObject, Metadata, Resource
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.kube import resources
 from trainpush.kube.children import ExportRow, OwnedRow, RevisionRow
 from trainpush.kube.daemons import DaemonRow
 from trainpush.kube.priorities import PriorityRow
@@ -137,6 +138,18 @@ class Store:
         self.replicas: Index[Replica] = Index()
         self.exporters: Index[Exporter] = Index()
         self.prepull_pods: Index[PrepullPod] = Index()
+        self.own_kinds: dict[resources.Resource, Kind[Any, Any]] = {
+            resources.GPUPOOLS: self.pools,
+            resources.TRAINPUSHJOBS: self.jobs,
+            resources.INFERENCESERVICES: self.services,
+        }
+        """Our own objects by what the API server calls them."""
+        self._indexes: dict[type, Index[Any]] = {
+            Worker: self.workers,
+            Replica: self.replicas,
+            Exporter: self.exporters,
+            PrepullPod: self.prepull_pods,
+        }
         self.last_words: dict[OwnerId, Worker] = {}
         """Of the pods of each job that are gone, the one whose termination message counts."""
         self._next_change = asyncio.Event()
@@ -188,15 +201,12 @@ class Store:
             self.last_words[owner] = gone
 
     def _count(self, row: PodRow, sign: int) -> None:
-        match row.ours:
-            case Worker() as worker if row.owner:
-                _enter(self.workers, row.owner, worker.uid, worker if sign > 0 else None)
-            case Replica() as replica if row.owner:
-                _enter(self.replicas, row.owner, replica.uid, replica if sign > 0 else None)
-            case Exporter() as exporter if row.owner:
-                _enter(self.exporters, row.owner, exporter.uid, exporter if sign > 0 else None)
-            case PrepullPod() as prepull_pod if row.owner:
-                _enter(self.prepull_pods, row.owner, prepull_pod.uid, prepull_pod if sign > 0 else None)
+        if row.ours and row.owner:
+            index = self._indexes[type(row.ours)]
+            if sign > 0:
+                index.put(row.owner, row.ours.uid, row.ours)
+            else:
+                index.drop(row.owner, row.ours.uid)
         if isinstance(row.ours, Worker | Replica) and row.owner in self._owners:
             return
         if isinstance(row.ours, PrepullPod) and row.owner and row.owner.namespace == self.home:
@@ -211,10 +221,3 @@ class Store:
         for pod in pods:
             if pod.node and pod.is_live:
                 self.fleet.add_usage(pod.node, pod.request, sign)
-
-
-def _enter(index: Index[T], owner: OwnerId, uid: str, thing: T | None) -> None:
-    if thing is None:
-        index.drop(owner, uid)
-    else:
-        index.put(owner, uid, thing)

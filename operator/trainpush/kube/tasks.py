@@ -58,23 +58,15 @@ class JobTask:
     decision: Decision
     resolved: Resolved | None
 
-    @property
-    def actions(self) -> Sequence[Act]:
-        """What is to be done once its status stands."""
-        return self.decision.actions
-
     def status(self, now: datetime) -> Object:
         """Its whole status."""
-        seen = self.seen
-        workers = seen.found.spec.sizes()[0] if seen.found else 0
-        return job.write(self.decision, self._resolved(), workers, seen.metadata.generation, seen.status, now)
-
-    def _resolved(self) -> Resolved | None:
-        """What defaults come to with the workers that it has."""
-        found, placement = self.seen.found, self.decision.record.placement
-        if found and placement and self.resolved:
-            return of_attempt(found.spec.strategy, self.resolved, len(placement.nodes))
-        return self.resolved
+        seen, wanted, resolved = self.seen, self.seen.found, self.resolved
+        placement = self.decision.record.placement
+        if wanted and placement and resolved:
+            # What defaults come to with the workers that it has.
+            resolved = of_attempt(wanted.spec.strategy, resolved, len(placement.nodes))
+        workers = wanted.spec.sizes()[0] if wanted else 0
+        return job.write(self.decision, resolved, workers, seen.metadata.generation, seen.status, now)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
@@ -91,11 +83,6 @@ class ServiceTask:
     decision: ServiceDecision
     data: RevisionData | None
     """Of the revision that it asks for."""
-
-    @property
-    def actions(self) -> Sequence[Act]:
-        """What is to be done once its status stands."""
-        return self.decision.actions
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
@@ -119,11 +106,6 @@ class PoolTask:
     decision: PoolSummary
     modes: pool.ModesSeen | None = None
     """None where its nodes have no modes."""
-
-    @property
-    def actions(self) -> Sequence[Act]:
-        """What makes nodes pull images; what else becomes of its nodes is done beside."""
-        return self.decision.actions
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""

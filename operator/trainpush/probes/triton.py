@@ -24,17 +24,14 @@ async def ask(
     url = f"http://{host}:{port}/v2/models/{quote(model)}"
     try:
         if request is None:
-            return await _ask_ready(session, f"{url}/ready", seconds)
+            timeout = aiohttp.ClientTimeout(seconds)
+            async with session.get(f"{url}/ready", timeout=timeout, allow_redirects=False) as answer:
+                return "" if answer.status == HTTPStatus.OK else await _refusal(answer)
         return await _ask_infer(session, f"{url}/infer", model, request, seconds)
     except TimeoutError:
         return f"no answer within {seconds:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return _line(f"no answer: {error or type(error).__name__}")
-
-
-async def _ask_ready(session: aiohttp.ClientSession, url: str, seconds: float) -> str:
-    async with session.get(url, timeout=aiohttp.ClientTimeout(seconds), allow_redirects=False) as answer:
-        return "" if answer.status == HTTPStatus.OK else await _refusal(answer)
 
 
 async def _ask_infer(session: aiohttp.ClientSession, url: str, model: str, request: str, seconds: float) -> str:
