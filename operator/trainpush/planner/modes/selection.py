@@ -99,6 +99,7 @@ class Selection:
         self.counts = ModeCounts.of(feasible, states.nodes)
         self.states = states
         self.candidates = Candidates(states, switching)
+        self.switching = switching
         self.default = switching.default
         self._new = 0
         """Nodes among the picks that rest."""
@@ -112,6 +113,10 @@ class Selection:
     def is_full(self) -> bool:
         """Whether no more is looked for in this cycle."""
         return self._new >= PICKS_MAX
+
+    def goes_on(self, node: NodeState) -> bool:
+        """Whether anybody still wants a node to change."""
+        return node.name in self.picks or node.name in self.kept
 
     def under_way(self, steps: Collection[SwitchStep]) -> list[Unit]:
         """What is in one of these steps, of use, and neither chosen nor given up: in units, the latest first."""
