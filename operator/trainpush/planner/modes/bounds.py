@@ -11,7 +11,7 @@ one that comes is not there yet, and may not be turned away.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep, Window
@@ -27,11 +27,11 @@ _WEEK: Final = 8
 
 def bounds_at(switching: Switching, now: datetime) -> Mapping[Mode, Bounds]:
     """The bounds that hold at `now`, for each mode that has some."""
-    found = {mode: switching.bounds.get(mode, Bounds()) for mode in BOUNDED}
+    bounds = {mode: switching.bounds.get(mode, Bounds()) for mode in BOUNDED}
     for window in switching.windows:
         if is_open(window, now):
-            found |= {mode: bounds for mode, bounds in window.bounds.items() if mode in BOUNDED}
-    return found
+            bounds |= {mode: window.bounds[mode] for mode in BOUNDED if mode in window.bounds}
+    return bounds
 
 
 def is_open(window: Window, now: datetime) -> bool:
@@ -42,15 +42,12 @@ def is_open(window: Window, now: datetime) -> bool:
 
 def next_change(switching: Switching, now: datetime) -> datetime | None:
     """When a window opens or closes next; None where there is none."""
-    moment = now.astimezone(UTC)
-    changes = (
-        change
+    openings = (
+        opening
         for window in switching.windows
         for opening in _openings(window, now.astimezone(window.zone).date() - 2 * _DAY, _WEEK + 2)
-        for change in opening
-        if change > moment
     )
-    return min(changes, default=None)
+    return min((change for opening in openings for change in opening if change > now), default=None)
 
 
 def _openings(window: Window, first: date, days: int) -> Iterator[tuple[datetime, datetime]]:
@@ -58,11 +55,8 @@ def _openings(window: Window, first: date, days: int) -> Iterator[tuple[datetime
     for day in (first + number * _DAY for number in range(days)):
         if day.weekday() in window.days:
             last = day if window.begin < window.end else day + _DAY
-            yield _moment(window, day, window.begin), _moment(window, last, window.end)
-
-
-def _moment(window: Window, day: date, clock: time) -> datetime:
-    return datetime.combine(day, clock, tzinfo=window.zone).astimezone(UTC)
+            opens = datetime.combine(day, window.begin, tzinfo=window.zone)
+            yield opens.astimezone(UTC), datetime.combine(last, window.end, tzinfo=window.zone).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
 """What keeps switches from beginning, whoever wants them: how many at a time, how many an hour, and larger trouble."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.modes import Mode, Switching, SwitchStep
+from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.nodes import HOST
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.wording import count
 from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
-from trainpush.planner.modes.selection import Pick
+from trainpush.planner.modes.selection import Pick, Selection
 
 _HOUR: Final = timedelta(hours=1)
 _TOLD: Final = BEFORE_FLIP - {SwitchStep.PLANNED}
@@ -20,9 +20,9 @@ _BAD: Final = 2
 """Fewer nodes that are stuck, late or not ready are no larger trouble."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Budget:
-    """What may begin in this cycle."""
+    """What may begin in this cycle, and what does."""
 
     under_way: frozenset[int]
     """Units that have begun; the rest of their nodes may follow."""
@@ -37,11 +37,22 @@ class Budget:
     wake_at: datetime | None
     """When `quota` grows."""
 
-    def refusal(self, pick: Pick, begun: Sequence[Pick]) -> Reason | None:
-        """Why a switch does not begin beside those that do; None where it may."""
+    begun: list[Pick] = field(default_factory=list)
+    """Nodes that begin to switch."""
+    refused: dict[str, Reason] = field(default_factory=dict)
+    """Why others that were chosen do not, by node."""
+
+    def begin(self, pick: Pick) -> None:
+        """Let a node begin, or note why it does not."""
+        if reason := self._refusal(pick):
+            self.refused[pick.node.name] = reason
+        else:
+            self.begun.append(pick)
+
+    def _refusal(self, pick: Pick) -> Reason | None:
         if self.trouble and not (pick.is_wish and pick.to is Mode.MAINTENANCE):
             return Reason.FROZEN
-        new = {it.node.unit: it.is_wish for it in begun if it.node.unit not in self.under_way}
+        new = {it.node.unit: it.is_wish for it in self.begun if it.node.unit not in self.under_way}
         if pick.node.unit in self.under_way or new.get(pick.node.unit) is pick.is_wish:
             return None
         if not pick.is_wish and sum(not is_wish for is_wish in new.values()) >= self.quota:
@@ -49,11 +60,14 @@ class Budget:
         return Reason.WAITING_FOR_MODE_SWITCH if len(new) >= self.slots else None
 
 
-def budget_of(pool: Pool, switching: Switching, nodes: Sequence[NodeState], now: datetime) -> Budget:
-    """What a pool lets begin at this moment."""
+def budget_of(pool: Pool, selection: Selection) -> Budget:
+    """What a pool lets begin at this moment, and which of the chosen nodes that rest do."""
+    nodes, switching = selection.states.nodes, selection.switching
     # Who was planned last waits: two that look at the same nodes at once may both plan the last one that is allowed.
     late = {node.name: node.unit for node in nodes if node.lacking.is_late}
-    counted = sorted((it for it in nodes if _counts(it) and it.name not in late), key=_seniority)
+    # One that is stuck does not count, nor one that is lost and comes back when it may.
+    going = (node for node in nodes if node.is_ready and not node.is_resting and node.step is not SwitchStep.STUCK)
+    counted = sorted((node for node in going if node.name not in late), key=_seniority)
     under_way = list(dict.fromkeys(node.unit for node in counted))
     trouble = _trouble(pool, nodes, late.values(), "node" if switching.unit == HOST else "unit")
     seniors = set(under_way[: switching.max_concurrent])
@@ -63,23 +77,22 @@ def budget_of(pool: Pool, switching: Switching, nodes: Sequence[NodeState], now:
     relieved = list(dict.fromkeys(node.unit for node in stuck if node.unit not in held.union(under_way)))[:slots]
     # What has begun ends, so that no node waits for the rest of its unit for ever.
     begun = {node.unit for node in counted if node.step is not SwitchStep.PLANNED and not node.wish}
-    is_calm = {node.name for node in counted if not trouble or node.wish is Mode.MAINTENANCE or node.unit in begun}
-    going = {node.name for node in counted if node.unit in seniors and node.name in is_calm}
-    recent = _begun(pool, nodes, now)
+    calm = (node for node in counted if not trouble or node.wish is Mode.MAINTENANCE or node.unit in begun)
+    allowed = {node.name for node in calm if node.unit in seniors}
+    recent = _begun(pool, nodes, selection.states.now)
     free = switching.per_hour - len(recent)
-    return Budget(
+    budget = Budget(
         under_way=frozenset(node.unit for node in counted if not node.wish),
         slots=slots - len(relieved),
         quota=max(0, free),
         trouble=trouble,
-        allowed=frozenset(going | {node.name for node in stuck if node.unit in seniors.union(relieved)}),
+        allowed=frozenset(allowed | {node.name for node in stuck if node.unit in seniors.union(relieved)}),
         wake_at=recent[-switching.per_hour] + _HOUR if free <= 0 else None,
     )
-
-
-def _counts(node: NodeState) -> bool:
-    """Whether a node is under way; not one that is stuck, nor one that is lost and comes back when it may."""
-    return not node.is_resting and node.step is not SwitchStep.STUCK and node.is_ready
+    for pick in selection.picks.values():
+        if pick.node.is_resting:
+            budget.begin(pick)
+    return budget
 
 
 def _seniority(node: NodeState) -> tuple[bool, float, str]:
@@ -89,10 +102,9 @@ def _seniority(node: NodeState) -> tuple[bool, float, str]:
 def _begun(pool: Pool, nodes: Sequence[NodeState], now: datetime) -> list[datetime]:
     """When units began to switch within the last hour: those that are over, and the latest of each, in order."""
     unit_of = {node.name: node.unit for node in nodes}
-    marked = ((name, switch.begun) for name, switch in pool.switches.items() if switch.why)
-    return sorted(
-        at for _, at in {(unit_of.get(name), at) for name, at in (*pool.history, *marked)} if at > now - _HOUR
-    )
+    latest = ((name, switch.begun) for name, switch in pool.switches.items() if switch.why)
+    times = {(unit_of.get(name), at) for name, at in (*pool.history, *latest) if at > now - _HOUR}
+    return sorted(at for _, at in times)
 
 
 def _trouble(pool: Pool, nodes: Sequence[NodeState], late: Collection[int], thing: str) -> str:

@@ -1,6 +1,6 @@
 """Which nodes may change their mode for another one, the best first, in units that change together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 
 from trainpush.model.modes import Mode, Switching
@@ -35,8 +35,8 @@ class Candidates:
         if mode not in self._lists:
             ranks = self._ranks.setdefault(mode, {})
             ranks |= {unit: self._ranked(unit, mode) for unit in range(len(self._states.units)) if unit not in ranks}
-            found = [known for unit in range(len(self._states.units)) if (known := ranks[unit])]
-            self._lists[mode] = [unit for _, unit in sorted(found, key=itemgetter(0))]
+            may_change = [ranked for unit in range(len(self._states.units)) if (ranked := ranks[unit])]
+            self._lists[mode] = [unit for _, unit in sorted(may_change, key=itemgetter(0))]
         return (unit for unit in self._lists[mode] if not any(node.name in self._gone for node in unit))
 
     def block_reason(self, node: NodeState, to: Mode) -> BlockReason | None:
@@ -48,7 +48,8 @@ class Candidates:
     def blocks(self, mode: Mode) -> list[tuple[int, BlockReason]]:
         """Why nodes that do not have `mode` do not change to it, by row."""
         if mode not in self._others:
-            others = (it for it in self._states.nodes if it.name not in self._gone and _is_elsewhere(it, mode))
+            free = (node for node in self._states.nodes if node.name not in self._gone)
+            others = (node for node in free if node.mode is not mode or not node.is_resting)
             self._others[mode] = [(node.row, self.reason(node, mode)) for node in others]
         return self._others[mode]
 
@@ -64,7 +65,14 @@ class Candidates:
         self._taken.add(node)
         self._others.clear()
         if node.gangs:
-            self._forget({node for key in node.gangs for node in self._states.gangs[key].place.nodes})
+            # To take more from the same gangs costs less now.
+            self._lists.clear()
+            touched = {name for key in node.gangs for name in self._states.gangs[key].place.nodes}
+            for other in (other for other in self._states.nodes if other.name in touched):
+                for mode in Mode:
+                    self._judged.pop((other.name, mode), None)
+                for ranks in self._ranks.values():
+                    ranks.pop(other.unit, None)
         return price
 
     def give_up(self, node: NodeState) -> None:
@@ -73,27 +81,16 @@ class Candidates:
         self._taken.discard(node)
         self._judged.clear()
 
-    def _forget(self, nodes: Iterable[str]) -> None:
-        """To take more from the same gangs costs less now."""
-        self._lists.clear()
-        for node in (node for node in self._states.nodes if node.name in nodes):
-            for mode in Mode:
-                self._judged.pop((node.name, mode), None)
-            for ranks in self._ranks.values():
-                ranks.pop(node.unit, None)
-
     def _ranked(self, unit: int, mode: Mode) -> tuple[Rank, Unit] | None:
         # Who is out of order, or where people want it, neither comes along nor keeps the others from it.
-        nodes = [node for node in self._states.units[unit] if is_other(node, mode) and node.follows]
-        under_way = [node.to for node in nodes if not node.is_resting]
-        to = under_way[0] if under_way else mode
+        mates = [node for node in self._states.units[unit] if node.follows]
+        nodes = [node for node in mates if is_other(node, mode)]
+        to = next((node.to for node in nodes if not node.is_resting), mode)
         # Who was left behind follows the others of its unit.
-        mates = (node for node in self._states.units[unit] if node.follows and not node.is_resting)
-        if any(
-            node.to is not to and node.mode is not Mode.MAINTENANCE and node.name not in self.doomed for node in mates
-        ):
+        ahead = (node for node in mates if not node.is_resting and node.name not in self.doomed)
+        if any(node.to is not to and node.mode is not Mode.MAINTENANCE for node in ahead):
             return None
-        if not nodes or any(it.name in self.doomed or self.block_reason(it, to) for it in nodes):
+        if not nodes or any(node.name in self.doomed or self.block_reason(node, to) for node in nodes):
             return None
         price = self._price(nodes, to)
         return (rank(nodes, price), tuple(nodes)) if price else None
@@ -109,13 +106,9 @@ class Candidates:
             prices.append(cost(node, to, self._states, taken))
             taken.add(node)
         victims = dict.fromkeys(key for price in prices for key in price.victims)
-        return Cost(max(it.kind for it in prices), sum(it.lost for it in prices), tuple(victims))
+        return Cost(max(price.kind for price in prices), sum(price.lost for price in prices), tuple(victims))
 
 
 def is_other(node: NodeState, mode: Mode) -> bool:
     """Whether a node would have to change to be of use for `mode`, or is about to."""
     return node.mode is not mode if node.is_resting else node.to in {mode, Mode.SHARED}
-
-
-def _is_elsewhere(node: NodeState, mode: Mode) -> bool:
-    return node.mode is not mode or not node.is_resting

@@ -15,7 +15,6 @@ from trainpush.planner.preemption import resizing
 _ORDER: Final = {Mode.MAINTENANCE: 0, Mode.SHARED: 1}
 """Modes that are given away first."""
 
-
 Rank = tuple[float, int, int, int, int, str]
 """Less comes first."""
 
@@ -72,14 +71,11 @@ class TakenNodes:
             self.names.remove(node.name)
             self.workers.subtract(node.gangs)
 
-    def before(self, key: Key, states: NodeStates) -> int:
-        """With how many workers a gang goes on that loses all these nodes."""
-        return _left(states, key, self.workers[key])
-
-    def after(self, key: Key, states: NodeStates, node: NodeState) -> int:
-        """The same if it loses one more."""
-        more = 0 if node.name in self.names else node.gangs[key]
-        return _left(states, key, self.workers[key] + more)
+    def left(self, key: Key, states: NodeStates, more: NodeState | None = None) -> int:
+        """With how many workers a gang goes on that loses all these nodes, and one more."""
+        gang, place = states.gangs[key].gang, states.gangs[key].place
+        gone = self.workers[key] + (more.gangs[key] if more and more.name not in self.names else 0)
+        return resizing.left_of(gang, len(place.nodes) - gone) if gone else len(place.nodes)
 
 
 def block_reason(
@@ -92,15 +88,12 @@ def block_reason(
         return BlockReason.WISHED
     if not node.is_resting and (node.step not in EARLY or node.to is not to):
         return BlockReason.UNDER_WAY
-    if node.is_resting or (node.step in HARMLESS and not _is_awaited(node, states)):
+    # Others were told to go for the sake of the same change: it would be in vain.
+    is_awaited = node.step is SwitchStep.CORDONED and any(it.step in EARLY - HARMLESS for it in states.mates(node))
+    if node.is_resting or (node.step in HARMLESS and not is_awaited):
         is_young = young_until(node, states.now, switching)
         return _harm(node, to, states, taken) or (BlockReason.YOUNG if is_young else None)
     return None
-
-
-def _is_awaited(node: NodeState, states: NodeStates) -> bool:
-    """Whether others were told to go for the sake of the same change, so that it would be in vain."""
-    return node.step is SwitchStep.CORDONED and any(it.step in EARLY - HARMLESS for it in states.mates(node))
 
 
 def _harm(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> BlockReason | None:
@@ -110,24 +103,18 @@ def _harm(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> B
         return None
     if node.services:
         return BlockReason.SERVING
-    if node.is_foreign:
-        return BlockReason.PROTECTED
-    for key in node.gangs:
-        if states.gangs[key].protection(taken.after(key, states, node), states.now):
-            return BlockReason.PROTECTED
-    return None
+    protections = (states.gangs[key].protection(taken.left(key, states, node), states.now) for key in node.gangs)
+    return BlockReason.PROTECTED if node.is_foreign or any(protections) else None
 
 
 def young_until(node: NodeState, now: datetime, switching: Switching) -> datetime | None:
     """Until when a node rests after its last switch; None where it may switch."""
-    switch = node.switch
+    switch, pause = node.switch, switching.cooldown
     if switch is None or not switch.why or not switch.is_resting:
         return None  # it never switched: its annotation only says what it has always been
-    pause = switching.cooldown
     if switch.step is SwitchStep.ACTIVE:
         pause = max(pause, switching.min_time_in_mode)
-    until = switch.since + pause
-    return until if now < until else None
+    return switch.since + pause if now < switch.since + pause else None
 
 
 def cost(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> Cost:
@@ -136,18 +123,12 @@ def cost(node: NodeState, to: Mode, states: NodeStates, taken: TakenNodes) -> Co
         return Cost(0, 0, ())
     kind, lost = 1, 0
     for key in node.gangs:
-        gang, before = states.gangs[key], taken.before(key, states)
+        gang, before = states.gangs[key], taken.left(key, states)
         if before == len(gang.place.nodes):
             lost += gang.lost(states.now)
-        if before and not taken.after(key, states, node):
+        if before and not taken.left(key, states, node):
             kind = 2
     return Cost(kind, lost, (*node.gangs, *node.services))
-
-
-def _left(states: NodeStates, key: Key, gone: int) -> int:
-    """With how many workers a gang goes on that loses so many."""
-    gang, left = states.gangs[key].gang, len(states.gangs[key].place.nodes) - gone
-    return resizing.left_of(gang, left) if gone else left
 
 
 def rank(nodes: Sequence[NodeState], price: Cost) -> Rank:

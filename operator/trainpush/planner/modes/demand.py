@@ -44,23 +44,20 @@ def demands(
     served: Mapping[Key, ServiceDecision],
 ) -> list[Demand]:
     """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
-    waiting = [(stages[job.key], job) for job in allocations.jobs if job.key in stages and _is_here(job, pool)]
-    line = sorted(waiting, key=lambda it: (it[0].verdict.position, it[1].created_at, it[1].key))
+    here = (job for job in allocations.jobs if isinstance(job.request, Gang) and job.request.pool == pool.name)
+    jobs = [(job, stages[job.key]) for job in here if job.key in stages]
+    line = sorted(jobs, key=lambda it: (it[1].verdict.position, it[0].created_at, it[0].key))
     known = [service for service in allocations.services if service.key in served]
     order = sorted(known, key=lambda service: (-service.priority, service.created_at, service.key))
     return [
         *(demand for service in order for demand in _of_service(pool, service, served[service.key])),
-        *(demand for stage, job in line for demand in _of_waiting(job, stage)),
-        *(demand for stage, job in line for demand in _of_running(job, stage, quota)),
+        *(demand for job, stage in line for demand in _of_waiting(job, stage)),
+        *(demand for job, stage in line for demand in _of_running(job, stage, quota)),
     ]
 
 
-def _is_here(job: Job, pool: Pool) -> bool:
-    return isinstance(job.request, Gang) and job.request.pool == pool.name
-
-
 def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iterator[Demand]:
-    """One want for each replica that is missing; one more than asked for where none may be missed for a moment."""
+    """One demand for each replica that is missing; one more than asked for where none may be missed for a moment."""
     revision = rollout.wanted(service)
     if revision is None or revision.gang.pool != pool.name:
         return
@@ -74,14 +71,13 @@ def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iter
 
 
 def _of_waiting(job: Job, stage: Decision) -> Iterator[Demand]:
-    gang = job.request
+    gang, reason = job.request, stage.verdict.reason
     if stage.stage is not Stage.QUEUED or not isinstance(gang, Gang):
         return
-    is_promised = stage.verdict.reason == Reason.WAITING_FOR_PREEMPTION
-    if is_promised or stage.verdict.reason in CURABLE:
-        yield Demand(
-            Mode.TRAINING, Owner(job.key, is_service=False), (gang.of_size(gang.least),), may_switch=not is_promised
-        )
+    is_promised = reason == Reason.WAITING_FOR_PREEMPTION
+    if is_promised or reason in CURABLE:
+        owner = Owner(job.key, is_service=False)
+        yield Demand(Mode.TRAINING, owner, (gang.of_size(gang.least),), may_switch=not is_promised)
 
 
 def _of_running(job: Job, stage: Decision, quota: QuotaUsage) -> Iterator[Demand]:
@@ -95,6 +91,5 @@ def _of_running(job: Job, stage: Decision, quota: QuotaUsage) -> Iterator[Demand
     more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}
     may = [size for size, extras in more.items() if not quota.over_limit(job.key.namespace, extras)]
     if may:
-        yield Demand(
-            Mode.TRAINING, Owner(job.key, is_service=False), tuple(map(gang.of_size, may)), instead_of=place.nodes
-        )
+        owner = Owner(job.key, is_service=False)
+        yield Demand(Mode.TRAINING, owner, tuple(map(gang.of_size, may)), instead_of=place.nodes)

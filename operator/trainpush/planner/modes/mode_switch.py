@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
+from trainpush.model.modes import Mode, Switch, SwitchStep
 from trainpush.model.plan import (
     AnnotateNode,
     Condition,
@@ -25,10 +25,10 @@ from trainpush.planner.modes.bounds import feasible
 from trainpush.planner.modes.budget import Budget, budget_of
 from trainpush.planner.modes.cost import young_until
 from trainpush.planner.modes.demand import demands
-from trainpush.planner.modes.messages import Help
-from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState, NodeStates, node_states
+from trainpush.planner.modes.messages import Help, SwitchPlan
+from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState, node_states
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
-from trainpush.planner.modes.selection import Pick, Selection
+from trainpush.planner.modes.selection import Selection
 from trainpush.planner.modes.selection_order import select
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.quota import QuotaUsage
@@ -60,129 +60,87 @@ def decide(
     now: datetime,
 ) -> ModeDecision:
     """What becomes of the nodes of a pool, once everybody had a turn."""
-    pool = capacity.pool
-    if pool.switching is None:
+    pool, switching = capacity.pool, capacity.pool.switching
+    if switching is None:
         return ModeDecision(actions=prepull.actions(pool, now))
     given = {decision.key: decision for decision in served}
     states = node_states(pool, allocations, stages, given, now)
-    selection = _selection(capacity, pool.switching, states)
+    # A node that people want in a mode without bounds cannot help to keep them.
+    usable = sum(node.is_usable and node.wish not in {Mode.MAINTENANCE, Mode.SHARED} for node in states.nodes)
+    # Nobody waits for a node that may never get ready.
+    projected = ProjectedCapacity(capacity, (node for node in states.nodes if not node.lacking.is_late))
+    selection = Selection(states, feasible(bounds.bounds_at(switching, now), usable), switching, projected)
     select(selection, demands(pool, quota, allocations, stages, given))
-    here = _Cycle(pool, pool.switching, selection, budget_of(pool, pool.switching, states.nodes, now), now)
-    begun, refused = here.begun()
-    after = here.annotations(begun)
-    changed = sorted((node for node in states.nodes if after[node.name] != node.switch), key=lambda node: node.name)
-    planned = messages.SwitchPlan(pool.switching, selection, here.budget, begun, refused, after, now)
+    budget = budget_of(pool, selection)
+    switches = _annotations(pool, selection, budget)
+    planned = SwitchPlan(sorted(states.nodes, key=lambda node: node.name), selection, budget, switches)
+    changed = ((node.name, node.switch) for node in planned.nodes if switches[node.name] != node.switch)
     return ModeDecision(
-        nodes=tuple(NodeDecision(it.name, AnnotateNode(it.name, it.switch, after[it.name])) for it in changed),
+        nodes=tuple(NodeDecision(name, AnnotateNode(name, before, switches[name])) for name, before in changed),
         summary=messages.summary(planned),
         help=messages.helps(planned),
-        removals=here.removals(),
+        removals=_removals(selection),
         actions=prepull.actions(pool, now),
-        wake_at=here.wake_at(),
+        wake_at=_wake_at(pool, selection, budget),
     )
 
 
-def on_nodes(snapshot: Snapshot, decided: Iterable[ModeDecision]) -> Iterator[NodeDecision]:
-    """The decisions on all nodes: those that bear annotations although no pool gives them a mode lose them."""
-    yield from (NodeDecision(name, AnnotateNode(name, switch, None)) for name, switch in snapshot.orphans)
-    yield from (node for decision in decided for node in decision.nodes)
+def _annotations(pool: Pool, selection: Selection, budget: Budget) -> dict[str, Switch | None]:
+    """What each node is to bear."""
+    switching, now = selection.switching, selection.states.now
+    switches: dict[str, Switch | None] = {}
+    for node in selection.states.nodes:
+        switch = node.switch
+        if switch and not switch.is_resting:
+            switch = state_machine.advanced(node, switch, _signals(selection, budget, node), switching, now)
+        elif switch and switching.is_enforced:
+            switch = state_machine.released(switch, switching)
+        elif switching.is_enforced and (node.mode is not Mode.SHARED or node.name in pool.labelled):
+            # Without an annotation nothing keeps the wrong work away.
+            switch = Switch(node.mode, node.mode, SwitchStep.ACTIVE, now, now)
+        switches[node.name] = switch
+    for pick in budget.begun if switching.is_enforced else ():
+        node, before = pick.node, switches[pick.node.name]
+        ahead = (it for it in selection.states.units[node.unit] if it.to is pick.to and not it.is_resting)
+        # One that was left behind began when its unit did.
+        begun = min((it.switch.begun for it in ahead if it.switch and not it.wish), default=now)
+        setting = before.setting if before else None
+        switches[node.name] = Switch(node.mode, pick.to, SwitchStep.PLANNED, begun, now, pick.why, setting)
+    return switches
 
 
-def _selection(capacity: FreeCapacity, switching: Switching, states: NodeStates) -> Selection:
-    # Whom people want in no mode that has bounds cannot help to keep them.
-    elsewhere = {Mode.MAINTENANCE, Mode.SHARED}
-    usable = sum(node.is_usable and node.wish not in elsewhere for node in states.nodes)
-    reachable = feasible(bounds.bounds_at(switching, states.now), usable)
-    # Nobody waits for a node that may never get ready.
-    projected = ProjectedCapacity(capacity, (node for node in states.nodes if not node.lacking.is_late))
-    return Selection(states, reachable, switching, projected)
+def _signals(selection: Selection, budget: Budget, node: NodeState) -> state_machine.Signals:
+    mates = (mate for mate in selection.states.mates(node) if mate.step in BEFORE_FLIP)
+    return state_machine.Signals(
+        is_needed=selection.switching.is_enforced and selection.goes_on(node),
+        may_begin=node.name in budget.allowed,
+        is_clear=all(map(state_machine.is_clear, (node, *mates))),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cycle:
-    """What was chosen, on its way to what is written."""
+def _removals(selection: Selection) -> dict[Owner, tuple[EndPod, ...]]:
+    """Pods on nodes that are stuck, where what is left is ended."""
+    removals: dict[Owner, tuple[EndPod, ...]] = {}
+    if selection.switching.is_forced and selection.switching.is_enforced:
+        for node in selection.states.nodes:
+            for owner, end in node.removals if node.step is SwitchStep.STUCK and selection.goes_on(node) else ():
+                removals[owner] = (*removals.get(owner, ()), end)
+    return removals
 
-    pool: Pool
-    switching: Switching
-    selection: Selection
-    budget: Budget
-    now: datetime
 
-    def begun(self) -> tuple[list[Pick], dict[str, str]]:
-        """Of the nodes that were chosen and rest, those that begin; and why the others do not, by node."""
-        begun: list[Pick] = []
-        refused = {}
-        for pick in self.selection.picks.values():
-            if pick.node.is_resting:
-                if reason := self.budget.refusal(pick, begun):
-                    refused[pick.node.name] = str(reason)
-                else:
-                    begun.append(pick)
-        return begun, refused
-
-    def annotations(self, begun: Iterable[Pick]) -> dict[str, Switch | None]:
-        """What each node is to bear."""
-        found: dict[str, Switch | None] = {}
-        for node in self.selection.states.nodes:
-            if node.switch is not None and not node.is_resting:
-                found[node.name] = self._advanced(node, node.switch)
-            elif node.switch is None and self._is_unmarked(node):
-                found[node.name] = state_machine.initial(node, self.now)
-            else:
-                found[node.name] = self._kept(node.switch)
-        for pick in begun if self.switching.is_enforced else ():
-            switch = state_machine.planned(pick.node, pick.to, pick.why, self.now)
-            found[pick.node.name] = self._kept(replace(switch, begun=self._begun(pick)))
-        return found
-
-    def _begun(self, pick: Pick) -> datetime:
-        """When the unit of a node began that begins now: before it, where it was left behind."""
-        unit = (
-            node for node in self.selection.states.units[pick.node.unit] if node.to is pick.to and not node.is_resting
-        )
-        return min((node.switch.begun for node in unit if node.switch and not node.wish), default=self.now)
-
-    def _kept(self, switch: Switch | None) -> Switch | None:
-        """The annotation of a node that rests."""
-        return state_machine.released(switch, self.switching) if switch and self.switching.is_enforced else switch
-
-    def _advanced(self, node: NodeState, switch: Switch) -> Switch:
-        return state_machine.advanced(node, switch, self._signals(node), self.switching, self.now)
-
-    def _signals(self, node: NodeState) -> state_machine.Signals:
-        is_needed = node.name in self.selection.picks or node.name in self.selection.kept
-        mates = (it for it in self.selection.states.mates(node) if it.step in BEFORE_FLIP)
-        is_clear = all(state_machine.is_clear(it) for it in (node, *mates))
-        return state_machine.Signals(
-            is_needed and self.switching.is_enforced, node.name in self.budget.allowed, is_clear
-        )
-
-    def _is_unmarked(self, node: NodeState) -> bool:
-        """Whether a node lacks an annotation that keeps the wrong work away."""
-        return self.switching.is_enforced and (node.mode is not Mode.SHARED or node.name in self.pool.labelled)
-
-    def removals(self) -> dict[Owner, tuple[EndPod, ...]]:
-        """Pods on nodes that are stuck, where what is left is ended."""
-        found: dict[Owner, list[EndPod]] = {}
-        for node in self.selection.states.nodes:
-            if node.step is SwitchStep.STUCK and self.switching.is_forced and self._signals(node).is_needed:
-                for owner, action in node.removals:
-                    found.setdefault(owner, []).append(action)
-        return {owner: tuple(actions) for owner, actions in found.items()}
-
-    def wake_at(self) -> datetime | None:
-        """When a deadline or a pause is over, or other bounds hold."""
-        states = self.selection.states
-        under_way = (node.switch for node in states.nodes if node.switch and not node.is_resting)
-        due = [bounds.next_change(self.switching, self.now), state_machine.wake_at(under_way, self.switching, self.now)]
-        due.append(prepull.wake_at(self.pool, self.now))
-        if self.selection.pressed or self.selection.unmet:
-            due += [young_until(node, self.now, self.switching) for node in states.nodes]
-            due += [gang.protected_until(self.now) for gang in states.gangs.values()]
-        if self.selection.picks:
-            due.append(self.budget.wake_at)
-        # Not at once: what is due now was decided just now.
-        return min((max(it, self.now + timedelta(seconds=1)) for it in due if it), default=None)
+def _wake_at(pool: Pool, selection: Selection, budget: Budget) -> datetime | None:
+    """When a deadline or a pause is over, or other bounds hold."""
+    states, switching, now = selection.states, selection.switching, selection.states.now
+    under_way = (node.switch for node in states.nodes if node.switch and not node.is_resting)
+    due = [bounds.next_change(switching, now), state_machine.wake_at(under_way, switching, now)]
+    due.append(prepull.wake_at(pool, now))
+    if selection.pressed or selection.unmet:
+        due += [young_until(node, now, switching) for node in states.nodes]
+        due += [gang.protected_until(now) for gang in states.gangs.values()]
+    if selection.picks:
+        due.append(budget.wake_at)
+    # Not at once: what is due now was decided just now.
+    return min((max(moment, now + timedelta(seconds=1)) for moment in due if moment), default=None)
 
 
 Act = TypeVar("Act")
@@ -194,7 +152,7 @@ def on_job(decision: Decision, switched: ModeDecision) -> Decision:
     helping, ends = switched.help.get(owner), switched.removals.get(owner)
     if helping and decision.stage is Stage.QUEUED:
         decision = replace(decision, verdict=helping.on(decision.verdict))
-    return replace(decision, actions=(*_but_of(ends, decision.actions), *ends)) if ends else decision
+    return replace(decision, actions=_ending(decision.actions, ends)) if ends else decision
 
 
 def on_service(decision: ServiceDecision, switched: ModeDecision) -> ServiceDecision:
@@ -204,10 +162,16 @@ def on_service(decision: ServiceDecision, switched: ModeDecision) -> ServiceDeci
     if helping:
         condition = Condition(not helping.is_coming, helping.reason, helping.message)
         decision = replace(decision, verdict=helping.on(decision.verdict), scaling=condition)
-    return replace(decision, actions=(*_but_of(ends, decision.actions), *ends)) if ends else decision
+    return replace(decision, actions=_ending(decision.actions, ends)) if ends else decision
 
 
-def _but_of(ends: Sequence[EndPod], actions: Sequence[Act]) -> list[Act]:
-    """The actions that are not on pods which are ended anyway."""
+def _ending(actions: Sequence[Act], ends: Sequence[EndPod]) -> tuple[Act | EndPod, ...]:
+    """These ends, and the actions that are not on pods which are ended anyway."""
     ended = {end.uid for end in ends}
-    return [action for action in actions if getattr(action, "uid", "") not in ended]
+    return (*(action for action in actions if getattr(action, "uid", "") not in ended), *ends)
+
+
+def on_nodes(snapshot: Snapshot, decided: Iterable[ModeDecision]) -> Iterator[NodeDecision]:
+    """The decisions on all nodes: those that bear annotations although no pool gives them a mode lose them."""
+    yield from (NodeDecision(name, AnnotateNode(name, switch, None)) for name, switch in snapshot.orphans)
+    yield from (node for decision in decided for node in decision.nodes)

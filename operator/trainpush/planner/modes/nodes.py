@@ -1,20 +1,19 @@
 """What stands on each node of a pool, as one looks at it who wants to change its mode."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Final
 
 from trainpush.model.gang import Gang
-from trainpush.model.modes import Mode, Switch, SwitchStep
-from trainpush.model.nodes import HOST
+from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Job, Key, Placement
+from trainpush.model.workload import Job, Key
 from trainpush.planner.allocations import Allocations, GangAllocation, Owner, gang_at
 from trainpush.planner.modes.prepull import Lacking, lacking
 
@@ -121,9 +120,8 @@ class NodeStates:
 
     def mates(self, node: NodeState) -> Iterator[NodeState]:
         """The others of a node's unit that change together with it; what people want of one node is its own matter."""
-        for it in () if node.wish else self.units[node.unit]:
-            if it is not node and it.follows and not it.is_resting and it.to is node.to:
-                yield it
+        others = () if node.wish else self.units[node.unit]
+        return (it for it in others if it is not node and it.follows and not it.is_resting and it.to is node.to)
 
 
 @dataclass(slots=True)
@@ -149,12 +147,7 @@ def node_states(
     """Everything that has a place or a live pod on the nodes of `pool`, by what was recorded and what was decided."""
     found = _Found()
     for job in allocations.jobs:
-        if running := _running(pool, job, stages.get(job.key)):
-            found.running[job.key] = running
-            for node in running.nodes:
-                found.gangs[node][job.key] += 1
-                found.work[node].add(Mode.TRAINING)
-        _add_job(found, pool, job)
+        _add_job(found, pool, job, stages.get(job.key))
     for service in allocations.services:
         _add_service(found, service, served.get(service.key))
     for pod in allocations.pods:
@@ -162,28 +155,29 @@ def node_states(
         found.removals[pod.node].append((pod.owner, pod.removal))
         if pod.owner.is_service:
             found.services[pod.node].add(pod.owner.key)
-    empty = _empty_in_domain(pool, found.work.keys())
-    unit_of = _units(pool)
-    nodes = tuple(_post(pool, row, unit_of[row], found, free_domain, now) for row, free_domain in enumerate(empty))
+    table, switching = pool.table, pool.switching or Switching()
+    unit_of: list[int] = table.domains_of_nodes(switching.unit).tolist()
+    domain_of: list[int] = table.domains_of_nodes(table.levels[-2].alias).tolist()
+    empty = Counter(domain for name, domain in zip(table.names, domain_of, strict=True) if name not in found.work)
+    nodes = tuple(_node_state(pool, row, unit, found, empty[domain_of[row]], now) for row, unit in enumerate(unit_of))
     units = tuple(tuple(together) for _, together in groupby(nodes, key=lambda node: node.unit))
     return NodeStates(nodes, units, found.running, now)
 
 
-def _running(pool: Pool, job: Job, stage: Decision | None) -> GangAllocation | None:
-    gang = job.request
-    place = stage.record.placement if stage else job.recorded.placement
-    is_over = job.recorded.outcome or (stage and stage.record.outcome) or job.deleting
-    if is_over or place is None or not isinstance(gang, Gang) or gang.pool != pool.name:
-        return None
-    return gang_at(job, gang.of_size(len(place.nodes)), place)
-
-
-def _add_job(found: _Found, pool: Pool, job: Job) -> None:
-    place: Placement | None = None if job.recorded.outcome else job.recorded.placement
-    for node in place.nodes if place else ():
+def _add_job(found: _Found, pool: Pool, job: Job, stage: Decision | None) -> None:
+    gang = job.request if isinstance(job.request, Gang) and job.request.pool == pool.name else None
+    before, after = job.recorded, stage.record if stage else job.recorded
+    if gang and after.placement and not (before.outcome or after.outcome or job.deleting):
+        placed = gang.of_size(len(after.placement.nodes))
+        found.running[job.key] = gang_at(job, placed, after.placement)
+        for node in after.placement.nodes:
+            found.gangs[node][job.key] += 1
+            found.work[node].add(Mode.TRAINING)
+    nodes = before.placement.nodes if before.placement and not before.outcome else ()
+    for node in nodes:
         found.work[node].add(Mode.TRAINING)
-    if place and not (job.deleting or job.suspend or (isinstance(job.request, Gang) and job.request.pool == pool.name)):
-        found.foreign |= set(place.nodes)
+    if not (gang or job.deleting or job.suspend):
+        found.foreign |= set(nodes)
 
 
 def _add_service(found: _Found, service: Service, decision: ServiceDecision | None) -> None:
@@ -197,31 +191,13 @@ def _add_service(found: _Found, service: Service, decision: ServiceDecision | No
         found.rolling |= nodes
 
 
-def _empty_in_domain(pool: Pool, occupied: Container[str]) -> list[int]:
-    """How many empty nodes there are in the innermost domain above the host, per node."""
-    table = pool.table
-    level = table.levels[-2]
-    counts: Iterator[list[int]] = (
-        [sum(name not in occupied for name in names)] * len(names)
-        for index in range(len(level.starts))
-        if (names := table.names[level.slice_of(index, len(table.names))])
-    )
-    return [count for part in counts for count in part]
-
-
-def _units(pool: Pool) -> list[int]:
-    """The unit of each node, by row: its domain at the level at which the pool switches."""
-    found: list[int] = pool.table.domains_of_nodes(pool.switching.unit if pool.switching else HOST).tolist()
-    return found
-
-
-def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now: datetime) -> NodeState:
-    name = pool.table.names[row]
+def _node_state(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now: datetime) -> NodeState:
+    name, switching = pool.table.names[row], pool.switching or Switching()
     switch = pool.switches.get(name)
-    default = pool.switching.default if pool.switching else Mode.SHARED
-    mode = switch.mode if switch else pool.labelled.get(name, default)
+    mode = switch.mode if switch else pool.labelled.get(name, switching.default)
     is_ready = bool(pool.table.ready[row]) and name not in pool.unhealthy
-    here = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
+    gangs = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
+    others = (other for other in Mode if other is not mode) if switching.hook else ()
     return NodeState(
         name=name,
         row=row,
@@ -233,19 +209,13 @@ def _post(pool: Pool, row: int, unit: int, found: _Found, free_domain: int, now:
         is_usable=is_ready and not pool.table.cordoned[row],
         is_ready=is_ready,
         lacking=lacking(pool, row, switch, now),
-        gangs=here,
+        gangs=gangs,
         services=tuple(sorted(found.services.get(name, ()))),
-        resets=_resets(pool, mode, switch),
+        resets=frozenset(other for other in others if switching.is_reset(switch, other)),
         work=frozenset(found.work.get(name, ())),
-        is_told=all(found.running[key].job.recorded.eviction is not None for key in here),
+        is_told=all(found.running[key].job.recorded.eviction is not None for key in gangs),
         is_foreign=name in found.foreign,
         is_rolling=name in found.rolling,
         free_domain=free_domain,
-        removals=tuple(sorted(found.removals.get(name, ()), key=lambda it: (it[0], it[1].name))),
+        removals=tuple(sorted(found.removals.get(name, ()), key=lambda removal: (removal[0], removal[1].name))),
     )
-
-
-def _resets(pool: Pool, mode: Mode, switch: Switch | None) -> frozenset[Mode]:
-    if pool.switching is None or pool.switching.hook is None:
-        return frozenset()
-    return frozenset(it for it in Mode if it is not mode and pool.switching.is_reset(switch, it))

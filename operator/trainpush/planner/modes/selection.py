@@ -6,7 +6,7 @@ what nobody chooses any more is given up.
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from trainpush.model.gang import Gang, Requirements, Topology
@@ -22,9 +22,6 @@ from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
 PICKS_MAX: Final = 64
 """So many nodes that rest are chosen in one cycle; far more than may begin at once."""
-
-BlockCounts = tuple[tuple[BlockReason, int], ...]
-"""Why nodes are not taken, and how many of them: most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +65,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DemandResult:
-    """What a want led to."""
+    """What a demand led to."""
 
     nodes: tuple[str, ...] = ()
     """Nodes that change for it; none where there is room already, or where nothing helps."""
     is_met: bool = True
-    blocks: BlockCounts = ()
-    """Why the other nodes that would do are not taken."""
+    blocks: Counter[BlockReason] = field(default_factory=Counter)
+    """Why other nodes that would do are not taken, and how many of them."""
     at_most: int | None = None
     """What the mode has at most, where that is in the way."""
 
@@ -91,7 +88,7 @@ class Selection:
         self.kept: set[str] = set()
         """Nodes under way that go on although nobody chose them."""
         self.results: dict[Owner, DemandResult] = {}
-        """For each that wants room: what all its wants led to."""
+        """For each that wants room: what all its demands led to."""
         self.unmet: list[str] = list(feasible.unmet)
         """What was asked for and is not so, in words."""
         self.pressed: set[Mode] = set()
@@ -99,19 +96,24 @@ class Selection:
         self.counts = ModeCounts.of(feasible, states.nodes)
         self.states = states
         self.candidates = Candidates(states, switching)
+        self.switching = switching
         self.default = switching.default
         self._new = 0
         """Nodes among the picks that rest."""
         self._projected = projected
         self._refused: dict[tuple[Requirements, Topology], int] = {}
         """The fewest workers for which no node changes, and so none for more."""
-        self._blocks: dict[Requirements, BlockCounts] = {}
+        self._blocks: dict[Requirements, Counter[BlockReason]] = {}
         """Why nodes do not change for such workers, as long as nothing more is chosen."""
 
     @property
     def is_full(self) -> bool:
         """Whether no more is looked for in this cycle."""
         return self._new >= PICKS_MAX
+
+    def goes_on(self, node: NodeState) -> bool:
+        """Whether anybody still wants a node to change."""
+        return node.name in self.picks or node.name in self.kept
 
     def under_way(self, steps: Collection[SwitchStep]) -> list[Unit]:
         """What is in one of these steps, of use, and neither chosen nor given up: in units, the latest first."""
@@ -141,39 +143,36 @@ class Selection:
 
     def may(self, unit: Sequence[NodeState], to: Mode, beside: Draft | None = None) -> bool:
         """Whether bounds let nodes change, beside those of a draft."""
-        new = Counter(node.mode for node in unit if node.is_resting)
-        if not new:
-            return True
-        draft = beside or Draft()
+        draft, new = beside or Draft(), Counter(node.mode for node in unit if node.is_resting)
         can_go = to not in new and all(self.counts.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
-        return can_go and self.counts.may_have(to, draft.come[to] + new.total())
+        return not new or (can_go and self.counts.may_have(to, draft.come[to] + new.total()))
 
     def raise_to_least(self, mode: Mode) -> None:
         """Choose nodes until `mode` has what it shall have at least; what is under way to it counts."""
-        least = self.counts.feasible.least[mode]
+        bound = f"at least {count(self.counts.feasible.least[mode], 'node')}"
         while self.counts.missing(mode) and not self.is_full:
             self.pressed.add(mode)
-            units = (it for it in self.candidates.to(mode) if all(node.is_resting for node in it))
-            unit = next((it for it in units if self.may(it, mode)), None)
+            units = (unit for unit in self.candidates.to(mode) if all(node.is_resting for node in unit))
+            unit = next((unit for unit in units if self.may(unit, mode)), None)
             if unit is None:
-                here = f"{mode} has {self.counts.held(mode)} of at least {count(least, 'node')}"
-                self.unmet.append(here + told(_counted(reason for _, reason in self.candidates.blocks(mode))))
+                blocks = Counter(reason for _, reason in self.candidates.blocks(mode))
+                self.unmet.append(f"{mode} has {self.counts.held(mode)} of {bound}{told(blocks)}")
                 return
             for node in unit:
-                self.pick(node, mode, f"{mode} has at least {count(least, 'node')}")
+                self.pick(node, mode, f"{mode} has {bound}")
 
     def lower_to_most(self, mode: Mode) -> None:
         """Choose nodes that leave `mode` until it has no more than it may have."""
-        most = self.counts.feasible.most[mode]
+        bound = f"at most {count(self.counts.feasible.most[mode], 'node')}"
         while self.counts.excess(mode) and not self.is_full:
             unit, to = self._way_out(mode)
             if not unit:
-                here = [node for node in self.states.nodes if node.mode is mode and node.is_resting and node.is_usable]
-                said = f"{mode} has {self.counts.held(mode)} of at most {count(most, 'node')}"
-                self.unmet.append(said + told(_counted(self.candidates.reason(it, to) for it in here)))
+                here = (node for node in self.states.nodes if node.mode is mode and node.is_resting and node.is_usable)
+                blocks = Counter(self.candidates.reason(node, to) for node in here)
+                self.unmet.append(f"{mode} has {self.counts.held(mode)} of {bound}{told(blocks)}")
                 return
             for node in unit:
-                self.pick(node, to, f"{mode} has at most {count(most, 'node')}")
+                self.pick(node, to, f"{mode} has {bound}")
 
     def _way_out(self, mode: Mode) -> tuple[Unit, Mode]:
         """What leaves `mode` best, and where to; nothing where nothing can."""
@@ -196,39 +195,39 @@ class Selection:
         if self._projected.is_cleared(demand.instead_of):
             return  # it gets another size first
         self._projected.release(demand.gangs[-1], demand.instead_of)
-        if not self._is_met(demand):
+        if not (any(self._assign(demand, gang) for gang in demand.gangs) or self._switch(demand)):
             self._projected.retake(demand.gangs[-1], demand.instead_of)
-
-    def _is_met(self, demand: Demand) -> bool:
-        """Whether there is room, or nodes change for it."""
-        if any(self._assign(demand, gang) for gang in demand.gangs):
-            return True
-        if not demand.may_switch:
-            return False
-        self.pressed.add(demand.mode)
-        if self.is_full:
-            return False
-        for gang in demand.gangs:
-            if offers := self._switches(demand, gang):
-                for offer in offers:
-                    for node in offer.unit:
-                        self.pick(node, offer.to, str(demand.owner))
-                return self._assign(demand, gang)
-        self._refuse(demand)
-        return False
 
     def _assign(self, demand: Demand, gang: Gang) -> bool:
         """Take room that there is, or will be, for all of a gang; whether there is."""
         assignment = self._projected.assign(gang)
-        if assignment is None:
-            return False
-        nodes = [self.states.nodes[row] for row in assignment.by_row]
-        self._note(
-            demand, DemandResult(tuple(node.name for node in nodes if node.name in self.picks or not node.is_resting))
-        )
-        return True
+        if assignment:
+            nodes = (self.states.nodes[row] for row in assignment.by_row)
+            changing = (node.name for node in nodes if node.name in self.picks or not node.is_resting)
+            self._note(demand, DemandResult(tuple(changing)))
+        return assignment is not None
 
-    def _switches(self, demand: Demand, gang: Gang) -> list[Offer]:
+    def _note(self, demand: Demand, result: DemandResult) -> None:
+        """Keep what was found for the one who wants it: the nodes of all its demands, and the first refusal."""
+        before = self.results.get(demand.owner, DemandResult())
+        nodes = tuple(sorted({*before.nodes, *result.nodes}))
+        self.results[demand.owner] = replace(result if before.is_met else before, nodes=nodes)
+
+    def _switch(self, demand: Demand) -> bool:
+        """Choose nodes that make room; whether there are such."""
+        if demand.may_switch:
+            self.pressed.add(demand.mode)
+        if not demand.may_switch or self.is_full:
+            return False
+        for gang in demand.gangs:
+            if offers := self._offers(demand, gang):
+                for node, to in ((node, offer.to) for offer in offers for node in offer.unit):
+                    self.pick(node, to, str(demand.owner))
+                return self._assign(demand, gang)
+        self._refuse(demand)
+        return False
+
+    def _offers(self, demand: Demand, gang: Gang) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
         kind = gang.requirements, gang.topology
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
@@ -239,7 +238,7 @@ class Selection:
         for row, domain in enumerate(domain_of):
             most[domain] += now[row]
         drafts: dict[int, Draft] = {}
-        for unit, to, slots in self._offers(demand.mode, gang):
+        for unit, to, slots in self._units(demand.mode, gang):
             for domain in sorted({domain_of[row] for row, room in slots.items() if room > now[row]}):
                 draft = drafts.setdefault(domain, Draft())
                 if self.may(unit, to, draft):
@@ -251,13 +250,25 @@ class Selection:
         self._refused[kind] = gang.workers
         return []
 
-    def _offers(self, mode: Mode, gang: Gang) -> Iterator[tuple[Unit, Mode, Mapping[int, int]]]:
+    def _units(self, mode: Mode, gang: Gang) -> Iterator[tuple[Unit, Mode, Mapping[int, int]]]:
         """What may change for the sake of `mode`, the best first: what it would be, and its room for workers then."""
         kept, emptied = (slots.tolist() for slots in self._projected.slots_in_mode(gang))
         for unit in self.candidates.to(mode):
             to = next((node.to for node in unit if not node.is_resting), self._target(mode))
             nodes = tuple(node for node in unit if not node.is_resting or node.mode is not to)
             yield nodes, to, {node.row: kept[node.row] if node.suits(to) else emptied[node.row] for node in nodes}
+
+    def _target(self, mode: Mode) -> Mode:
+        """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
+        is_shared = mode is Mode.TRAINING and self.default is Mode.SHARED
+        return Mode.SHARED if is_shared and not self.counts.missing(mode) else mode
+
+    def _holds(self, gang: Gang, domain: int, offers: Iterable[Offer]) -> bool:
+        """Whether a domain has room for a gang once this has changed."""
+        slots = self._projected.slots(gang).copy()
+        for offer in offers:
+            slots[list(offer.slots)] = list(offer.slots.values())
+        return self._projected.layout(gang.topology).capacity(slots).item(domain) >= gang.workers
 
     def _needed(self, gang: Gang, domain: int, offers: list[Offer]) -> list[Offer]:
         """Of what makes enough room together what must stay; the last of the others are dropped first."""
@@ -267,42 +278,19 @@ class Selection:
                 offers = fewer
         return offers
 
-    def _holds(self, gang: Gang, domain: int, offers: Iterable[Offer]) -> bool:
-        """Whether a domain has room for a gang once this has changed."""
-        slots = self._projected.slots(gang).copy()
-        for offer in offers:
-            slots[list(offer.slots)] = list(offer.slots.values())
-        return self._projected.layout(gang.topology).capacity(slots).item(domain) >= gang.workers
-
-    def _target(self, mode: Mode) -> Mode:
-        """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
-        is_shared = mode is Mode.TRAINING and self.default is Mode.SHARED
-        return Mode.SHARED if is_shared and not self.counts.missing(mode) else mode
-
     def _refuse(self, demand: Demand) -> None:
         gang, to = demand.gangs[-1], self._target(demand.mode)
         if gang.requirements not in self._blocks:
             _, emptied = self._projected.slots_in_mode(gang)
-            found = self.candidates.blocks(demand.mode)
-            self._blocks[gang.requirements] = _counted(reason for row, reason in found if emptied[row])
+            blocks = Counter(reason for row, reason in self.candidates.blocks(demand.mode) if emptied[row])
+            self._blocks[gang.requirements] = blocks
         is_full = to in self.counts.feasible.limited and not self.counts.may_have(to)
         at_most = self.counts.feasible.most[to] if is_full else None
-        blocks = self._blocks[gang.requirements]
-        self._note(demand, DemandResult((), is_met=False, blocks=blocks, at_most=at_most))
-
-    def _note(self, demand: Demand, answer: DemandResult) -> None:
-        """Keep what was found for the one who wants it: the nodes of all its demands, and the first refusal."""
-        before = self.results.get(demand.owner, DemandResult())
-        nodes = tuple(sorted({*before.nodes, *answer.nodes}))
-        last = answer if before.is_met else before
-        self.results[demand.owner] = DemandResult(nodes, last.is_met, last.blocks, last.at_most)
+        self._note(demand, DemandResult(is_met=False, blocks=self._blocks[gang.requirements], at_most=at_most))
 
 
-def told(blocks: Iterable[tuple[BlockReason, int]]) -> str:
-    """`; 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
-    parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in blocks)
+def told(blocks: Counter[BlockReason]) -> str:
+    """`; of the others: 3 nodes with replicas, 1 node changed too recently`; empty where there are none."""
+    most_first = sorted(blocks.items(), key=lambda block: (-block[1], block[0]))
+    parts = ", ".join(f"{count(number, 'node')} {words}" for words, number in most_first)
     return f"; of the others: {parts}" if parts else ""
-
-
-def _counted(reasons: Iterable[BlockReason]) -> BlockCounts:
-    return tuple(sorted(Counter(reasons).items(), key=lambda it: (-it[1], it[0])))

@@ -35,20 +35,20 @@ def select(selection: Selection, demands: Iterable[Demand]) -> None:
 
 def _give_up(selection: Selection) -> None:
     """What is under way against people or bounds, or may not go on, goes back; the latest first."""
+    counts, candidates = selection.counts, selection.candidates
     early = (node for node in selection.states.nodes if node.step in EARLY)
     selection.give_up([node for node in early if not node.is_usable or (node.wish and node.wish is not node.to)])
     for unit in selection.under_way(EARLY):
-        if any(node.wish is None and selection.candidates.block_reason(node, node.to) for node in unit):
+        if any(node.wish is None and candidates.block_reason(node, node.to) for node in unit):
             selection.give_up(unit)
     for unit in selection.under_way(EARLY):
-        is_sacred = unit[0].wish is Mode.MAINTENANCE
-        if not is_sacred and any(
-            selection.counts.is_short(node.mode) or selection.counts.excess(node.to) for node in unit
-        ):
+        is_beyond = any(counts.is_short(node.mode) or counts.excess(node.to) for node in unit)
+        if is_beyond and unit[0].wish is not Mode.MAINTENANCE:
             selection.give_up(unit)
 
 
 def _wishes(selection: Selection) -> None:
+    counts = selection.counts
     for node in selection.states.nodes:
         wish = node.wish
         if wish is None or not node.is_usable or (node.is_resting and wish is node.mode):
@@ -57,7 +57,7 @@ def _wishes(selection: Selection) -> None:
             selection.kept |= {node.name} if node.to is wish and node.name not in selection.candidates.doomed else set()
         elif node.is_rolling:
             selection.unmet.append(f"{node.name} does not become {wish} yet: a service on it rolls out")
-        elif wish is Mode.MAINTENANCE or (selection.counts.may_lose(node.mode) and selection.counts.may_have(wish)):
+        elif wish is Mode.MAINTENANCE or (counts.may_lose(node.mode) and counts.may_have(wish)):
             selection.pick(node, wish, _PEOPLE, is_wish=True)
         else:
             selection.unmet.append(f"{node.name} does not become {wish} as people want: the bounds do not let it")
@@ -65,11 +65,18 @@ def _wishes(selection: Selection) -> None:
 
 def _homecoming(selection: Selection) -> None:
     """Nodes leave Maintenance when nobody wants them there any more; and so do shared ones, elsewhere the exception."""
+    default = selection.default
     for unit in selection.states.units:
         nodes = [node for node in unit if node.follows and node.is_resting and node.name not in selection.picks]
         for node in (node for node in nodes if node.mode is Mode.MAINTENANCE):
-            _send_home(selection, [node], _home(selection, nodes))
-        _send_home(selection, _strays(selection, nodes), selection.default)
+            # To the mode of the others, if they have one.
+            others = {other.mode for other in nodes} - {Mode.MAINTENANCE}
+            home = others.pop() if len(others) == 1 else default
+            _send_home(selection, [node], home if selection.counts.may_have(home) else selection.home())
+        strays = [node for node in nodes if node.mode is not default]
+        # Only where all that is in their unit could stay then.
+        if all(node.suits(default) and not selection.candidates.block_reason(node, default) for node in strays):
+            _send_home(selection, [node for node in strays if node.mode is Mode.SHARED], default)
 
 
 def _send_home(selection: Selection, nodes: Sequence[NodeState], to: Mode) -> None:
@@ -78,33 +85,12 @@ def _send_home(selection: Selection, nodes: Sequence[NodeState], to: Mode) -> No
             selection.pick(node, to, f"nobody wants it in {node.mode} any more")
 
 
-def _home(selection: Selection, unit: Sequence[NodeState]) -> Mode:
-    """Where a node of a unit goes that nobody needs: to the mode of the others, if they have one, else the default."""
-    others = {node.mode for node in unit} - {Mode.MAINTENANCE}
-    its = others.pop() if len(others) == 1 else selection.default
-    return its if selection.counts.may_have(its) else selection.home()
-
-
-def _strays(selection: Selection, unit: Sequence[NodeState]) -> list[NodeState]:
-    """Shared nodes where that is not the default, if all that is in their unit could stay if they were not."""
-    others = [node for node in unit if node.mode is not selection.default]
-    is_free = all(
-        node.suits(selection.default) and not selection.candidates.block_reason(node, selection.default)
-        for node in others
-    )
-    return [node for node in others if node.mode is Mode.SHARED] if is_free else []
-
-
 def _keep(selection: Selection) -> None:
     """Of what is under way and was not chosen, keep what is needed all the same; the latest is given up first."""
     # Nothing is given up for the sake of a switch that may begin one day.
-    begun = ModeCounts.of(
-        selection.counts.feasible, (it for it in selection.states.nodes if it.name not in selection.candidates.doomed)
-    )
-    for node in (
-        node for node in selection.states.nodes if node.name in selection.candidates.doomed and node.is_usable
-    ):
-        begun.there[node.mode] += 1
+    nodes, doomed = selection.states.nodes, selection.candidates.doomed
+    begun = ModeCounts.of(selection.counts.feasible, (node for node in nodes if node.name not in doomed))
+    begun.there.update(node.mode for node in nodes if node.name in doomed and node.is_usable)
     for unit in selection.under_way(BEFORE_FLIP):
         if selection.is_full or _is_needed(selection, begun, unit):
             selection.kept |= {node.name for node in unit}
@@ -130,43 +116,38 @@ def _is_needed(selection: Selection, begun: ModeCounts, unit: Unit) -> bool:
     return not begun.may_stay_away(unit[0].to, len(going))
 
 
-def _is_last(selection: Selection, unit: Unit) -> bool:
-    """Whether the rest of its unit has turned already."""
-    mates = (
-        node for node in selection.states.units[unit[0].unit] if node.step not in BEFORE_FLIP and node.to is unit[0].to
-    )
-    return any(node.step in LATE or node.begun == unit[0].begun for node in mates)
-
-
 def _is_on_the_way_home(selection: Selection, node: NodeState) -> bool:
     """Whether a node leaves a mode in which nobody wants it."""
     is_stray = node.mode is Mode.SHARED and node.to is selection.default and node.suits(node.to)
     return node.mode is Mode.MAINTENANCE or is_stray
 
 
+def _is_last(selection: Selection, unit: Unit) -> bool:
+    """Whether the rest of its unit has turned already."""
+    turned = (node for node in selection.states.units[unit[0].unit] if node.step not in BEFORE_FLIP)
+    mates = (node for node in turned if node.to is unit[0].to)
+    return any(node.step in LATE or node.begun == unit[0].begun for node in mates)
+
+
 def _complete(selection: Selection) -> None:
     """Of a unit that changes no node stays behind: its annotation may not have been written, or it came later."""
     for unit in (unit for unit in selection.states.units if len(unit) > 1):
-        ahead = (
-            node
-            for node in unit
-            if not node.wish and Mode.MAINTENANCE not in {node.mode, node.to} and _is_going(selection, node)
-        )
-        if first := next(ahead, None):
-            _bring(selection, unit, first)
+        moving = (node for node in unit if not node.wish and Mode.MAINTENANCE not in {node.mode, node.to})
+        if ahead := next((node for node in moving if _is_going(selection, node)), None):
+            _bring(selection, unit, ahead)
 
 
 def _is_going(selection: Selection, node: NodeState) -> bool:
     is_alone = node.switch is not None and node.switch.why == _PEOPLE
-    return node.name in selection.picks or node.name in selection.kept or (node.step in LATE and not is_alone)
+    return selection.goes_on(node) or (node.step in LATE and not is_alone)
 
 
-def _bring(selection: Selection, unit: Unit, first: NodeState) -> None:
-    """All that rests of a unit changes as the `first` of it does, if bounds and what is on it let all of it."""
-    pick = selection.picks.get(first.name)
-    to, why = (pick.to, pick.why) if pick else (first.to, first.switch.why if first.switch else "")
+def _bring(selection: Selection, unit: Unit, ahead: NodeState) -> None:
+    """All that rests of a unit changes as the one `ahead` does, if bounds and what is on it let all of it."""
+    pick = selection.picks.get(ahead.name)
+    to, why = (pick.to, pick.why) if pick else (ahead.to, ahead.switch.why if ahead.switch else "")
     others = (node for node in unit if node.follows and node.is_resting and node.name not in selection.picks)
     behind = [node for node in others if node.mode is not to]
-    if not any(selection.candidates.block_reason(it, to) for it in behind) and selection.may(behind, to):
+    if not any(selection.candidates.block_reason(node, to) for node in behind) and selection.may(behind, to):
         for node in behind:
             selection.pick(node, to, why)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.modes import TURNED, Mode, Setting, Switch, Switching, SwitchStep
+from trainpush.model.modes import TURNED, Setting, Switch, Switching, SwitchStep
 from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState
 
 _ON: Final = {
@@ -41,16 +41,6 @@ class Signals:
     """Whether all of its unit that goes the same way could bear the new mode: they turn together."""
 
 
-def planned(node: NodeState, to: Mode, why: str, now: datetime) -> Switch:
-    """The first step."""
-    return Switch(node.mode, to, SwitchStep.PLANNED, now, now, why, node.switch.setting if node.switch else None)
-
-
-def initial(node: NodeState, now: datetime) -> Switch:
-    """The annotation of a node that has none, and stays what it is."""
-    return Switch(node.mode, node.mode, SwitchStep.ACTIVE, now, now)
-
-
 def advanced(node: NodeState, switch: Switch, signals: Signals, switching: Switching, now: datetime) -> Switch:
     """The next step of a node under way; the same where it has to wait."""
     switch = released(switch, switching)
@@ -60,24 +50,15 @@ def advanced(node: NodeState, switch: Switch, signals: Signals, switching: Switc
         why = f"kept: the switch to {switch.to} was given up" if switching.is_enforced else "kept: nothing is enforced"
         return replace(switch, to=switch.mode, step=SwitchStep.ABORTED, since=now, why=why)
     if _is_done(node, switch, signals):
-        return _stepped(switch, _next(node, switch), switching, now)
-    if switch.step in _DRAINED and now >= due(switch, switching):
+        # Nobody is told to go where everything may stay.
+        is_flipping = switch.step is SwitchStep.CORDONED and _may_stay(node)
+        after = SwitchStep.FLIPPING if is_flipping else _ON[switch.step]
+        mode = switch.to if after is SwitchStep.ACTIVE else switch.mode
+        setting = _setting(switch, switching) if after is SwitchStep.FLIPPING else switch.setting
+        return replace(switch, step=after, since=now, mode=mode, setting=setting)
+    if switch.step in _DRAINED and now >= _due(switch, switching):
         return replace(switch, step=SwitchStep.STUCK, since=now)
     return switch
-
-
-def _corrected(node: NodeState, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
-    """The annotation of a node that turned, where it cannot go on as it is; None where it can."""
-    if not node.suits(switch.to):
-        # So it was never empty: somebody else wrote the mark. What is there gets its time.
-        return replace(switch, step=SwitchStep.CORDONED, since=now)
-    if node.wish and node.wish is not switch.to and node.lacking.is_late:
-        # It is empty and of no use as it is: people may have it as they like.
-        return replace(switch, to=node.wish, step=SwitchStep.FLIPPING, since=now)
-    if switch.setting != _setting(switch, switching):
-        # Nothing runs there yet: another setting harms nobody, and may be the remedy.
-        return replace(switch, setting=_setting(switch, switching), since=now)
-    return None
 
 
 def released(switch: Switch, switching: Switching) -> Switch:
@@ -91,33 +72,22 @@ def released(switch: Switch, switching: Switching) -> Switch:
     return replace(switch, setting=None)
 
 
+def _corrected(node: NodeState, switch: Switch, switching: Switching, now: datetime) -> Switch | None:
+    """The annotation of a node that turned, where it cannot go on as it is; None where it can."""
+    if not node.suits(switch.to):
+        # So it was never empty: somebody else wrote the annotation. What is there gets its time.
+        return replace(switch, step=SwitchStep.CORDONED, since=now)
+    if node.wish and node.wish is not switch.to and node.lacking.is_late:
+        # It is empty and of no use as it is: people may have it as they like.
+        return replace(switch, to=node.wish, step=SwitchStep.FLIPPING, since=now)
+    if switch.setting != _setting(switch, switching):
+        # Nothing runs there yet: another setting harms nobody, and may be the remedy.
+        return replace(switch, setting=_setting(switch, switching), since=now)
+    return None
+
+
 def _setting(switch: Switch, switching: Switching) -> Setting | None:
     return switching.hook.setting(switch.to) if switching.hook else None
-
-
-def _stepped(switch: Switch, after: SwitchStep, switching: Switching, now: datetime) -> Switch:
-    """The annotation of a node that has come to `after`."""
-    mode = switch.to if after is SwitchStep.ACTIVE else switch.mode
-    setting = _setting(switch, switching) if after is SwitchStep.FLIPPING else switch.setting
-    return replace(switch, step=after, since=now, mode=mode, setting=setting)
-
-
-def _next(node: NodeState, switch: Switch) -> SwitchStep:
-    """The step after this one: nobody is told to go where everything may stay."""
-    return SwitchStep.FLIPPING if switch.step is SwitchStep.CORDONED and _may_stay(node) else _ON[switch.step]
-
-
-def is_clear(node: NodeState) -> bool:
-    """Whether a node may bear its new mode as soon as the rest of its unit may."""
-    is_there = node.step in {SwitchStep.DRAINING, SwitchStep.STUCK} or (
-        node.step is SwitchStep.CORDONED and _may_stay(node)
-    )
-    return is_there and node.suits(node.to)
-
-
-def _may_stay(node: NodeState) -> bool:
-    """Whether there is something on a node, and nothing that has to go."""
-    return not node.is_empty and node.suits(node.to)
 
 
 def _is_done(node: NodeState, switch: Switch, signals: Signals) -> bool:
@@ -134,19 +104,30 @@ def _is_done(node: NodeState, switch: Switch, signals: Signals) -> bool:
     return there[switch.step]
 
 
-def due(switch: Switch, switching: Switching) -> datetime:
+def is_clear(node: NodeState) -> bool:
+    """Whether a node may bear its new mode as soon as the rest of its unit may."""
+    is_told = node.step in {SwitchStep.DRAINING, SwitchStep.STUCK}
+    return (is_told and node.suits(node.to)) or (node.step is SwitchStep.CORDONED and _may_stay(node))
+
+
+def _may_stay(node: NodeState) -> bool:
+    """Whether there is something on a node, and nothing that has to go."""
+    return not node.is_empty and node.suits(node.to)
+
+
+def _due(switch: Switch, switching: Switching) -> datetime:
     """When a node that drains is stuck, or one that warms is late."""
     return switch.since + switching.drain_deadline
 
 
 def wake_at(switches: Iterable[Switch], switching: Switching, now: datetime) -> datetime | None:
     """When the first deadline is over."""
-    ends = ((node, due(node, switching)) for node in switches if node.step in _TIMED)
-    return min((end for node, end in ends if node.step in _DRAINED or end > now), default=None)
+    ends = ((switch.step, _due(switch, switching)) for switch in switches if switch.step in _TIMED)
+    return min((end for step, end in ends if step in _DRAINED or end > now), default=None)
 
 
 def latest_end(switch: Switch, switching: Switching, now: datetime) -> datetime:
     """Until when a switch goes on at most, if nothing is wrong: a minute, where nothing else limits a step."""
-    timed = due(switch, switching) if switch.step in _TIMED else now + switching.drain_deadline
+    timed = _due(switch, switching) if switch.step in _TIMED else now + switching.drain_deadline
     is_slow = switch.step not in TURNED and (_setting(switch, switching) or switching.warm_images)
     return max(timed, now) + (switching.drain_deadline if is_slow else timedelta()) + _MINUTE

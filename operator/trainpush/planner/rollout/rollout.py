@@ -51,7 +51,8 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
     if service.is_readable:
         _shrink(state)
         _grow(state, cycles, now)
-    stable = state.wanted.name if state.wanted and _is_settled(state) else service.stable
+    is_settled = 0 < service.replicas <= state.ready(state.good)
+    stable = state.wanted.name if state.wanted and is_settled else service.stable
     return ServiceDecision(
         key=service.key,
         verdict=conditions.verdict(state),
@@ -67,7 +68,7 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
         places=state.places,
         revisions=conditions.served(state, stable),
         refusal=service.request if isinstance(service.request, Refusal) else None,
-        actions=tuple(_acts(state, stable)) if service.is_readable else (),
+        actions=tuple(_actions(state, stable)) if service.is_readable else (),
         wake_at=_wake_at(state, now),
     )
 
@@ -82,9 +83,10 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
     """Sort the places that still hold into good and old ones."""
     wanted = state.wanted.name if state.wanted else ""
     for place in state.service.places:
-        revision = state.revisions.get(place.revision)
-        pod = state.pod(place)
-        if state.service.is_readable and (_is_lost(place, pod, now) or not _is_kept(state, place, revision)):
+        revision, pod = state.revisions.get(place.revision), state.pod(place)
+        # One whose revision is gone, or cannot be read, stays only while it serves.
+        is_kept = revision is not None or state.is_ready(place)
+        if state.service.is_readable and (_is_lost(place, pod, now) or not is_kept):
             continue
         if revision and _is_bad(place, revision, cycles):
             if pod is None:
@@ -92,11 +94,6 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
             state.bad.add(place)
         is_good = place.revision == wanted and place not in state.bad
         (state.good if is_good else state.old).append(place)
-
-
-def _is_kept(state: RolloutState, place: Place, revision: Revision | None) -> bool:
-    """Whether a place may stay: one whose revision is gone, or cannot be read, only while it serves."""
-    return revision is not None or state.is_ready(place)
 
 
 def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
@@ -109,35 +106,30 @@ def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
 
 
 def _is_bad(place: Place, revision: Revision, cycles: Mapping[str, PoolCycle]) -> bool:
+    """Whether the node of a place is lost, cordoned, or changes its mode to one in which the replica may not stay."""
     cycle = cycles.get(revision.gang.pool)
     if cycle is None:
         return True
-    reason = cycle.capacity.filter_reason(revision.gang, place.node)
-    return reason in PASSING and not (reason is FilterReason.SWITCHING and _may_stay(place.node, cycle))
-
-
-def _may_stay(node: str, cycle: PoolCycle) -> bool:
-    """Whether a node that changes its mode will serve as well, with its accelerators as they are."""
-    switch, switching = cycle.capacity.pool.switches.get(node), cycle.capacity.pool.switching
-    if switch is None or switch.to not in {Mode.INFERENCE, Mode.SHARED}:
-        return False
-    return switching is None or not switching.is_reset(switch, switch.to)
+    reason, pool = cycle.capacity.filter_reason(revision.gang, place.node), cycle.capacity.pool
+    switch = pool.switches.get(place.node)
+    if reason is not FilterReason.SWITCHING or switch is None or switch.to not in {Mode.INFERENCE, Mode.SHARED}:
+        return reason in PASSING
+    return pool.switching is not None and pool.switching.is_reset(switch, switch.to)
 
 
 def _shrink(state: RolloutState) -> None:
     """Let go what is not needed: surplus of the wanted revision, then what it has replaced."""
-    wanted = state.service.replicas
+    asked = state.service.replicas
     state.good.sort(key=lambda place: (not state.is_ready(place), place.serial))
-    del state.good[wanted:]
+    del state.good[asked:]
     names = {state.service.stable, state.wanted.name if state.wanted else ""}
     state.old = [place for place in state.old if place.revision in names or state.is_ready(place)]
     # The last of them go first: they serve nobody, are on a node that will not do, or furthest from what is stable.
     state.old.sort(
         key=lambda place: (not state.is_ready(place), place in state.bad, place.revision not in names, place.serial)
     )
-    while state.old and len(state.old) + state.ready(state.good) > wanted:
-        last = state.old[-1]
-        if state.is_ready(last) and state.ready(state.places) <= wanted:
+    while state.old and len(state.old) + state.ready(state.good) > asked:
+        if state.is_ready(state.old[-1]) and state.ready(state.places) <= asked:
             break
         state.old.pop()
 
@@ -148,7 +140,7 @@ def _grow(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datetime) -
     stable = state.revisions.get(service.stable)
     if stable and stable is not state.wanted:
         floor = min(service.min_available, service.replicas)
-        while _hopeful(state) + state.ready(state.good) < floor and _has_room(state):
+        while _serving(state) < floor and _has_room(state):
             if not _assign(state, stable, state.old, cycles, now):
                 break
     while state.wanted and len(state.good) < service.replicas and _has_room(state):
@@ -157,9 +149,10 @@ def _grow(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datetime) -
             break
 
 
-def _hopeful(state: RolloutState) -> int:
-    """Old replicas that serve, or may yet."""
-    return sum(state.is_ready(place) or place not in state.bad for place in state.old)
+def _serving(state: RolloutState) -> int:
+    """Replicas that serve, and old ones that may yet."""
+    hopeful = sum(state.is_ready(place) or place not in state.bad for place in state.old)
+    return hopeful + state.ready(state.good)
 
 
 def _has_room(state: RolloutState) -> bool:
@@ -172,31 +165,30 @@ def _assign(
     state: RolloutState, revision: Revision, among: list[Place], cycles: Mapping[str, PoolCycle], now: datetime
 ) -> bool:
     """Give one more replica of `revision` a place; whether there was one."""
-    cycle = cycles.get(revision.gang.pool)
-    assignment = cycle.assign(state.service.key, revision.gang) if cycle else None
-    if cycle is None or assignment is None:
-        gone = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {revision.gang.pool} is gone: make it again")
-        state.waiting = cycle.refusal(state.service.key.namespace, revision.gang) if cycle else gone
+    service, gang, cycle = state.service, revision.gang, cycles.get(revision.gang.pool)
+    if cycle is None:
+        state.waiting = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {gang.pool} is gone: make it again")
         return False
-    among.append(Place(_next_serial(state), revision.name, assignment.nodes(cycle.capacity.pool.table)[0], now))
+    assignment = cycle.assign(service.key, gang)
+    if assignment is None:
+        state.waiting = cycle.refusal(service.key.namespace, gang)
+        return False
+    serials = [place.serial for place in (*service.places, *state.places)]
+    serial = 1 + max([*serials, *(pod.serial for pod in service.pods)], default=0)
+    among.append(Place(serial, revision.name, assignment.nodes(cycle.capacity.pool.table)[0], now))
     return True
-
-
-def _next_serial(state: RolloutState) -> int:
-    known = [*state.service.places, *state.places]
-    return 1 + max([0, *(place.serial for place in known), *(pod.serial for pod in state.service.pods)])
 
 
 def _make_way(state: RolloutState, wanted: Revision, cycles: Mapping[str, PoolCycle]) -> None:
     """No place is free: give up one old replica whose place would do, if enough others serve and none is going yet."""
-    capacity = cycles[wanted.gang.pool].capacity if wanted.gang.pool in cycles else None
-    if capacity is None or any(_is_going(state, pod, capacity, wanted) for pod in state.service.pods):
+    cycle = cycles.get(wanted.gang.pool)
+    if cycle is None or any(_is_going(state, pod, cycle.capacity, wanted) for pod in state.service.pods):
         return
     for place in reversed(state.old):
         former = state.revisions.get(place.revision)
         left = state.ready(state.places) - state.is_ready(place)
         may_go = left >= state.service.min_available or not state.is_ready(place)
-        if former and may_go and capacity.would_fit(wanted.gang, former.gang, place.node):
+        if former and may_go and cycle.capacity.would_fit(wanted.gang, former.gang, place.node):
             state.old.remove(place)
             return
 
@@ -208,39 +200,25 @@ def _is_going(state: RolloutState, pod: Replica, capacity: FreeCapacity, wanted:
     return pod.node is None or capacity.filter_reason(wanted.gang, pod.node) not in PASSING
 
 
-def _is_settled(state: RolloutState) -> bool:
-    """Whether the wanted revision serves with all its replicas."""
-    wanted = state.service.replicas
-    return wanted > 0 and state.ready(state.good) >= wanted
-
-
-def _acts(state: RolloutState, stable: str) -> Iterable[ServiceAction]:
+def _actions(state: RolloutState, stable: str) -> Iterable[ServiceAction]:
     service = state.service
-    if isinstance(service.request, str) and _must_record(service):
-        newest = max((revision.number for revision in service.revisions), default=0)
-        yield MakeRevision(service.request, newest + 1)
+    newest = service.revisions[-1] if service.revisions else None
+    if isinstance(service.request, str) and (newest is None or newest.name != service.request):
+        yield MakeRevision(service.request, newest.number + 1 if newest else 1)
     if not service.has_endpoint or service.budget != service.min_available:
         yield MakeEndpoint()
     if stable and stable != service.stable:
         yield AnnotateStable(stable)
-    staying = {*state.places, *service.places}
     for place in state.places:
         if place in service.places and state.pod(place) is None:
             yield MakeReplica(place)
-    known = {(place.serial, place.revision) for place in staying}
-    for pod in service.pods:
-        if pod.deleting:
-            continue
+    known = {(place.serial, place.revision) for place in (*state.places, *service.places)}
+    for pod in (pod for pod in service.pods if not pod.deleting):
         if (pod.serial, pod.revision) not in known:
             yield RemoveReplica(pod.name, pod.uid)
         elif pod.loaded and not pod.answered:
             yield AskReplica(pod.name, pod.uid, pod.address, pod.revision)
     yield from _outdated(state, stable)
-
-
-def _must_record(service: Service) -> bool:
-    """Whether the revision that is asked for is not yet the newest one."""
-    return not service.revisions or service.revisions[-1].name != service.request
 
 
 def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
@@ -252,8 +230,7 @@ def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
 
 
 def _wake_at(state: RolloutState, now: datetime) -> datetime | None:
-    pods = [pod for pod in state.service.pods if not pod.deleting]
-    due = [now + ASK_INTERVAL] if any(pod.loaded and not pod.answered for pod in pods) else []
+    due = [now + ASK_INTERVAL for pod in state.service.pods if pod.loaded and not (pod.answered or pod.deleting)]
     for place in state.places:
         pod = state.pod(place)
         if pod and not pod.is_live:
