@@ -3,7 +3,7 @@
 import inspect
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -42,17 +42,24 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.fixture
-def drawn(request: pytest.FixtureRequest) -> random.Random:
-    """Draws, the same for the same test and seed."""
-    return random.Random(f"{request.config.getoption('seed')} {request.node.name}")  # noqa: S311 - not for secrets
-
-
-@pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Figures:
     """The table of this test; its report brings it to whoever prints, from another process too."""
     made = Figures()
     request.node.user_properties.append((FIGURES, made.rows))
     return made
+
+
+@pytest.fixture
+def one_of(request: pytest.FixtureRequest, figures: Figures) -> Callable[[Iterable[str]], str]:
+    """Draws, the same for the same test and seed, and tells what."""
+    source = random.Random(f"{request.config.getoption('seed')} {request.node.name}")  # noqa: S311 - not for secrets
+
+    def draw(names: Iterable[str]) -> str:
+        drawn = source.choice([*names])
+        figures.add("drawn", drawn)
+        return drawn
+
+    return draw
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
