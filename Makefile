@@ -32,7 +32,7 @@ test: $(STAMP) ## all tests but long stories; SEED=... draws the same kill point
 ifndef TRAINPUSH_TEST_KUBECONFIG
 	-@$(TESTBED) build
 endif
-	$(RUN) -m pytest tests -n 2 -m 'not story(long=True)' $(if $(SEED),--seed=$(SEED))
+	$(RUN) -m pytest tests -n 2 -m 'not story(long=True)'
 
 test-fast: $(STAMP) ## unit and property tests with fewer examples, under a minute
 	HYPOTHESIS_PROFILE=fast $(RUN) -m pytest tests/unit tests/property

@@ -3,7 +3,7 @@
 import inspect
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -30,21 +30,14 @@ FIGURES: Final = "figures"
 STORY: Final = "story"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Draw the same again."""
-    given = random.randrange(1_000_000)  # noqa: S311 - not for secrets
-    parser.addoption("--seed", type=int, default=given, help="draws the same kill points again")
+def pytest_configure() -> None:
+    """Choose what draws the kill points of this run, unless $SEED says it; other processes of the run inherit it."""
+    os.environ.setdefault("SEED", str(random.randrange(1_000_000)))  # noqa: S311 - not for secrets
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Show with what this run can be had again."""
-    return f"seed of what is drawn: --seed={config.getoption('seed')}"
-
-
-@pytest.fixture
-def drawn(request: pytest.FixtureRequest) -> random.Random:
-    """Draws, the same for the same test and seed."""
-    return random.Random(f"{request.config.getoption('seed')} {request.node.name}")  # noqa: S311 - not for secrets
+def pytest_report_header() -> str:
+    """Show how to draw the same again."""
+    return f"kill points are drawn by SEED={os.environ['SEED']}"
 
 
 @pytest.fixture
@@ -53,6 +46,19 @@ def figures(request: pytest.FixtureRequest) -> Figures:
     made = Figures()
     request.node.user_properties.append((FIGURES, made.rows))
     return made
+
+
+@pytest.fixture
+def one_of(request: pytest.FixtureRequest, figures: Figures) -> Callable[[Iterable[str]], str]:
+    """Draws, the same for the same test and seed, and tells what."""
+    source = random.Random(f"{os.environ['SEED']} {request.node.name}")  # noqa: S311 - not for secrets
+
+    def draw(names: Iterable[str]) -> str:
+        drawn = source.choice([*names])
+        figures.add("drawn", drawn)
+        return drawn
+
+    return draw
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from support.digits import Digits, DigitsBed, Object, normalised
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
 from support.killed_operator import TRAINING
-from support.kills import difference, killed_again_and_again, tell
+from support.kills import OneOf, difference, killed_again_and_again, tell
 from support.look import look
 
 ARGS = ("--steps=200", "--step-delay=0.05", "--fail-at-step=80")
@@ -52,9 +51,9 @@ def _is_over(child: Object) -> bool:
 
 
 @pytest.mark.usefixtures("no_operator")
-def test_killed_after_one_write(real: DigitsBed, tmp_path: Path, figures: Figures, drawn: Random) -> None:
+def test_killed_after_one_write(real: DigitsBed, tmp_path: Path, figures: Figures, one_of: OneOf) -> None:
     """Whichever it is, the operator ends where an undisturbed one does."""
-    point = drawn.choice([*TRAINING])
+    point = one_of(TRAINING)
     ends_alike(real, tmp_path, figures, [point], command=["sh", "-c", PRETENDING], args=[])
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -11,7 +10,7 @@ from support import operator_process
 from support.digits import DigitsBed, Object, normalised
 from support.figures import Figures
 from support.killed_operator import PUSHING
-from support.kills import difference, killed_again_and_again, tell
+from support.kills import OneOf, difference, killed_again_and_again, tell
 from support.serving import Serving
 
 KINDS = "pods,services,jobs,controllerrevisions,configmaps,poddisruptionbudgets"
@@ -59,9 +58,9 @@ def forget(serving: Serving) -> None:
 
 
 @pytest.mark.usefixtures("no_operator")
-def test_killed_after_one_write_of_a_push(real: DigitsBed, tmp_path: Path, figures: Figures, drawn: Random) -> None:
+def test_killed_after_one_write_of_a_push(real: DigitsBed, tmp_path: Path, figures: Figures, one_of: OneOf) -> None:
     """Whichever it is, the operator ends where an undisturbed one does; and so does one that lost every status."""
-    ends_alike(real, tmp_path, figures, [drawn.choice([*PUSHING])], releases=2)
+    ends_alike(real, tmp_path, figures, [one_of(PUSHING)], releases=2)
 
 
 @pytest.mark.usefixtures("no_operator")

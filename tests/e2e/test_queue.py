@@ -53,7 +53,8 @@ def attempt_runs(number: int, job: Object) -> bool:
 
 def training(team: Digits) -> Object:
     """A real training that saves only when it is told to stop, and in the end."""
-    job = team.manifest(f"--steps={STEPS}", "--step-delay=0.1", "--checkpoint-every=1000000", name="cheap")
+    args = (f"--steps={STEPS}", "--step-delay=0.1", "--checkpoint-every=1000000")
+    job = team.lean_manifest(*args, workers=2, name="cheap")
     job["spec"]["resources"]["requests"]["cpu"] = "200m"
     return job
 

@@ -13,7 +13,7 @@ from support.serving import Serving
 from support.switching import KEPT, LENT, elastic_job, has, loss_curve, modes, steps_by_attempt
 from support.traffic import traffic
 
-STEPS = 300
+STEPS = 200
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The operator may die at any step of a switch: node and gang end where they end under an undisturbed one."""
 
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -9,7 +8,7 @@ from support import operator_process
 from support.digits import Digits, DigitsBed, Object, normalised
 from support.figures import Figures
 from support.killed_operator import SWITCHING
-from support.kills import difference, killed_again_and_again, tell
+from support.kills import OneOf, difference, killed_again_and_again, tell
 from support.sharing import a_team, apply
 from support.switching import (
     KEPT,
@@ -49,9 +48,9 @@ def marks(node: Object) -> Object:
 
 
 @pytest.mark.usefixtures("no_operator")
-def test_killed_at_one_step(real: DigitsBed, tmp_path: Path, figures: Figures, drawn: Random) -> None:
+def test_killed_at_one_step(real: DigitsBed, tmp_path: Path, figures: Figures, one_of: OneOf) -> None:
     """Whichever it is, the operator ends where an undisturbed one does."""
-    ends_alike(real, tmp_path, figures, [drawn.choice([*SWITCHING])])
+    ends_alike(real, tmp_path, figures, [one_of(SWITCHING)])
 
 
 @pytest.mark.usefixtures("no_operator")

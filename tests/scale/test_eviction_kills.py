@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Final
 
 import pytest
@@ -14,7 +13,7 @@ from support.cluster import Space, a_pool, a_space, fake_nodes, says
 from support.digits import Object, normalised
 from support.figures import Figures
 from support.killed_operator import PREEMPTING
-from support.kills import difference, killed_again_and_again, tell
+from support.kills import OneOf, difference, killed_again_and_again, tell
 from support.manifests import job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Client
@@ -52,10 +51,10 @@ async def displaced(space: Space) -> list[Object]:
 
 
 async def test_killed_at_one_point_of_an_eviction(
-    bed: Bed, client: Client, kubeconfig: Path, tmp_path: Path, figures: Figures, drawn: Random
+    bed: Bed, client: Client, kubeconfig: Path, tmp_path: Path, figures: Figures, one_of: OneOf
 ) -> None:
     """Whichever it is, the operator ends where an undisturbed one does."""
-    await ends_alike(bed, client, kubeconfig, tmp_path, figures, [drawn.choice([*PREEMPTING])])
+    await ends_alike(bed, client, kubeconfig, tmp_path, figures, [one_of(PREEMPTING)])
 
 
 @pytest.mark.story(long=True)

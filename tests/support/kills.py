@@ -3,7 +3,7 @@
 import difflib
 import json
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from support import killed_operator, operator_process
 from support.digits import Object
 from support.figures import Figures
 from support.operator_process import OperatorProcess
+
+OneOf = Callable[[Iterable[str]], str]
+"""The fixture `one_of`."""
 
 
 @contextmanager
