@@ -89,6 +89,8 @@ class Selection:
         """Nodes under way that go on although nobody chose them."""
         self.results: dict[Owner, DemandResult] = {}
         """For each that wants room: what all its demands led to."""
+        self.awaited: set[str] = set()
+        """Nodes on which there is, or will be, room for somebody who could not use them in the default mode."""
         self.unmet: list[str] = list(feasible.unmet)
         """What was asked for and is not so, in words."""
         self.pressed: set[Mode] = set()
@@ -202,7 +204,9 @@ class Selection:
         """Take room that there is, or will be, for all of a gang; whether there is."""
         assignment = self._projected.assign(gang)
         if assignment:
-            nodes = (self.states.nodes[row] for row in assignment.by_row)
+            nodes = [self.states.nodes[row] for row in assignment.by_row]
+            if demand.mode is not self.default:
+                self.awaited.update(node.name for node in nodes)
             changing = (node.name for node in nodes if node.name in self.picks or not node.is_resting)
             self._note(demand, DemandResult(tuple(changing)))
         return assignment is not None

@@ -74,8 +74,10 @@ def _homecoming(selection: Selection) -> None:
             home = others.pop() if len(others) == 1 else default
             _send_home(selection, [node], home if selection.counts.may_have(home) else selection.home())
         strays = [node for node in nodes if node.mode is not default]
-        # Only where all that is in their unit could stay then.
-        if all(node.suits(default) and not selection.candidates.block_reason(node, default) for node in strays):
+        # Only where all that is in their unit could stay then, and nobody is about to come.
+        is_awaited = any(node.name in selection.awaited for node in strays)
+        may_go = (node.suits(default) and not selection.candidates.block_reason(node, default) for node in strays)
+        if not is_awaited and all(may_go):
             _send_home(selection, [node for node in strays if node.mode is Mode.SHARED], default)
 
 
