@@ -263,3 +263,11 @@ def test_a_gang_in_one_rack_grows_only_there() -> None:
     assert chosen(world.decide()) == {}
     world.services.clear()
     assert chosen(world.decide()) == {"n2": Mode.TRAINING}
+
+
+def test_what_helps_one_gang_to_grow_may_not_help_another() -> None:
+    """Each in its rack: of the nodes that could be had, one is in the second."""
+    jobs = [a_trainer(name, node, sizes=(2, 1), required="rack") for name, node in (("a", "n1"), ("b", "n4"))]
+    annotations = {**all_of(INFERENCE, 5), "n1": TRAINING, "n4": TRAINING}
+    world = World.of(POLICY, *jobs, a_server("svc", "n2", "n3"), nodes=5, **annotations).in_racks(3)
+    assert chosen(world.decide()) == {"n5": Mode.TRAINING}
