@@ -103,8 +103,8 @@ class Selection:
         self._new = 0
         """Nodes among the picks that rest."""
         self._projected = projected
-        self._refused: dict[tuple[Requirements, Topology], int] = {}
-        """The fewest workers for which no node changes, and so none for more."""
+        self._refused: dict[tuple[Requirements, Topology, tuple[str, ...]], int] = {}
+        """The fewest workers for which no node changes, and so none for more; by what they would give up, too."""
         self._blocks: dict[Requirements, Counter[BlockReason]] = {}
         """Why nodes do not change for such workers, as long as nothing more is chosen."""
 
@@ -233,7 +233,7 @@ class Selection:
 
     def _offers(self, demand: Demand, gang: Gang) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
-        kind = gang.requirements, gang.topology
+        kind = gang.requirements, gang.topology, demand.instead_of
         if gang.workers >= self._refused.get(kind, gang.workers + 1):
             return []
         now, domain_of = self._projected.slots(gang).tolist(), self._projected.domains(gang).tolist()

@@ -272,3 +272,11 @@ def test_a_shared_node_on_which_somebody_counts_does_not_go_home() -> None:
     assert chosen(world.decide()) == {"n1": Mode.TRAINING}
     world.jobs.clear()
     assert chosen(world.decide()) == {"n2": Mode.INFERENCE}
+
+
+def test_what_helps_one_gang_to_grow_may_not_help_another() -> None:
+    """Each in its rack: of the nodes that could be had, one is in the second."""
+    jobs = [a_trainer(name, node, sizes=(2, 1), required="rack") for name, node in (("a", "n1"), ("b", "n4"))]
+    annotations = {**all_of(INFERENCE, 5), "n1": TRAINING, "n4": TRAINING}
+    world = World.of(POLICY, *jobs, a_server("svc", "n2", "n3"), nodes=5, **annotations).in_racks(3)
+    assert chosen(world.decide()) == {"n5": Mode.TRAINING}
