@@ -68,17 +68,11 @@ class PreemptionPolicy:
     def _may(self, rank: Rank) -> tuple[Mask, Mask]:
         """Whom a gang may ask, extras first, then whole gangs: worked out once for all that rank alike."""
         if rank not in self._reach:
-            victims, running = self._victims, self._running
-            most = {key: self.eligibility.of(it, rank).most for key, it in running.items()}
-
-            def is_part(one: Candidate) -> bool:
-                """Whether it stands for the extras of a gang."""
-                return sum(one.nodes.values()) < len(running[one.key].nodes)
-
+            most = {key: self.eligibility.of(it, rank).most for key, it in self._running.items()}
             self._reach[rank] = (
-                victims.among(lambda one: most[one.key] is not Preemption.NEVER and is_part(one)),
-                victims.among(
-                    lambda one: most[one.key] is (Preemption.BEYOND_MIN if is_part(one) else Preemption.ALWAYS)
+                self._victims.among(lambda one: one.is_part and most[one.key] is not Preemption.NEVER),
+                self._victims.among(
+                    lambda one: most[one.key] is (Preemption.BEYOND_MIN if one.is_part else Preemption.ALWAYS)
                 ),
             )
         return self._reach[rank]
@@ -93,9 +87,10 @@ class PreemptionPolicy:
                 nodes=ledger.counts(nodes, table.rows),
                 request=it.gang.requirements.request,
                 priority=it.job.priority,
+                is_part=is_part,
             )
             for it in self._running.values()
-            for nodes in (it.nodes[it.gang.least :], it.nodes)
+            for nodes, is_part in ((it.nodes[it.gang.least :], True), (it.nodes, False))
             if nodes
         ]
         return Victims(table, candidates)

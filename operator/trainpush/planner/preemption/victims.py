@@ -41,6 +41,8 @@ class Candidate:
     """Per worker, in thousandths."""
     priority: int = 0
     """Of equal lost work, the lower goes first: the higher would take its place back from the other."""
+    is_part: bool = False
+    """Whether it stands for the workers that an elastic gang can do without."""
 
 
 class Victims:
