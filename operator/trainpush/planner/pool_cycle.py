@@ -209,7 +209,7 @@ class PoolCycle:
     @cached_property
     def _before(self) -> list[Holding]:
         """What our own jobs and services held before this cycle."""
-        held = (*self._running, *(it for it in self._allocations.held if it.owner.is_service))
+        held = (*self._running, *self._allocations.replicas)
         return [self._holding(it.owner.key, it.gang, it.nodes, is_service=it.owner.is_service) for it in held]
 
     def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
