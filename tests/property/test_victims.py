@@ -17,7 +17,7 @@ from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import PODS
 from trainpush.model.workload import Key
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
+from trainpush.planner.preemption.victims import Candidate, Victims
 
 
 @st.composite
@@ -97,7 +97,7 @@ def filled(nodes: int, most: int, gang: Gang, drawn: random.Random) -> Question:
     return Question(table, used, frozenset(), gang, tuple(candidates))
 
 
-def choice(question: Question, protected: Collection[str] = ()) -> VictimSet | None:
+def choice(question: Question, protected: Collection[str] = ()) -> tuple[Candidate, ...] | None:
     """What the planner says, where nobody may take those that are `protected`."""
     table = question.table
     used = np.array([[held[name] for held in question.used] for name in table.resources], dtype=np.int64)
@@ -110,7 +110,7 @@ def choice(question: Question, protected: Collection[str] = ()) -> VictimSet | N
 def test_the_least_work_is_lost(question: Question) -> None:
     """Exactly as little as the best of all subsets, and a choice wherever there is one."""
     chosen = choice(question)
-    assert question.least() == (None if chosen is None else chosen.lost)
+    assert question.least() == (None if chosen is None else sum(victim.lost for victim in chosen))
 
 
 @given(questions())
@@ -118,10 +118,10 @@ def test_the_gang_fits_then_and_no_victim_is_superfluous(question: Question) -> 
     """All of them gone, it fits; with any one of them back, it does not."""
     chosen = choice(question)
     if chosen is not None:
-        assert question.fits(chosen.victims)
-        assert chosen.keys == tuple(sorted(chosen.keys))
-        for one in chosen.victims:
-            assert not question.fits([other for other in chosen.victims if other is not one])
+        assert question.fits(chosen)
+        assert list(chosen) == sorted(chosen, key=lambda victim: victim.key)
+        for one in chosen:
+            assert not question.fits([other for other in chosen if other is not one])
 
 
 @st.composite
@@ -140,9 +140,9 @@ def test_that_holds_of_many_candidates_too(question: Question) -> None:
     chosen = choice(question)
     assert (chosen is not None) == question.fits(question.candidates)
     if chosen is not None:
-        assert question.fits(chosen.victims)
-        for one in chosen.victims:
-            assert not question.fits([other for other in chosen.victims if other is not one])
+        assert question.fits(chosen)
+        for one in chosen:
+            assert not question.fits([other for other in chosen if other is not one])
 
 
 @given(st.one_of(questions(), larger_questions()), st.randoms(use_true_random=False))
@@ -179,4 +179,4 @@ def _ratio(seed: int, required: str | None) -> float | None:
     assert least == pytest.approx(proven)
     chosen = choice(question)
     assert (chosen is None) == (least == inf)
-    return chosen.lost / least if chosen and least else None
+    return sum(victim.lost for victim in chosen) / least if chosen and least else None

@@ -7,6 +7,7 @@ not. Other live pods of ours, leftovers, count where they are bound.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -100,21 +101,26 @@ class Allocations:
     jobs: Collection[Job]
     """In order."""
     services: Collection[Service]
-    held: tuple[Allocation, ...]
+    gangs: tuple[GangAllocation, ...]
+    replicas: tuple[Allocation, ...]
     pods: tuple[LivePod, ...]
 
     @classmethod
     def of(cls, jobs: Collection[Job], services: Collection[Service]) -> "Allocations":
         """What was decided in earlier cycles, and what there is."""
-        gangs = (_of_gang(job) for job in jobs)
-        replicas = (held for service in services for held in _replicas(service))
-        pods = (*(pod for job in jobs for pod in _workers(job)), *(pod for it in services for pod in _pods(it)))
-        return cls(jobs, services, (*filter(None, gangs), *replicas), pods)
+        gangs = tuple(
+            gang_at(job, job.request, job.recorded.placement)
+            for job in jobs
+            if isinstance(job.request, Gang) and job.recorded.placement and not job.recorded.outcome
+        )
+        replicas = tuple(held for service in services for held in _replicas(service))
+        pods = chain(chain.from_iterable(map(_workers, jobs)), chain.from_iterable(map(_pods, services)))
+        return cls(jobs, services, gangs, replicas, tuple(pods))
 
     @property
-    def gangs(self) -> Iterator[GangAllocation]:
-        """Those of jobs."""
-        return (held for held in self.held if isinstance(held, GangAllocation))
+    def held(self) -> tuple[Allocation, ...]:
+        """All places."""
+        return (*self.gangs, *self.replicas)
 
     def amounts(self, table: NodeTable) -> tuple[Amounts, Amounts]:
         """What is used of a pool, `table.used` included, and what of that will soon be free.
@@ -139,27 +145,19 @@ def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
     return GangAllocation(Owner(job.key, is_service=False), gang, place.nodes, is_leaving, job, place)
 
 
-def _of_gang(job: Job) -> GangAllocation | None:
-    """None for a job that is over, or that nobody understands."""
-    place = job.recorded.placement
-    if job.recorded.outcome or place is None or not isinstance(job.request, Gang):
-        return None
-    return gang_at(job, job.request, place)
-
-
 def _replicas(service: Service) -> Iterator[Allocation]:
     gangs = {revision.name: revision.gang for revision in service.revisions}
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     owner = Owner(service.key, is_service=True)
-    return (Allocation(owner, gangs[it.revision], (it.node,), is_leaving=False) for it in places.values())
+    return (Allocation(owner, gangs[place.revision], (place.node,), is_leaving=False) for place in places.values())
 
 
 def _workers(job: Job) -> Iterator[LivePod]:
     place = None if job.recorded.outcome else job.recorded.placement
     for worker in job.workers:
         if worker.is_live and worker.node is not None:
-            is_in_place = place is not None and _covers(place, worker.rank, worker.node)
-            # A pod that no plan quota for will soon be gone, unless it is kept since nobody understands its job.
+            is_in_place = place is not None and place.nodes[worker.rank : worker.rank + 1] == (worker.node,)
+            # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
             yield _pod(Owner(job.key, is_service=False), worker, request, is_leaving=not is_in_place)
 
@@ -179,7 +177,3 @@ def _pod(owner: Owner, pod: Worker | Replica, planned: Mapping[str, int], *, is_
     """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
     beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
     return LivePod(owner, pod.node or "", EndPod(pod.name, pod.uid), beyond, is_leaving)
-
-
-def _covers(placement: Placement, rank: int, node: str) -> bool:
-    return rank < len(placement.nodes) and placement.nodes[rank] == node

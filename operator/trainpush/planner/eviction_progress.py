@@ -12,7 +12,7 @@ more is taken back. One that is done stands until the gang that needed the room 
 takes it.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -47,7 +47,7 @@ def progressed(
     wanted = {key: eviction for cycle in cycles.values() for key, eviction in cycle.wanted().items()}
     untold = {it.by for key, it in wanted.items() if not _is_told(jobs[key].recorded.eviction, it)}
     waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
-    found = dict(stages)
+    decisions = dict(stages)
     for key, stage in stages.items():
         job, eviction, after = jobs[key], wanted.get(key), None
         if not (eviction or job.recorded.eviction):
@@ -57,10 +57,13 @@ def progressed(
             order = Order(eviction, not eviction or eviction.by not in untold, cycle.resizing.is_forced(job))
             after = advanced(job, order, now)
         if cycle and after and after.is_done:
-            found[key] = _carried_out(job, after, cycle)
+            decisions[key] = _carried_out(job, after, cycle)
         else:
-            found[key] = _noted(stage, after or _kept(job, waiting))
-    return found
+            told = job.recorded.eviction
+            # What was done to a gang stands as long as the one for whom it was waits.
+            kept = told if told and told.is_done and told.by in waiting else None
+            decisions[key] = _noted(stage, after or kept)
+    return decisions
 
 
 def advanced(job: Job, order: Order, now: datetime) -> Eviction | None:
@@ -82,11 +85,14 @@ def _next(job: Job, told: Eviction, order: Order, now: datetime) -> EvictionStep
         return EvictionStep.DONE
     ends_at, is_growth = _ends_at(told), told.reason == Reason.RESIZED
     is_over = ends_at is not None and now >= ends_at
+    heard, request = job.heard, told.request(job.recorded.attempt)
+    # It has saved for the sake of this request, and waits for the word to stop.
+    has_answered = bool(request and heard and heard.saved and heard.request == request)
     ways = {
         EvictionStep.ANNOUNCED: ((True, EvictionStep.REQUESTED),),
         EvictionStep.REQUESTED: (
             (is_over and not is_growth, EvictionStep.DONE),
-            (_has_answered(job, told), EvictionStep.ANSWERED),
+            (has_answered, EvictionStep.ANSWERED),
             # Nobody needs the growth of a gang so much as what it has done since it last saved.
             (is_over, EvictionStep.UNANSWERED),
         ),
@@ -112,12 +118,6 @@ def _is_told(told: Eviction | None, wanted: Eviction) -> bool:
     return told is not None and not told.is_done and (told.by, told.workers) == (wanted.by, wanted.workers)
 
 
-def _has_answered(job: Job, told: Eviction) -> bool:
-    """Whether the program has saved for the sake of this request, and waits for the word to stop."""
-    heard, request = job.heard, told.request(job.recorded.attempt)
-    return bool(request and heard and heard.saved and heard.request == request)
-
-
 def _goes_on(job: Job, stage: Decision) -> bool:
     """Whether the gang goes on as it is recorded: one that ended or failed meanwhile makes room by itself."""
     old, new = job.recorded, stage.record
@@ -129,12 +129,6 @@ def _carried_out(job: Job, eviction: Eviction, cycle: PoolCycle) -> Decision:
     if eviction.workers and placement and isinstance(gang, Gang):
         return cycle.resizing.resized(job, gang, placement, eviction)
     return lifecycle.evicted(job, eviction)
-
-
-def _kept(job: Job, waiting: Container[str]) -> Eviction | None:
-    """What was done to a gang, as long as the one for whom it was is `waiting`."""
-    told = job.recorded.eviction
-    return told if told and told.is_done and told.by in waiting else None
 
 
 def _noted(stage: Decision, eviction: Eviction | None) -> Decision:

@@ -5,6 +5,7 @@ and the next one begins when no pod of the old one lives any more.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -40,8 +41,8 @@ def ended(job: Job) -> Decision:
     else:
         last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
         verdict = Verdict(last.reason, last.message)
-    live = [worker for worker in job.workers if worker.is_live]
-    return Decision(job.key, job.recorded, stage, verdict, actions=_removals(live))
+    actions = _removals(worker for worker in job.workers if worker.is_live)
+    return Decision(job.key, job.recorded, stage, verdict, actions=actions)
 
 
 def suspended(job: Job) -> Decision:
@@ -81,8 +82,8 @@ def evicted(job: Job, eviction: Eviction) -> Decision:
     """The gang makes room for another: it goes back to the queue, and its pods get their time to save."""
     decision = queued(job, Verdict(eviction.reason, eviction.message))
     preemptions = job.recorded.preemptions + 1
-    record = replace(decision.record, preemptions=preemptions, eviction=eviction, last=_cause(eviction))
-    return replace(decision, record=record)
+    last = Refusal(eviction.reason, eviction.message)
+    return replace(decision, record=replace(decision.record, preemptions=preemptions, eviction=eviction, last=last))
 
 
 def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
@@ -95,13 +96,9 @@ def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
         preemptions=job.recorded.preemptions + (eviction.reason != Reason.RESIZED),
         eviction=eviction,
         has_run=False,
-        last=_cause(eviction),
+        last=Refusal(eviction.reason, eviction.message),
     )
     return Decision(job.key, record, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message))
-
-
-def _cause(eviction: Eviction) -> Refusal:
-    return Refusal(eviction.reason, eviction.message)
 
 
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
@@ -168,8 +165,7 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
 def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
     unbound = next((worker for worker in mine if worker.node is None), None)
     said = (unbound.message if unbound else "") or job.trouble or "kube-scheduler gave no reason"
-    seconds = int(BIND_TIMEOUT.total_seconds())
-    last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {seconds} s: {said}")
+    last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {BIND_TIMEOUT.seconds} s: {said}")
     record = replace(job.recorded.unplaced(), last=last)
     return Decision(job.key, record, Stage.QUEUED, Verdict(last.reason, last.message))
 
@@ -179,8 +175,7 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
     last = f"{job.recorded.last.message}; " if job.recorded.last else ""
     names = ", ".join(worker.name for worker in former[:4])
     verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
-    is_late = now - placement.since > BIND_TIMEOUT / 2
-    since = now if is_late else placement.since
+    since = now if now - placement.since > BIND_TIMEOUT / 2 else placement.since
     return Decision(
         job.key,
         replace(job.recorded, placement=replace(placement, since=since)),
@@ -194,12 +189,12 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
 def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = sum(worker.phase is not Phase.PENDING for worker in mine)
-    actions: tuple[JobAction, ...] = _removals(_stale(job, job.recorded.attempt))
+    stage, verdict = _progress(job, gang, placement, mine, begun)
+    actions = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded)
     if now >= wake_at:
         actions = (*actions, *_makings(job, placement, mine, now))
     is_waited_for = now < wake_at or _is_unbound(mine, gang)
-    stage, verdict = _progress(job, gang, placement, mine, begun)
     return Decision(
         job.key,
         replace(job.recorded, has_run=job.recorded.has_run or begun == gang.workers),
@@ -213,9 +208,8 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
 
 def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], begun: int) -> tuple[Stage, Verdict]:
     if begun == gang.workers:
-        return Stage.RUNNING, Verdict(
-            Reason.RUNNING, f"{gang.workers} worker{'s run' if gang.workers > 1 else ' runs'} in {_site(placement)}"
-        )
+        what = f"worker{'s run' if gang.workers > 1 else ' runs'} in {_site(placement)}"
+        return Stage.RUNNING, Verdict(Reason.RUNNING, f"{gang.workers} {what}")
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
     troubles = Counter(worker.message for worker in mine if worker.phase is Phase.PENDING and worker.message)
@@ -230,9 +224,7 @@ def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) 
     there = {worker.rank for worker in mine}
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
-    pods: list[JobAction] = [
-        MakeWorker(attempt, r, n, len(nodes), saved) for r, n in enumerate(nodes) if r not in there
-    ]
+    pods = [MakeWorker(attempt, r, node, len(nodes), saved) for r, node in enumerate(nodes) if r not in there]
     return [MakeBelongings(), *pods] if pods else []
 
 
@@ -245,7 +237,7 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
     ]
 
 
-def _removals(workers: tuple[Worker, ...] | list[Worker]) -> tuple[JobAction, ...]:
+def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
     return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
 
 
@@ -257,8 +249,7 @@ def _delay(recorded: Recorded) -> timedelta:
     restarts = recorded.failures + recorded.infrastructure
     if restarts <= 1:
         return timedelta(0)
-    doublings: int = min(restarts - 2, 10)
-    return min(RESTART_DELAY * (1 << doublings), RESTART_DELAY_MAX)
+    return min(RESTART_DELAY * (1 << min(restarts - 2, 10)), RESTART_DELAY_MAX)
 
 
 def _site(placement: Placement) -> str:

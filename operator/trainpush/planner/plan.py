@@ -26,22 +26,23 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     stages, served = scheduling.schedule(living, serving, cycles, now)
     # 4. Those who must make room come a step further.
     stages = eviction_progress.progressed(jobs, stages, cycles, now)
-    # 5. Nodes change their mode for those who found no room.
+    # 5. What programs said is told whatever the stage, and what becomes of their models.
+    decisions = [pushing.completed(job, stages[job.key], services, now) for job in living]
+    # 6. Nodes change their mode for those who found no room, and these are told.
     modes = {
         name: mode_switch.decide(cycle.capacity, cycle.quota, allocations, stages, served, now)
         for name, cycle in cycles.items()
     }
-    # 6. What is told whatever the stage: what programs said, what becomes of their models, and what nodes do for them.
-    decisions = [pushing.completed(job, stages[job.key], services, now) for job in living]
     for decided in modes.values():
         decisions = [mode_switch.on_job(decision, decided) for decision in decisions]
         served = [mode_switch.on_service(decision, decided) for decision in served]
+    nodes = mode_switch.on_nodes(snapshot, modes.values())
     resizing = (cycle.resizing for cycle in cycles.values())
     due = (it.wake_at for part in (decisions, served, resizing, modes.values()) for it in part)
     return Plan(
         decisions=tuple(sorted(decisions, key=lambda decision: decision.key)),
+        nodes=tuple(sorted(nodes, key=lambda decision: decision.name)),
         pools=tuple(pools.summary(cycle.capacity, cycle.quota, modes[name]) for name, cycle in cycles.items()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
         wake_at=min(filter(None, due), default=None),
-        nodes=tuple(sorted(mode_switch.on_nodes(snapshot, modes.values()), key=lambda decision: decision.name)),
     )

@@ -1,9 +1,10 @@
 """One pool while a cycle gives out its places: to place, await terminations, preempt, reserve, or wait."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle
-from trainpush.planner.allocations import Allocations, GangAllocation
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
@@ -28,7 +29,14 @@ from trainpush.planner.preemption.resizing import Resizing
 from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
-from trainpush.planner.waiting import Waiting
+
+_HOPEFUL: Final = {
+    Reason.WAITING_FOR_CAPACITY,
+    Reason.WAITING_FOR_PREEMPTION,
+    Reason.BEHIND_HIGHER_PRIORITY,
+    Reason.WAITING_FOR_QUOTA,
+}
+"""Why a gang waits that will have its turn; all other reasons need somebody to change something."""
 
 
 class PoolCycle:
@@ -39,12 +47,28 @@ class PoolCycle:
         self._allocations, self._now = allocations, now
         self.capacity = FreeCapacity(pool, *allocations.amounts(pool.table))
         self.quota = QuotaUsage(pool, allocations.held)
+        self._running = [
+            it
+            for it in allocations.gangs
+            if it.gang.pool == pool.name
+            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
+            and self.keeps(it.job, it.gang, it.place)
+        ]
+        """The gangs that have a place here, and keep it unless others need it more."""
+        self.resizing = Resizing(self.capacity, self.quota, self._running, now)
+        others = [it for it in self._running if it.job.key not in self.resizing.leaving]
+        self.preemption = PreemptionPolicy(self.capacity, self.quota, others, now)
         self.reservations = Reservations(self.capacity, self.quota, now)
-        self.waiting = Waiting(now)
         self._assigned: list[Holding] = []
         """What was given out in this cycle."""
         self._dead_ends: set[tuple[Gang, Rank]] = set()
         """Gangs for which there will be no room: there is ever less, but for what is freed."""
+        self._waiting = 0
+        """How many had their turn and wait."""
+        self._is_hopeful = False
+        """Whether room would help one of them."""
+        self._blocked: list[tuple[Preemptor, int, datetime | None]] = []
+        """For whom there was no room in their turn, their position in the queue, from 1, and when to look again."""
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
@@ -62,7 +86,7 @@ class PoolCycle:
             verdict = self._over_limit(namespace, least, resource)
             if verdict.reason == Reason.WAITING_FOR_QUOTA:
                 self.reservations.save_up(job, least)
-            return self.waiting.join(job, verdict)
+            return self._joined(job, verdict)
         size = self.capacity.largest(self.quota.within_limit(namespace, gang))
         assignment = self.capacity.assign(gang.of_size(size)) if size else None
         if assignment:
@@ -81,8 +105,7 @@ class PoolCycle:
         return None
 
     def _placed(self, job: Job, gang: Gang, nodes: tuple[str, ...]) -> Decision:
-        self.quota.charge(job.key.namespace, gang, gang.workers)
-        self._assigned.append(self._holding(str(job.key), gang, nodes))
+        self._give(job.key, gang, nodes)
         level, domain = domain_of(gang, self.capacity.pool.table, nodes)
         is_rewarded = is_aged(job, self._now) and not job.recorded.placement
         protected_until = self._now + REWARD if is_rewarded else None
@@ -90,27 +113,25 @@ class PoolCycle:
 
     def _make_room(self, job: Job, gang: Gang) -> Decision | None:
         """It gets no place now; what will be room for it is kept for it."""
-        is_within_guarantee = self.quota.is_within_guarantee(job.key.namespace, gang)
-        rank = Rank(self.quota.team_of(job.key.namespace), is_within_guarantee, job.priority)
+        namespace, last = job.key.namespace, job.recorded.last
+        rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, gang), job.priority)
         preemptor = Preemptor(job, gang, rank)
         if (gang, rank) not in self._dead_ends:
             if assignment := self.capacity.after_terminations(gang):
                 self.reservations.keep(job, gang, assignment)
-                return self.waiting.join(job, self._awaiting_terminations(job, gang))
-            if not _was_unbound(job):
+                return self._joined(job, self._awaiting_terminations(job, gang))
+            # For a gang whose pods could not be bound in its last place nobody need give up anything again.
+            if last is None or last.reason != Reason.BIND_TIMEOUT:
                 if taken := self.preemption.make_room(preemptor):
-                    return self.waiting.join(job, self._preempting(job, gang, taken))
+                    self._dead_ends.clear()
+                    if assignment := self.capacity.after_terminations(gang):
+                        self.reservations.keep(job, gang, assignment)
+                    return self._joined(job, verdicts.preempting(verdicts.needing(gang), taken, is_announced=True))
                 self._dead_ends.add((gang, rank))
         wake_at = self.reservations.keep_for_late(job, gang, lambda: self._lasting)
-        self.waiting.join_blocked(preemptor, wake_at)
+        self._waiting += 1
+        self._blocked.append((preemptor, self._waiting, wake_at))
         return None
-
-    def _preempting(self, job: Job, gang: Gang, taken: Mapping[str, Eviction]) -> Verdict:
-        """Others are told to make room."""
-        self._dead_ends.clear()
-        if assignment := self.capacity.after_terminations(gang):
-            self.reservations.keep(job, gang, assignment)
-        return verdicts.preempting(verdicts.needing(gang), taken, is_announced=True)
 
     def _awaiting_terminations(self, job: Job, gang: Gang) -> Verdict:
         """There will be room when pods have ended; said is whose, where they end for its sake."""
@@ -122,14 +143,43 @@ class PoolCycle:
         message = f"{verdict.message}; there is room as soon as pods have ended that are ending"
         return replace(verdict, message=message, cause=Cause.PODS_ENDING)
 
+    def explained(self) -> dict[Key, Decision]:
+        """What becomes of those that found no place, once all had their turns: only then is known what is left."""
+        held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
+        decisions, known = {}, dict[Gang, Verdict]()
+        for (job, gang, rank), position, wake_at in self._blocked:
+            if gang not in known:
+                known[gang] = self._why(gang, held)
+            verdict, due = known[gang], wake_at
+            if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
+                ineligible, until = self.preemption.eligibility.ineligible(rank)
+                verdict = verdicts.not_preempted(verdict, ineligible, until)
+                due = min(filter(None, (until, wake_at)), default=None)
+            decisions[job.key] = self._queued(job, replace(verdict, position=position), due)
+        return decisions
+
+    def _joined(self, job: Job, verdict: Verdict) -> Decision:
+        """One more waits, of whom is known why."""
+        self._waiting += 1
+        return self._queued(job, replace(verdict, position=self._waiting), None)
+
+    def _queued(self, job: Job, verdict: Verdict, wake_at: datetime | None) -> Decision:
+        """Time in the queue counts only while waiting can help."""
+        is_hopeful = verdict.reason in _HOPEFUL
+        self._is_hopeful |= is_hopeful
+        queued_at = (job.recorded.queued_at or self._now) if is_hopeful else None
+        return lifecycle.queued(job, verdict, wake_at, queued_at)
+
     def assign(self, service: Key, gang: Gang) -> Assignment | None:
         """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""
         assignment = None if self.quota.over_limit(service.namespace, gang) else self.capacity.assign(gang)
         if assignment:
-            self.quota.charge(service.namespace, gang, gang.workers)
-            nodes = assignment.nodes(self.capacity.pool.table)
-            self._assigned.append(self._holding(str(service), gang, nodes, is_service=True))
+            self._give(service, gang, assignment.nodes(self.capacity.pool.table), is_service=True)
         return assignment
+
+    def _give(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
+        self.quota.charge(key.namespace, gang, gang.workers)
+        self._assigned.append(self._holding(key, gang, nodes, is_service=is_service))
 
     def refusal(self, namespace: str, gang: Gang) -> Verdict:
         """Why `assign` found no place."""
@@ -137,46 +187,19 @@ class PoolCycle:
             return self._over_limit(namespace, gang, resource)
         return self._why(gang, self._held_before)
 
-    def explained(self) -> dict[Key, Decision]:
-        """What becomes of those that found no place, once all had their turns: only then is known what is left."""
-        held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
-        return self.waiting.explained(lambda gang: self._why(gang, held), lambda: self.preemption)
-
     def wanted(self) -> dict[Key, Eviction]:
         """What is to be taken from gangs, or given to them, once all had their turns; none grows while others wait."""
         taken = {**self.preemption.wanted, **self.resizing.leaving}
-        return taken if self.waiting.is_hopeful else {**self.resizing.growing(taken), **taken}
-
-    @cached_property
-    def preemption(self) -> PreemptionPolicy:
-        """Who makes room."""
-        others = [it for it in self._running if it.job.key not in self.resizing.leaving]
-        return PreemptionPolicy(self.capacity, self.quota, others, self._now)
-
-    @cached_property
-    def resizing(self) -> Resizing:
-        """Who changes the size without being asked to make room."""
-        return Resizing(self.capacity, self.quota, self._running, self._now)
-
-    @cached_property
-    def _running(self) -> list[GangAllocation]:
-        """The gangs that have a place here, and keep it unless others need it more."""
-        return [
-            it
-            for it in self._allocations.gangs
-            if it.gang.pool == self.capacity.pool.name
-            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
-            and self.keeps(it.job, it.gang, it.place)
-        ]
+        return taken if self._is_hopeful else {**self.resizing.growing(taken), **taken}
 
     @cached_property
     def _lasting(self) -> Amounts:
         """What nobody may expect to end: what services hold, and gangs that make no room for anybody."""
-        table, lasting = self.capacity.pool.table, np.zeros_like(self.capacity.used)
+        lasting = np.zeros_like(self.capacity.used)
         never = {str(it.job.key) for it in self._running if it.job.preemption is Preemption.NEVER}
         for holding in self._before:
             if holding.is_service or holding.name in never:
-                ledger.take(table, lasting, holding.by_row, holding.request)
+                ledger.take(self.capacity.pool.table, lasting, holding.by_row, holding.request)
         return lasting
 
     @cached_property
@@ -186,15 +209,12 @@ class PoolCycle:
     @cached_property
     def _before(self) -> list[Holding]:
         """What our own jobs and services held before this cycle."""
-        replicas = [it for it in self._allocations.held if it.owner.is_service]
-        return [
-            self._holding(str(it.owner.key), it.gang, it.nodes, is_service=it.owner.is_service)
-            for it in (*self._running, *replicas)
-        ]
+        held = (*self._running, *self._allocations.replicas)
+        return [self._holding(it.owner.key, it.gang, it.nodes, is_service=it.owner.is_service) for it in held]
 
-    def _holding(self, name: str, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> Holding:
+    def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
         by_row = ledger.counts(nodes, self.capacity.pool.table.rows)
-        return Holding(name, gang.requirements.request, by_row, is_service)
+        return Holding(str(key), gang.requirements.request, by_row, is_service)
 
     def _why(self, gang: Gang, held: Holdings) -> Verdict:
         """Why a gang finds no room."""
@@ -206,8 +226,3 @@ class PoolCycle:
         team = self.quota.team_of(namespace)
         limit = self.quota.share(team, resource).limit or 0
         return verdicts.quota(gang, team, resource, self.quota.used(team)[resource], limit)
-
-
-def _was_unbound(job: Job) -> bool:
-    """Whether the pods of its last place could not be bound: for such a gang nobody need give up anything again."""
-    return job.recorded.last is not None and job.recorded.last.reason == Reason.BIND_TIMEOUT

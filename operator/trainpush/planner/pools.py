@@ -3,7 +3,7 @@
 import numpy as np
 
 from trainpush.model.nodes import HOST
-from trainpush.model.plan import PoolSummary
+from trainpush.model.plan import PoolSummary, TeamUse
 from trainpush.planner.feasibility.domains import sums
 from trainpush.planner.modes.mode_switch import ModeDecision
 from trainpush.planner.placing.free_capacity import FreeCapacity
@@ -35,7 +35,11 @@ def summary(capacity: FreeCapacity, quota: QuotaUsage, modes: ModeDecision) -> P
         },
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,
-        teams=quota.use(),
+        teams=tuple(
+            TeamUse(team.name, resource, quota.used(team.name)[resource], share.guarantee, share.limit)
+            for team in sorted(pool.quotas, key=lambda team: team.name)
+            for resource, share in sorted(team.shares.items())
+        ),
         modes=modes.summary,
         actions=modes.actions,
     )

@@ -38,20 +38,16 @@ def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tup
     target = services.get(Key(job.key.namespace, job.push.target))
     digest = job.push.digest or (export.digest if export else "")
     uri = f"{job.push.uri}/{digest.replace(':', '-')}"
-    if job.push.is_new and not digest and (release := _released(job, target)):
-        digest, uri = release.digest, release.uri
+    if job.push.is_new and not digest and target:
+        # The latest release of this job, in case its status was lost.
+        mine = (revision for revision in reversed(target.revisions) if revision.job_uid == job.uid)
+        digest, uri = next(((release.digest, release.uri) for release in mine), (digest, uri))
     if not digest:
         return _exporting(job.push, export, job.trouble), () if export else (MakeExport(),)
     found = Pushing(Reason.RELEASING, "", export=job.push.export, digest=digest, uri=uri)
     if over := job.push.over:
         return replace(found, reason=over.reason, message=over.message, is_over=True, revision=job.push.revision), ()
     return _releasing(job, found, job.push.target, target), ()
-
-
-def _released(job: Job, target: Service | None) -> Revision | None:
-    """The latest release of this job, in case its status was lost."""
-    mine = [revision for revision in target.revisions if revision.job_uid == job.uid] if target else []
-    return mine[-1] if mine else None
 
 
 def _exporting(push: Push, export: Export | None, trouble: str) -> Pushing:
@@ -81,14 +77,10 @@ def _releasing(job: Job, found: Pushing, name: str, target: Service | None) -> P
             f"set its spec.model.from.trainPushJob to {job.key.name}"
         )
         return replace(found, reason=Reason.TARGET_DOES_NOT_CONSENT, message=message, has_failed=True)
-    if release := _release(target, found.digest):
+    # The newest revision that serves this content.
+    if release := next((it for it in reversed(target.revisions) if it.digest == found.digest), None):
         return _rolling(found, release, target)
     return replace(found, message=f"InferenceService {name} takes {found.digest}")
-
-
-def _release(target: Service, digest: str) -> Revision | None:
-    """The newest revision that serves this content."""
-    return next((revision for revision in reversed(target.revisions) if revision.digest == digest), None)
 
 
 def _rolling(found: Pushing, release: Revision, target: Service) -> Pushing:

@@ -43,21 +43,6 @@ class QueueEntry:
     """The gang of its smallest legal size; for a service one replica."""
     precedence: Precedence = Precedence.NONE
 
-    def rank(self, now: datetime) -> tuple[object, ...]:
-        """Orders the waiting ones of a team."""
-        work = self.work
-        return (self.precedence, not self.is_aged(now), -work.priority, work.created_at, work.key, work.uid)
-
-    def is_aged(self, now: datetime) -> bool:
-        """Whether it has waited too long."""
-        return isinstance(self.work, Job) and is_aged(self.work, now)
-
-
-def is_aged(job: Job, now: datetime) -> bool:
-    """Whether a job has waited so long that it goes first."""
-    since = job.recorded.queued_at
-    return since is not None and now - since >= AGEING
-
 
 def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime) -> Iterator[QueueEntry]:
     """One after the other; looks at `quota` anew for each, since the one before may have got a place."""
@@ -65,7 +50,7 @@ def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime)
     for entry in waiting:
         lines[quota.team_of(entry.work.key.namespace)].append(entry)
     for line in lines.values():
-        line.sort(key=lambda entry: entry.rank(now), reverse=True)
+        line.sort(key=lambda entry: _rank(entry, now), reverse=True)
     sort_keys = {team: _sort_key(team, line[-1], quota, now) for team, line in lines.items()}
     while sort_keys:
         team = min(sort_keys, key=sort_keys.__getitem__)
@@ -77,6 +62,18 @@ def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime)
             sort_keys[name] = _sort_key(name, lines[name][-1], quota, now)
 
 
+def _rank(entry: QueueEntry, now: datetime) -> tuple[object, ...]:
+    """Orders the waiting ones of a team."""
+    work = entry.work
+    return (entry.precedence, not is_aged(work, now), -work.priority, work.created_at, work.key, work.uid)
+
+
+def is_aged(work: Job | Service, now: datetime) -> bool:
+    """Whether it is a job that has waited so long that it goes first."""
+    since = work.recorded.queued_at if isinstance(work, Job) else None
+    return since is not None and now - since >= AGEING
+
+
 def _sort_key(team: str, head: QueueEntry, quota: QuotaUsage, now: datetime) -> tuple[object, ...]:
     borrows = not quota.is_within_guarantee(head.work.key.namespace, head.gang)
-    return (head.precedence, borrows, not head.is_aged(now), quota.dominant_share(team), head.rank(now), team)
+    return (head.precedence, borrows, not is_aged(head.work, now), quota.dominant_share(team), _rank(head, now), team)

@@ -1,13 +1,12 @@
 """What each team of a pool holds, and what it may have: guarantee, weight and limit."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from trainpush.model.gang import Gang
-from trainpush.model.plan import TeamUse
-from trainpush.model.snapshot import Pool, Quota, Share
+from trainpush.model.snapshot import Pool, Share
 from trainpush.planner.allocations import Allocation
 
 OTHERS: Final = ""
@@ -20,17 +19,18 @@ class QuotaUsage:
 
     def __init__(self, pool: Pool, held: Iterable[Allocation]) -> None:
         """Charge every team with the places that its jobs and services hold."""
-        self.quotas: Sequence[Quota] = pool.quotas
         self._resources = pool.accelerators
         self._teams = {namespace: quota.name for quota in pool.quotas for namespace in quota.namespaces}
         self._shares = {quota.name: quota.shares for quota in pool.quotas}
         self._used: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._totals = _totals(pool)
+        totals = dict(zip(pool.table.resources, pool.table.allocatable.sum(axis=1).tolist(), strict=True))
+        self._totals = {name: max(1, totals.get(name, 0)) for name in pool.accelerators}
+        """Accelerators of the whole pool; at least one, to divide by."""
         self.changed: set[str] = set()
         """Teams that were charged since somebody cleared this."""
-        for it in held:
-            if it.gang.pool == pool.name:
-                self.charge(it.owner.key.namespace, it.gang, len(it.nodes))
+        for allocation in held:
+            if allocation.gang.pool == pool.name:
+                self.charge(allocation.owner.key.namespace, allocation.gang, len(allocation.nodes))
         self._before = {team: dict(used) for team, used in self._used.items()}
 
     def team_of(self, namespace: str) -> str:
@@ -46,7 +46,7 @@ class QuotaUsage:
             used[resource] += gang.requirements.request.get(resource, 0) * workers
 
     def used(self, team: str) -> Mapping[str, int]:
-        """What a team holds by resource."""
+        """What a team holds by resource; 0 of those that it does not hold."""
         return self._used[team]
 
     def over_limit(self, namespace: str, gang: Gang) -> str | None:
@@ -78,20 +78,9 @@ class QuotaUsage:
             for resource in self._asked(gang)
         )
 
-    def excess(self, team: str) -> Mapping[str, int]:
-        """What a team holds beyond its guarantee, by resource."""
-        return self._beyond(team, self._used[team])
-
-    def borrowed(self, team: str) -> Mapping[str, int]:
-        """As `excess`, before this cycle gave anything out: what is new has not been running on it."""
-        return self._beyond(team, self._before.get(team, {}))
-
-    def _beyond(self, team: str, used: Mapping[str, int]) -> Mapping[str, int]:
-        return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
-
     def dominant_share(self, team: str) -> float:
         """Dominant share: the largest part of a resource that a team holds beyond its guarantee, over its weight."""
-        excess = self.excess(team)
+        excess = self._beyond(team, self._used[team])
         return max(
             (excess[name] / self._totals[name] / self.share(team, name).weight for name in excess if excess[name]),
             default=0.0,
@@ -101,20 +90,12 @@ class QuotaUsage:
         """What a team may have of one resource."""
         return self._shares.get(team, {}).get(resource, _FREE)
 
-    def use(self) -> tuple[TeamUse, ...]:
-        """What the status of the pool shows; nothing where there are no quotas."""
-        return tuple(
-            TeamUse(quota.name, name, self._used[quota.name][name], share.guarantee, share.limit)
-            for quota in sorted(self.quotas, key=lambda quota: quota.name)
-            for name, share in sorted(quota.shares.items())
-        )
+    def borrowed(self, team: str) -> Mapping[str, int]:
+        """What a team held beyond its guarantee before this cycle gave anything out: what is new never ran on it."""
+        return self._beyond(team, self._before.get(team, {}))
+
+    def _beyond(self, team: str, used: Mapping[str, int]) -> Mapping[str, int]:
+        return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
 
     def _asked(self, gang: Gang) -> list[str]:
         return [name for name in self._resources if gang.requirements.request.get(name)]
-
-
-def _totals(pool: Pool) -> dict[str, int]:
-    """Accelerators of the whole pool; at least one, to divide by."""
-    table = pool.table
-    sums = dict(zip(table.resources, table.allocatable.sum(axis=1).tolist(), strict=True))
-    return {name: max(1, sums.get(name, 0)) for name in pool.accelerators}

@@ -1,9 +1,8 @@
 """A job or service whose status was lost: what its pods tell of it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
@@ -12,20 +11,14 @@ from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Key, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
-Thing = TypeVar("Thing", Job, Service)
-
 
 def recovered(snapshot: Snapshot, now: datetime) -> tuple[dict[Key, Job], dict[Key, Service]]:
     """All jobs and services by key, in order; those whose status was lost with what is there of them."""
     tables = {pool.name: pool.table for pool in snapshot.pools}
     released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
-    jobs = (_recovered(job, tables, released, now) for job in snapshot.jobs)
-    services = (_recovered_service(service, now) for service in snapshot.services)
-    return _by_key(jobs), _by_key(services)
-
-
-def _by_key(things: Iterable[Thing]) -> dict[Key, Thing]:
-    return {thing.key: thing for thing in sorted(things, key=lambda thing: thing.key)}
+    jobs = {job.key: _recovered(job, tables, released, now) for job in snapshot.jobs}
+    services = {service.key: _recovered_service(service, now) for service in snapshot.services}
+    return dict(sorted(jobs.items())), dict(sorted(services.items()))
 
 
 def _recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
@@ -70,11 +63,9 @@ def _place(job: Job, gang: Gang, attempt: int, table: NodeTable, now: datetime) 
         return None
     if any(worker.phase is Phase.FAILED for worker in mine):
         return None  # what it held may be another's by now
-    # Whoever makes a pod by hand must not get more by it than the pod itself holds.
-    if not all(
-        worker.request.get(name, 0) >= amount for worker in mine for name, amount in gang.requirements.request.items()
-    ):
-        return None
+    request = gang.requirements.request
+    if any(worker.request.get(name, 0) < amount for worker in mine for name, amount in request.items()):
+        return None  # whoever makes a pod by hand must not get more by it than the pod itself holds
     nodes = tuple(found[rank] for rank in range(len(found)))
     level, domain = domain_of(gang, table, nodes)
     return Placement(nodes, level, domain, since=now)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.workload import Checkpoint, Heard, Job, Worker
+from trainpush.model.workload import Checkpoint, Heard, Job
 
 PERIOD: Final = timedelta(seconds=30)
 """Progress of a running program is written down no more often."""
@@ -23,11 +23,11 @@ COUNT_MAX: Final = 2**53
 def progress(job: Job, now: datetime) -> Heard | None:
     """What status shows of the program's progress: the latest word, but of a running program one in `PERIOD` only."""
     known, ended = job.recorded.heard, _last_words(job, now)
-    found = max((it for it in (ended, _live(job)) if it), key=lambda it: it.attempt, default=None)
-    if found is None or (known and (found.attempt < known.attempt or _content(found) == _content(known))):
+    word = max(filter(None, (ended, _live(job))), key=lambda heard: heard.attempt, default=None)
+    if word is None or (known and (word.attempt < known.attempt or _content(word) == _content(known))):
         return known
-    is_news = known is None or found is ended or found.attempt > known.attempt or found.at - known.at >= PERIOD
-    return replace(found, saved=None, request="") if is_news else known
+    is_news = known is None or word is ended or word.attempt > known.attempt or word.at - known.at >= PERIOD
+    return replace(word, saved=None, request="") if is_news else known
 
 
 def checkpoint(job: Job, now: datetime) -> Checkpoint | None:
@@ -44,7 +44,9 @@ def wake_at(job: Job, now: datetime) -> datetime | None:
     if known is None or not known.at <= now < known.at + SAVES:
         return None
     is_asked = told and told.asked_at and not told.is_done
-    return None if is_asked or not _goes_on(job) or _latest(job, now) == known else known.at + SAVES
+    mine = [worker for worker in job.workers if job.heard and worker.attempt == job.heard.attempt]
+    goes_on = bool(mine) and all(worker.is_live and not worker.deleting for worker in mine)
+    return None if is_asked or not goes_on or _latest(job, now) == known else known.at + SAVES
 
 
 def can_be_asked(job: Job) -> bool:
@@ -53,19 +55,13 @@ def can_be_asked(job: Job) -> bool:
     return job.is_asked and any(it is not None and it.attempt == job.recorded.attempt for it in heard)
 
 
-def _goes_on(job: Job) -> bool:
-    """Whether no pod of the attempt that last spoke has ended, or is about to."""
-    mine = [it for it in job.workers if job.heard and it.attempt == job.heard.attempt]
-    return bool(mine) and all(it.is_live and not it.deleting for it in mine)
-
-
 def _latest(job: Job, now: datetime) -> Checkpoint | None:
     """The latest checkpoint that the program told of; of an earlier attempt, if this one has saved nothing yet."""
     known, news = job.recorded.checkpoint, (_last_words(job, now), _live(job))
-    told = [*(it.saved for it in news if it), known]
-    found = max((it for it in told if it), key=lambda it: (it.attempt, it.step), default=None)
+    told = (*(heard.saved for heard in news if heard), known)
+    latest = max(filter(None, told), key=lambda saved: (saved.attempt, saved.step), default=None)
     # When it was learned of does not change by hearing it again.
-    return known if found and known and found == replace(known, at=found.at) else found
+    return known if latest and known and latest == replace(known, at=latest.at) else latest
 
 
 def _live(job: Job) -> Heard | None:
@@ -86,15 +82,15 @@ def _as_written(metrics: Mapping[str, object]) -> dict[str, str]:
 
 
 def _last_words(job: Job, now: datetime) -> Heard | None:
-    """What the lowest rank of the latest attempt that left a termination message said there."""
+    """What the lowest rank of the latest attempt that left a termination message said there.
+
+    Only what is understood: anything of another type is left out.
+    """
     seen = (*job.workers, job.left) if job.left else job.workers
     told = [worker for worker in seen if worker.report and worker.attempt <= job.recorded.attempt]
-    found = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
-    return _read(found, now) if found else None
-
-
-def _read(worker: Worker, now: datetime) -> Heard:
-    """The parts of a termination message that are understood; anything of another type is left out."""
+    worker = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
+    if worker is None:
+        return None
     said, attempt = worker.report, worker.attempt
     metrics, saved = said.get("metrics"), said.get("checkpoint")
     return Heard(

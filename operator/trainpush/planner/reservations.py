@@ -19,7 +19,6 @@ class Reservations:
     """Room of a pool that is kept in this cycle, and limits of teams that are saved up."""
 
     def __init__(self, capacity: FreeCapacity, quota: QuotaUsage, now: datetime) -> None:
-        """Nothing is kept yet."""
         self.first = ""
         """Namespace and name of the first for whom room is kept."""
         self._capacity, self._quota, self._now = capacity, quota, now

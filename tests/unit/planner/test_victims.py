@@ -12,7 +12,7 @@ from trainpush.model.nodes import PODS, Amounts, NodeTable
 from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import NodeFilters
-from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
+from trainpush.planner.preemption.victims import Candidate, Victims
 
 
 def a_candidate(name: str, lost: int, *rows: int, gpus: int = 8) -> Candidate:
@@ -29,9 +29,9 @@ def held(table: NodeTable, candidates: Sequence[Candidate]) -> Amounts:
     return used
 
 
-def names(choice: VictimSet | None) -> list[str] | None:
+def names(choice: Sequence[Candidate] | None) -> list[str] | None:
     """Who was chosen."""
-    return None if choice is None else [key.name for key in choice.keys]
+    return None if choice is None else [victim.key.name for victim in choice]
 
 
 def chosen(gang: Gang, *candidates: Candidate, racks: Sequence[int] = (4, 4), others: str = "") -> list[str] | None:
@@ -164,9 +164,7 @@ def test_a_key_is_taken_once() -> None:
     choice = victims.choose(
         gang, used, NodeFilters(table, gang.requirements), victims.among(lambda one: len(one.nodes) == 1)
     )
-    assert choice is not None
-    assert choice.victims == (extras,)
-    assert (choice.lost, choice.rows) == (1, (1,))
+    assert choice == (extras,)
     victims.take(choice)
     ledger.take(table, used, {1: 1}, gang.requirements.request)
     assert victims.choose(gang, used, NodeFilters(table, gang.requirements), victims.among(lambda _: True)) is None

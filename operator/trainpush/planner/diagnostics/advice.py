@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from trainpush.model.gang import Topology
 from trainpush.model.nodes import POOL
 from trainpush.model.wording import amount, count, field_of_size
 from trainpush.planner.diagnostics.causes import Cause
@@ -20,12 +21,12 @@ from trainpush.planner.feasibility.slots import Slots, column, slots
 _SPEC: Final = "the operator does not change a spec"
 _NODES: Final = "the operator opens no node that somebody closed"
 _SOON: Final = {Cause.ROOM_NOW, Cause.PODS_ENDING}
-_UNITS: Final = (("cpu", 1000), ("memory", 1000 * 2**30), ("ephemeral-storage", 1000 * 2**30))
+_UNITS: Final = {"cpu": 1000, "memory": 1000 * 2**30, "ephemeral-storage": 1000 * 2**30}
 
 
 @dataclass(frozen=True, slots=True)
 class _Premise:
-    """Where a change is tried: who takes pods there, and what each node has room for, hindrances aside."""
+    """Where a change is tried: who takes pods there, and what each node has room for, whatever the filters say."""
 
     here: Situation
     open: Mask
@@ -53,7 +54,7 @@ def advice(here: Situation, found: Finding) -> str:
 def _fewer(premise: _Premise) -> Iterator[str]:
     """The largest size that fits."""
     gang = premise.here.gang
-    size = min(premise.here.room(premise.slots * premise.open), gang.least - 1)
+    size = min(premise.here.layout.largest(premise.slots * premise.open), gang.least - 1)
     size -= size % gang.step
     if size > 0:
         yield f"{field_of_size(gang)}: {size} {premise.when}; {_SPEC}"
@@ -62,15 +63,18 @@ def _fewer(premise: _Premise) -> Iterator[str]:
 def _wider(premise: _Premise) -> Iterator[str]:
     """The next wider level of which one domain holds the gang; or no slices."""
     here, slots = premise.here, premise.slots * premise.open
-    for level in reversed(here.table.levels[: here.table.depth(here.gang.topology.required)]):
-        if here.of(replace(here.gang, topology=replace(here.gang.topology, required=level.alias))).fits(slots):
+    topology = here.gang.topology
+
+    def fits(other: Topology) -> bool:
+        return replace(here, gang=replace(here.gang, topology=other)).fits(slots)
+
+    for level in reversed(here.table.levels[: here.table.depth(topology.required)]):
+        if fits(replace(topology, required=level.alias)):
             without = f"without spec.placement.required it {premise.when}"
             wider = f"spec.placement.required: {level.alias} {premise.when}"
             yield f"{without if level.alias == POOL else wider}; {_SPEC}"
             return
-    if here.gang.topology.slices and here.of(replace(here.gang, topology=replace(here.gang.topology, slices=()))).fits(
-        slots
-    ):
+    if topology.slices and fits(replace(topology, slices=())):
         yield f"without its slices it {premise.when}; {_SPEC}"
 
 
@@ -88,7 +92,7 @@ def _fewest(premise: _Premise, closed: Mask) -> str:
     if here.gang.topology.slices:
         nodes = int((closed & (slots > 0)).sum())
         return f"{'all ' if nodes > 1 else ''}{count(nodes, 'cordoned node')}"
-    starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
+    starts = here.layout.starts
     domain = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(slots)))
     order = np.lexsort((-slots * closed, domain))
     gained = np.cumsum((slots * closed)[order])
@@ -100,26 +104,21 @@ def _fewest(premise: _Premise, closed: Mask) -> str:
 
 def _other_kinds(premise: _Premise) -> Iterator[str]:
     """One more toleration, or one more product."""
-    here, table = premise.here, premise.here.table
-    passing = here.filters.passing
-    tainted = here.filters.allowed & ~here.filters.tolerated & passing
+    here, filters, kinds = premise.here, premise.here.filters, premise.here.table.kinds
+    tainted = filters.allowed & ~filters.tolerated & filters.passing
     if tainted.any():
         _, taint = common_taint(here, tainted)
-        only = here.filters.allowed & here.filters.of_kinds(
-            [set(here.filters.untolerated(k)) == {taint} for k in range(len(table.kinds))]
-        )
-        if premise.fits(premise.open | (only & passing)):
-            nodes = count(int((only & passing).sum()), "node")
+        only = filters.of_kinds(set(filters.untolerated(kind)) == {taint} for kind in range(len(kinds)))
+        more = filters.allowed & filters.passing & only
+        if premise.fits(premise.open | more):
+            nodes = count(int(more.sum()), "node")
             yield f"with a toleration of {taint} ({nodes}) it {premise.when}; {_SPEC}"
             return
-    for product in sorted({kind.product for kind in table.kinds} - here.gang.requirements.products - {""}):
-        others = (
-            here.filters.tolerated
-            & ~here.filters.allowed
-            & here.filters.of_kinds([kind.product == product for kind in table.kinds])
-        )
-        if premise.fits(premise.open | (others & passing)):
-            nodes = count(int((others & passing).sum()), "node")
+    for product in sorted({kind.product for kind in kinds} - here.gang.requirements.products - {""}):
+        others = filters.of_kinds(kind.product == product for kind in kinds)
+        more = filters.tolerated & ~filters.allowed & filters.passing & others
+        if premise.fits(premise.open | more):
+            nodes = count(int(more.sum()), "node")
             yield f"with {product} ({nodes}) in spec.placement.acceleratorProducts it {premise.when}; {_SPEC}"
             return
 
@@ -127,9 +126,8 @@ def _other_kinds(premise: _Premise) -> Iterator[str]:
 def _smaller(premise: _Premise) -> Iterator[str]:
     """As many workers that ask for less of one resource: the most of it that fits."""
     for resource in asked(premise.here):
-        unit = dict(_UNITS).get(resource, 1000)
-        most = _most(premise, resource, unit)
-        if most:
+        unit = _UNITS.get(resource, 1000)
+        if most := _most(premise, resource, unit):
             yield f"with {amount(resource, most * unit)} per worker it {premise.when}; {_SPEC}"
             return
 

@@ -91,17 +91,9 @@ class Situation:
         """The domains of which one must hold the gang."""
         return Layout.of(self.table, self.gang.topology)
 
-    def room(self, slots: Slots) -> int:
-        """Most workers that one domain of the required level takes, slices whole."""
-        return self.layout.largest(slots)
-
     def fits(self, slots: Slots) -> bool:
         """Whether the smallest legal size has room in `slots`."""
-        return self.room(slots) >= self.gang.least
-
-    def of(self, gang: Gang) -> "Situation":
-        """The same around another gang that the same nodes hinder."""
-        return replace(self, gang=gang)
+        return self.layout.largest(slots) >= self.gang.least
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +116,24 @@ def _nowhere(here: Situation) -> Finding | None:
     if not table.names:
         words = f"the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
         return Finding(Cause.POOL_EMPTY, Reason.NO_MATCHING_NODES, words)
+    if (here.filters.whole * here.filters.willing).any():
+        return None
     for resource in asked(here):
         if not column(table, table.allocatable, resource).any():
             cause = Cause.NO_ACCELERATORS if resource == gang.requirements.accelerator else Cause.NO_SUCH_RESOURCE
             return Finding(cause, Reason.NO_MATCHING_NODES, f"no node has any {resource}")
-    if not (here.filters.whole * here.filters.willing).any():
-        return _unwilling(here) or _too_small(here)
-    return None
+    return _too_small(here) if here.filters.willing.any() else _unwilling(here)
 
 
-def _unwilling(here: Situation) -> Finding | None:
+def asked(here: Situation) -> list[str]:
+    """What a worker asks for: accelerators first, then the usual resources, then by name."""
+    first = (here.gang.requirements.accelerator, *_ORDER)
+    names = [name for name, amount in here.gang.requirements.request.items() if amount > 0]
+    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
+
+
+def _unwilling(here: Situation) -> Finding:
     """Every node is of a kind that will not do."""
-    if here.filters.willing.any():
-        return None
     if here.filters.allowed.any():
         nodes, taint = common_taint(here, here.filters.allowed)
         words = f"{count(nodes, 'node')} with the taint {taint}: tolerate it"
@@ -156,37 +153,25 @@ def common_taint(here: Situation, among: Mask) -> tuple[int, str]:
         taints = here.filters.untolerated(kind) if nodes else []
         for taint in dict.fromkeys(taints):
             (alone if len(taints) == 1 else beside)[taint] += nodes
-    found = alone or beside
-    taint = min(found, key=lambda name: (-found[name], name))
-    return found[taint], taint
+    counts = alone or beside
+    taint = min(counts, key=lambda name: (-counts[name], name))
+    return counts[taint], taint
 
 
 def _too_small(here: Situation) -> Finding:
     """Every node of a kind that will do is too small for a worker."""
-    gang, table = here.gang, here.table
-    most = {name: int(column(table, table.allocatable, name)[here.filters.willing].max()) for name in asked(here)}
-    for resource, largest in most.items():
-        if largest >= gang.requirements.request[resource]:
-            continue
-        if resource == gang.requirements.accelerator:
+    requirements, table = here.gang.requirements, here.table
+    there = {name: column(table, table.allocatable, name)[here.filters.willing] for name in asked(here)}
+    for resource, amounts in there.items():
+        needed, largest = requirements.request[resource], int(amounts.max())
+        if largest < needed and resource == requirements.accelerator:
             return Finding(Cause.TOO_FEW_ACCELERATORS_PER_NODE, Reason.NO_MATCHING_NODES, _OTHER_NODES)
-        needed = amount(resource, gang.requirements.request[resource])
-        words = f"a worker needs {needed}, the largest node has {amount(resource, largest)}"
-        return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
-    short = [
-        name
-        for name in most
-        if (column(table, table.allocatable, name)[here.filters.willing] < gang.requirements.request[name]).any()
-    ]
+        if largest < needed:
+            words = f"a worker needs {amount(resource, needed)}, the largest node has {amount(resource, largest)}"
+            return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
+    short = [name for name, amounts in there.items() if (amounts < requirements.request[name]).any()]
     words = f"no node has enough of {' and '.join(short)} at once"
     return Finding(Cause.TOO_LITTLE_TOGETHER, Reason.NO_MATCHING_NODES, words)
-
-
-def asked(here: Situation) -> list[str]:
-    """What a worker asks for: accelerators first, then the usual resources, then by name."""
-    first = (here.gang.requirements.accelerator, *_ORDER)
-    names = [name for name, amount in here.gang.requirements.request.items() if amount > 0]
-    return sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
 
 
 def _never(here: Situation) -> Finding | None:
@@ -194,7 +179,7 @@ def _never(here: Situation) -> Finding | None:
     empty = here.filters.whole * here.filters.willing
     if here.fits(empty):
         return None
-    gang, total, most = here.gang, int(empty.sum()), here.room(empty)
+    gang, total = here.gang, int(empty.sum())
     reason = Reason.EXCEEDS_POOL if total < gang.least else Reason.TOPOLOGY_UNSATISFIABLE
     if here.fits(here.filters.whole * here.filters.allowed):
         nodes, taint = common_taint(here, here.filters.allowed & ~here.filters.tolerated)
@@ -207,25 +192,19 @@ def _never(here: Situation) -> Finding | None:
     if reason is Reason.EXCEEDS_POOL:
         words = f"the empty pool takes {count(total, 'worker')}: lower {field_of_size(gang)} or add nodes"
         return Finding(Cause.EXCEEDS_POOL, reason, words)
-    without_slices = plain_room(here, empty)
+    without_slices = int(sums(empty, here.layout.starts).max(initial=0))
     if without_slices < gang.least:
         required, most_workers = gang.topology.required, count(without_slices, "worker")
         words = f"the largest empty {required} takes {most_workers}: relax spec.placement.required"
         return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
-    return _slices_never(here, empty, most)
+    return _slices_never(here, empty)
 
 
 def _have(things: int) -> str:
     return "has" if things == 1 else "have"
 
 
-def plain_room(here: Situation, slots: Slots) -> int:
-    """As `Situation.room`, as if the gang had no slices."""
-    starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
-    return int(sums(slots, starts).max(initial=0))
-
-
-def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
+def _slices_never(here: Situation, empty: Slots) -> Finding:
     for layer in reversed(here.gang.topology.slices):
         starts = here.table.levels[here.table.depth(layer.level)].starts
         largest = int(sums(empty, starts).max(initial=0))
@@ -233,7 +212,7 @@ def _slices_never(here: Situation, empty: Slots, most: int) -> Finding:
             words = f"a slice has {count(layer.size, 'worker')}, the largest empty {layer.level} takes {largest}"
             return Finding(Cause.SLICE_TOO_LARGE, Reason.TOPOLOGY_UNSATISFIABLE, words)
     where = f"the largest empty {here.gang.topology.required or POOL}"
-    words = f"in whole slices {where} takes {count(most, 'worker')}: use smaller slices"
+    words = f"in whole slices {where} takes {count(here.layout.largest(empty), 'worker')}: use smaller slices"
     return Finding(Cause.SLICES_TOO_MANY, Reason.TOPOLOGY_UNSATISFIABLE, words)
 
 
@@ -241,14 +220,12 @@ def _closed(here: Situation) -> Finding | None:
     """The gang would fit into the empty pool, but for nodes in another mode, not ready or cordoned."""
     if here.fits(here.filters.whole * here.filters.usable):
         return None
-    if found := _in_other_mode(here):
-        return found
+    if in_other_mode := _in_other_mode(here):
+        return in_other_mode
     table, fit = here.table, here.filters.willing & here.filters.in_mode & (here.filters.whole > 0)
     lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
-    back, opened = (
-        f"{count(lost, 'node')} came back",
-        f"{count(cordoned, 'cordoned node')} {'was' if cordoned == 1 else 'were'} opened",
-    )
+    back = f"{count(lost, 'node')} came back"
+    opened = f"{count(cordoned, 'cordoned node')} {'was' if cordoned == 1 else 'were'} opened"
     if not (fit & here.filters.usable).any():
         cause = Cause.NO_NODE_USABLE if lost and cordoned else Cause.NO_NODE_READY if lost else Cause.NO_NODE_OPEN
         return Finding(cause, Reason.WAITING_FOR_CAPACITY, "no node that would do is ready and uncordoned")
@@ -262,11 +239,10 @@ def _closed(here: Situation) -> Finding | None:
 def _in_other_mode(here: Situation) -> Finding | None:
     """It would fit if nodes changed their mode; or not without that, whatever else is done."""
     fit = here.filters.willing & (here.filters.whole > 0)
-    away = fit & ~here.filters.in_mode
     is_enough = here.fits(here.filters.whole * (fit & here.table.ready & ~here.table.cordoned))
     if not is_enough and here.fits(here.filters.whole * (fit & here.filters.in_mode)):
         return None
-    nodes = int(away.sum())
+    nodes = int((fit & ~here.filters.in_mode).sum())
     words = f"{count(nodes, 'node')} in another mode {'was' if nodes == 1 else 'were'} in one for it"
     more = "" if is_enough else ", and others were ready and uncordoned"
     return Finding(Cause.NODES_IN_OTHER_MODE, Reason.WAITING_FOR_CAPACITY, f"it could fit if {words}{more}")
@@ -300,10 +276,9 @@ def _taken(here: Situation) -> Finding:
         hosts = int(((here.free > 0) & (here.free < per_worker)).sum())
         words = f"{count(hosts, 'node')} {_have(hosts)} fewer free than the {per_worker} of a worker"
         return Finding(Cause.FRAGMENTED, Reason.WAITING_FOR_CAPACITY, words)
-    resource = binding_resource(here)
-    cause = TAKEN.get(resource, Cause.ELSE_TAKEN)
+    resource = _binding_resource(here)
     words = f"too little {resource} is free beside the accelerators"
-    return Finding(cause, Reason.WAITING_FOR_CAPACITY, words)
+    return Finding(TAKEN.get(resource, Cause.ELSE_TAKEN), Reason.WAITING_FOR_CAPACITY, words)
 
 
 def _main_holder(here: Situation) -> Cause:
@@ -317,25 +292,24 @@ def _main_holder(here: Situation) -> Cause:
 
 def _torn(here: Situation) -> Finding:
     """Room for enough workers, but scattered."""
-    if plain_room(here, here.now) < here.gang.least:
-        starts = here.table.levels[here.table.depth(here.gang.topology.required)].starts
-        places = int((sums(here.now, starts) > 0).sum())
+    by_domain = sums(here.now, here.layout.starts)
+    if by_domain.max(initial=0) < here.gang.least:
+        places = int((by_domain > 0).sum())
         words = f"the room is scattered over {places} domains of the level {here.gang.topology.required}"
         return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)
     layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.topology.slices)
-    words = f"in whole slices ({layers}) only {count(here.room(here.now), 'worker')} would fit"
+    words = f"in whole slices ({layers}) only {count(here.layout.largest(here.now), 'worker')} would fit"
     return Finding(Cause.SLICES_BROKEN, Reason.WAITING_FOR_CAPACITY, words)
 
 
-def binding_resource(here: Situation) -> str:
+def _binding_resource(here: Situation) -> str:
     """The resource, but the accelerators, that leaves least room beside them; the usual ones first."""
-    gang, table = here.gang, here.table
-    accelerators = {gang.requirements.accelerator: gang.requirements.request.get(gang.requirements.accelerator, 0)}
-    others = [name for name in asked(here) if name != gang.requirements.accelerator]
+    requirements = here.gang.requirements
+    accelerators = {requirements.accelerator: requirements.request.get(requirements.accelerator, 0)}
 
-    def room_for(resource: str) -> int:
-        pair = accelerators | {resource: gang.requirements.request[resource]}
-        room = slots(table, replace(gang.requirements, request=pair), here.taken)
-        return int((room * here.filters.usable).sum())
+    def workers_beside(resource: str) -> int:
+        pair = accelerators | {resource: requirements.request[resource]}
+        free = slots(here.table, replace(requirements, request=pair), here.taken)
+        return int((free * here.filters.usable).sum())
 
-    return min(others, key=room_for)
+    return min((name for name in asked(here) if name != requirements.accelerator), key=workers_beside)

@@ -52,18 +52,18 @@ class Holdings:
 
 def holdings(table: NodeTable, held: Iterable[Holding]) -> Holdings:
     """The columns of what is `held`; the holdings of one name count together."""
-    found = sorted(held, key=lambda holding: (holding.name, holding.is_service))
-    owners = list(dict.fromkeys((holding.name, holding.is_service) for holding in found))
+    ordered = sorted(held, key=lambda holding: (holding.name, holding.is_service))
+    owners = list(dict.fromkeys((holding.name, holding.is_service) for holding in ordered))
     numbers = {owner: number for number, owner in enumerate(owners)}
-    sizes = [len(holding.by_row) for holding in found]
-    row = np.array([row for holding in found for row in holding.by_row], dtype=np.intp)
-    workers = np.array([count for holding in found for count in holding.by_row.values()], dtype=np.int64)
-    asked = [[min(holding.request.get(name, 0), _ASKED_MAX) for name in table.resources] for holding in found]
-    requests = np.array(asked, dtype=np.int64).reshape(len(found), len(table.resources))
+    sizes = [len(holding.by_row) for holding in ordered]
+    row = np.array([row for holding in ordered for row in holding.by_row], dtype=np.intp)
+    workers = np.array([count for holding in ordered for count in holding.by_row.values()], dtype=np.int64)
+    asked = [[min(holding.request.get(name, 0), _ASKED_MAX) for name in table.resources] for holding in ordered]
+    requests = np.array(asked, dtype=np.int64).reshape(len(ordered), len(table.resources))
     return Holdings(
         names=tuple(name for name, _ in owners),
         is_service=np.array([is_service for _, is_service in owners], dtype=np.bool_),
-        owner=np.repeat(np.array([numbers[one.name, one.is_service] for one in found], dtype=np.intp), sizes),
+        owner=np.repeat(np.array([numbers[one.name, one.is_service] for one in ordered], dtype=np.intp), sizes),
         row=row,
         amounts=np.minimum((np.repeat(requests, sizes, axis=0) * workers[:, None]).T, table.allocatable[:, row]),
     )
@@ -91,7 +91,7 @@ def shares(table: NodeTable, used: Amounts, known: Holdings | None, resource: st
     jobs = int(held.sum()) - services
     others = max(taken - jobs - services, 0) // 1000
     largest = np.argsort(-(held // 1000), kind="stable")[:_SHOWN].tolist()
-    found = [Holder(known.names[i], int(held[i]) // 1000) for i in largest] if known else []
-    found.append(Holder(OTHER_PODS, others))
-    shown = sorted(found, key=lambda holder: (-holder.accelerators, holder.name))[:_SHOWN]
+    holders = [Holder(known.names[i], int(held[i]) // 1000) for i in largest] if known else []
+    holders.append(Holder(OTHER_PODS, others))
+    shown = sorted(holders, key=lambda holder: (-holder.accelerators, holder.name))[:_SHOWN]
     return Shares(tuple(holder for holder in shown if holder.accelerators), jobs // 1000, services // 1000, others)

@@ -42,15 +42,13 @@ def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstanc
     `filters` are those for its workers; `used` has shape (resources, nodes), thousandths.
     """
     here = Situation(gang, filters, used, around)
-    found = finding(here)
-    free = int(here.free.sum())
-    largest = here.room(here.now) * gang.requirements.accelerators
-    nodes = _tally(here)
+    needs, nodes, found = _needs(gang), _tally(here), finding(here)
+    free, largest = int(here.free.sum()), here.layout.largest(here.now) * gang.requirements.accelerators
     return Verdict(
         reason=found.reason,
         message=(
             f"{int((here.now > 0).sum())}/{len(here.table.names)} nodes fit{': ' if nodes else ''}{nodes}; "
-            f"{_needs(gang)}, {free} free, room for {largest} in the largest {gang.topology.required or POOL}"
+            f"{needs}, {free} free, room for {largest} in the largest {gang.topology.required or POOL}"
             f"{'; ' if found.words else ''}{found.words}"
         ),
         needed=gang.accelerators,
@@ -101,7 +99,8 @@ def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announce
     )
     # What it cost is not on record any more for those that are ending already.
     lost = sum(taken.lost for taken in victims.values())
-    cost = f" (lose{'s' if one else ''} {_work(lost)})" if lost else ""
+    work = f"{lost / _HOUR:.1f} accelerator-hours" if lost >= _HOUR else f"{lost} accelerator-seconds"
+    cost = f" (lose{'s' if one else ''} {work})" if lost else ""
     return replace(
         verdict,
         reason=Reason.WAITING_FOR_PREEMPTION,
@@ -138,15 +137,8 @@ def suspended() -> Verdict:
 
 
 def _spared(cause: Cause, gangs: int, until: datetime | None) -> str:
-    is_timed = until and cause is Cause.PROTECTED_BY_MIN_RUNTIME
-    return (
-        f"{count(gangs, 'gang')} {_SPARED[cause]}{f' (the first until {_time(until)})' if until and is_timed else ''}"
-    )
-
-
-def _work(lost: int) -> str:
-    """Accelerator-seconds in words."""
-    return f"{lost / _HOUR:.1f} accelerator-hours" if lost >= _HOUR else f"{lost} accelerator-seconds"
+    said = f"{count(gangs, 'gang')} {_SPARED[cause]}"
+    return f"{said} (the first until {_time(until)})" if until and cause is Cause.PROTECTED_BY_MIN_RUNTIME else said
 
 
 def _time(moment: datetime) -> str:
@@ -164,10 +156,5 @@ def _tally(here: Situation) -> str:
     filters, requirements = here.filters, here.gang.requirements
     parts = [(int((filters.reasons == reason).sum()), words) for reason, words in WORDS.items()]
     busy = int((filters.usable & (here.now == 0)).sum())
-    parts.append(
-        (
-            busy,
-            f"without room for {requirements.accelerators} {requirements.accelerator} and the rest of a worker",
-        )
-    )
-    return tally(parts)
+    worker = f"{requirements.accelerators} {requirements.accelerator} and the rest of a worker"
+    return tally([*parts, (busy, f"without room for {worker}")])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.gang import Requirements
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Mode
-from trainpush.model.nodes import NodeKind, NodeTable, Taint
+from trainpush.model.nodes import NodeTable, Taint
 from trainpush.planner.feasibility.slots import Slots, slots
 
 Mask = NDArray[np.bool_]
@@ -117,7 +117,7 @@ class NodeFilters:
 
     def _passes(self, *reasons: FilterReason) -> Mask:
         """Nodes of kinds that none of these filters turns away."""
-        return self.of_kinds([reasons_of.isdisjoint(reasons) for reasons_of in self._of_kinds])
+        return self.of_kinds(reasons_of.isdisjoint(reasons) for reasons_of in self._of_kinds)
 
     def of_kinds(self, values: Iterable[bool]) -> Mask:
         """One value per kind of nodes, spread over the nodes."""
@@ -133,17 +133,16 @@ class NodeFilters:
         ]
 
     @cached_property
-    def _of_kinds(self) -> list[frozenset[FilterReason]]:
-        return [_reasons(kind, self.requirements) for kind in self.table.kinds]
-
-
-def _reasons(kind: NodeKind, requirements: Requirements) -> frozenset[FilterReason]:
-    """Every reason that lies in what a node has in common with many others."""
-    repelling = (taint for taint in kind.taints if not is_tolerated(taint, requirements))
-    found = {_MODE_REASONS.get(taint.key, FilterReason.TAINTED) for taint in repelling}
-    if requirements.products and kind.product not in requirements.products:
-        found.add(FilterReason.OTHER_PRODUCT)
-    return frozenset(found)
+    def _of_kinds(self) -> list[set[FilterReason]]:
+        """Every reason that lies in what a node has in common with many others."""
+        of_kinds = []
+        for kind in self.table.kinds:
+            repelling = (taint for taint in kind.taints if not is_tolerated(taint, self.requirements))
+            reasons = {_MODE_REASONS.get(taint.key, FilterReason.TAINTED) for taint in repelling}
+            if self.requirements.products and kind.product not in self.requirements.products:
+                reasons.add(FilterReason.OTHER_PRODUCT)
+            of_kinds.append(reasons)
+        return of_kinds
 
 
 def is_tolerated(taint: Taint, requirements: Requirements) -> bool:

@@ -1,1 +1,1 @@
-"""Where a gang goes: room counted per node and domain, and the best assignment in it."""
+"""Where a gang goes: how many workers each node and domain holds, and the best assignment there."""

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
-from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.feasibility.domains import Indices, sums, whole
 from trainpush.planner.feasibility.slots import Slots
-
-Indices = NDArray[np.intp]
 
 APART: Final = 2**40
 """More workers than fit any pool."""
@@ -44,11 +42,11 @@ class DomainTree:
 
     def bounds(self, level: int, inner: int) -> tuple[Indices, Indices]:
         """The domains of level `inner`, first and behind the last, that lie in each domain of `level`."""
-        found = self._bounds.get((level, inner))
-        if found is None:
+        bounds = self._bounds.get((level, inner))
+        if bounds is None:
             starts = np.searchsorted(self.starts[inner], self.starts[level])
-            found = self._bounds[level, inner] = starts, np.append(starts[1:], len(self.starts[inner]))[: len(starts)]
-        return found
+            bounds = self._bounds[level, inner] = starts, np.append(starts[1:], len(self.starts[inner]))[: len(starts)]
+        return bounds
 
     def inside(self, level: int, index: int, inner: int) -> tuple[int, int]:
         """As `bounds`, of one domain."""
@@ -72,7 +70,7 @@ def slice_sizes(gang: Gang, table: NodeTable) -> tuple[int, ...]:
 
 
 def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """DomainCapacity from the largest down inside each owner (ascending), and their running sums."""
+    """What domains have room for, from the largest down inside each owner (ascending), and the running sums."""
     # One sort for all of them: the owner counts first, then the larger room.
     span = int(room.max(initial=0)) + 1
     falling = span - 1 - np.sort(owner * span + (span - 1 - room)) % span
@@ -82,7 +80,7 @@ def ranked(room: NDArray[np.int64], owner: Indices, owners: int) -> tuple[NDArra
 
 
 class Ranking:
-    """The domains of inner domains, largest first inside each outer one, and their running sums."""
+    """What inner domains have room for, the roomiest first inside each outer one, and the running sums."""
 
     def __init__(self, tree: DomainTree, outer: int, inner: int, room: NDArray[np.int64]) -> None:
         self.tree, self.outer, self.inner = tree, outer, inner
@@ -122,7 +120,7 @@ class Ranking:
 
 
 class DomainCapacity:
-    """Room for workers of one shape, per level and domain; at levels of slices only whole slices count."""
+    """How many workers of one shape each domain holds, per level; at levels of slices only whole slices count."""
 
     def __init__(
         self, tree: DomainTree, slots: Slots, sizes: Sequence[int], groups: NDArray[np.int64] | None = None
@@ -132,21 +130,18 @@ class DomainCapacity:
         self.sizes = sizes
         self.groups = groups
         """Of how many workers a node must get a multiple to keep linked accelerators whole; None: nothing is linked."""
-        self.unrounded: list[NDArray[np.int64]] = []
-        """What the domains inside have room for, per level: more than `room` where that is no multiple of a slice."""
-        self.capacity: list[NDArray[np.int64]] = []
         self._rankings: dict[tuple[int, int], Ranking] = {}
         self._tops: list[int | None] = [None] * (tree.last + 1)
-        self._sum_up()
-
-    def _sum_up(self) -> None:
-        self.unrounded, self.capacity = [self.slots], [_floor(self.slots, self.sizes[-1])]
-        for level in range(self.tree.last - 1, -1, -1):
-            self.unrounded.insert(0, sums(self.capacity[0], self.tree.bounds(level, level + 1)[0]))
-            self.capacity.insert(0, _floor(self.unrounded[0], self.sizes[level]))
+        inner = [tree.bounds(level, level + 1)[0] for level in range(tree.last)]
+        self.unrounded = [slots]
+        """What the domains inside have room for, per level: more than `capacity` if that is no multiple of a slice."""
+        self.capacity = [whole(slots, sizes[-1])]
+        for level in range(tree.last - 1, -1, -1):
+            self.unrounded.insert(0, sums(self.capacity[0], inner[level]))
+            self.capacity.insert(0, whole(self.unrounded[0], sizes[level]))
 
     def put(self, fits: Mapping[int, int]) -> None:
-        """Note for how many workers there now is room, by node."""
+        """Note how many workers fit now, by node."""
         slots = self.slots
         changes = {row: change for row, now in fits.items() if (change := now - slots.item(row))}
         if not changes:
@@ -163,16 +158,17 @@ class DomainCapacity:
 
     def _put_at(self, level: int, changes: dict[int, int]) -> None:
         """Add up `changes` by domain of `level`; where only whole slices count, they become what these change by."""
-        room, whole, size, top = self.capacity[level], self.unrounded[level], self.sizes[level], self._tops[level]
+        capacity, unrounded, size = self.capacity[level], self.unrounded[level], self.sizes[level]
+        top = self._tops[level]
         for index, change in changes.items():
-            whole[index] = now = whole.item(index) + change
+            unrounded[index] = now = unrounded.item(index) + change
             if size > 1:
                 now = now // size * size
-                changes[index] = now - room.item(index)
-                room[index] = now
+                changes[index] = now - capacity.item(index)
+                capacity[index] = now
             if index == top:
                 top = None
-            elif top is not None and (now, -index) > (room.item(top), -top):
+            elif top is not None and (now, -index) > (capacity.item(top), -top):
                 top = index
         self._tops[level] = top
         for ranking in self._rankings.values():
@@ -200,7 +196,7 @@ class DomainCapacity:
                 rows = self.tree.starts[level][index]
 
     def most(self, level: int) -> int:
-        """Room in the largest domain of `level`."""
+        """How many workers the largest domain of `level` holds."""
         return self.capacity[level].item(self.top(level)) if len(self.slots) else 0
 
     def top(self, level: int) -> int:
@@ -212,12 +208,12 @@ class DomainCapacity:
 
     def ranking(self, outer: int, inner: int) -> Ranking:
         """The ranking of the domains of level `inner` inside those of level `outer`."""
-        found = self._rankings.get((outer, inner))
-        if found is None:
-            found = self._rankings[outer, inner] = Ranking(self.tree, outer, inner, self.capacity[inner])
-        elif found.stale:
-            found.refresh(self.capacity[inner])
-        return found
+        ranking = self._rankings.get((outer, inner))
+        if ranking is None:
+            ranking = self._rankings[outer, inner] = Ranking(self.tree, outer, inner, self.capacity[inner])
+        elif ranking.stale:
+            ranking.refresh(self.capacity[inner])
+        return ranking
 
     def fewest(self, level: int, sets: Indices, inner: int, workers: int) -> Indices:
         """How many domains of level `inner` it takes at least to hold `workers` in each of some sets of domains.
@@ -250,7 +246,3 @@ class DomainCapacity:
         if self.groups is None:
             return 0
         return sum(workers % int(self.groups[row]) > 0 for row, workers in by_row.items())
-
-
-def _floor(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return values if size == 1 else values // size * size

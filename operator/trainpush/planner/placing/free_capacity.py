@@ -1,10 +1,12 @@
 """A pool while a cycle places work in it: what is free shrinks with every decision."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from math import gcd
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,8 @@ from trainpush.model.nodes import Amounts
 from trainpush.model.snapshot import Pool
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import OPEN, FilterReason, Mask, NodeFilters
-from trainpush.planner.feasibility.slots import Asked, asked_of, fits, fits_one, slots
+from trainpush.planner.feasibility.slots import Asked, asked_of, column, fits, fits_one, slots
 from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
-from trainpush.planner.placing.linked import whole_groups
 from trainpush.planner.placing.placement import Assignment, assignment_in, assignment_of, depths
 from trainpush.planner.placing.replacing import replacements
 from trainpush.planner.placing.reservation import waiting_place
@@ -27,22 +28,25 @@ FEW: Final = 24
 SHAPES: Final = 64
 """The counts of so many shapes are kept: each takes some 50 bytes a node."""
 
-Shape = tuple[Requirements, Topology, int, bool]
-"""What decides how many workers each node and domain has room for: gangs of one shape are counted once.
 
-The number says how much of the capacity preference is used; the last part, whether what is terminating counts as gone.
-"""
+class Shape(NamedTuple):
+    """What decides how many workers each node and domain holds: gangs of one shape are counted once."""
+
+    requirements: Requirements
+    topology: Topology
+    tier: int
+    """How much of the capacity preference is used."""
+    is_later: bool
+    """Whether what is terminating counts as gone."""
 
 
 @dataclass(slots=True)
 class _Counted:
-    """The room for workers of one shape."""
+    """How many workers of one shape each domain holds."""
 
     asked: Asked
     may_take: Mask
     """Nodes that the filters let pass, of capacity that will do."""
-    is_later: bool
-    """Whether what is terminating counts as gone."""
     domains: DomainCapacity
     seen: int
     """How many of all changes are accounted for."""
@@ -71,6 +75,7 @@ class FreeCapacity:
     def __post_init__(self) -> None:
         self.reserved = np.zeros_like(self.used)
         self._filters: dict[Requirements, NodeFilters] = {}
+        self._tree = DomainTree(self.pool.table)
         self._counted: dict[Shape, _Counted] = {}
         self._changed: list[int] = []
         self._free: dict[int, list[int]] = {}
@@ -104,7 +109,7 @@ class FreeCapacity:
         self._note(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
 
     def retake(self, gang: Gang, nodes: Sequence[str]) -> None:
-        """Take one worker's room on each of `nodes`, whether there is room or not."""
+        """Take what one worker holds on each of `nodes`, whether it is free or not."""
         self._take(self.used, ledger.counts(nodes, self.pool.table.rows), gang)
 
     def mark_terminating(self, by_row: Mapping[int, int], request: Mapping[str, int]) -> None:
@@ -114,8 +119,9 @@ class FreeCapacity:
 
     def largest(self, gang: Gang) -> int:
         """The largest legal size of `gang` for which there is a place now; 0 if there is none."""
-        room = self._domains(gang, len(self._tiers) - 1).most(self._outermost(gang))
-        return next((size for size in gang.sizes or (gang.workers,) if size <= room), 0)
+        outermost = self._outermost(gang)
+        most = self._domains(gang, len(self._tiers) - 1).most(outermost)
+        return next((size for size in gang.sizes or (gang.workers,) if size <= most), 0)
 
     def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
@@ -143,33 +149,24 @@ class FreeCapacity:
 
     def to_reserve(self, gang: Gang, lasting: Amounts) -> Assignment | None:
         """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
-        widest = len(self._tiers) - 1
-        later = self._room_beside(gang, widest, self.pool.table.used + lasting + self.reserved)
+        table, widest = self.pool.table, len(self._tiers) - 1
+        later = self._beside(table.used + lasting + self.reserved, gang, widest)
         by_row = waiting_place(self._domains(gang, widest), later, self._outermost(gang), gang.workers)
-        return (
-            None
-            if by_row is None
-            else assignment_of(self.pool.table, self._tree, depths(gang, self.pool.table), by_row)
-        )
+        return None if by_row is None else assignment_of(table, self._tree, depths(gang, table), by_row)
 
     def replace_lost(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
         """The places of `gang` by rank where those on a node that a filter turns away, or without a node, are replaced.
 
-        `nodes` are its places by rank. Before, the caller gives back what it held on such nodes (`leave` with one
+        `nodes` are its places by rank. Before, the caller gives back what it held on such nodes (`release` with one
         name per lost worker), and nothing else. What replaces them is taken; None, and nothing taken, if nothing can.
         """
         lost = [rank for rank, node in enumerate(nodes) if self.filter_reason(gang, node) != OPEN]
         table = self.pool.table
-        found = replacements(gang, table, self._domains(gang, len(self._tiers) - 1), nodes, lost)
-        if found is None:
+        new = replacements(gang, table, self._domains(gang, len(self._tiers) - 1), nodes, lost)
+        if new is None:
             return None
-        rows = list(found.values())
-        self._take(self.used, {row: rows.count(row) for row in rows}, gang)
-        return tuple(table.names[found[rank]] if rank in found else node for rank, node in enumerate(nodes))
-
-    @cached_property
-    def _tree(self) -> DomainTree:
-        return DomainTree(self.pool.table)
+        self._take(self.used, Counter(new.values()), gang)
+        return tuple(table.names[new[rank]] if rank in new else node for rank, node in enumerate(nodes))
 
     @cached_property
     def _tiers(self) -> list[NDArray[np.bool_]]:
@@ -179,13 +176,9 @@ class FreeCapacity:
         of_nodes = ranks[self.pool.table.kind]
         return [of_nodes <= rank for rank in sorted(set(of_nodes.tolist()))] or [np.ones(0, dtype=np.bool_)]
 
-    @property
-    def _taken(self) -> Amounts:
-        taken: Amounts = self.used + self.reserved
-        return taken
-
     def _outermost(self, gang: Gang) -> int:
-        return depths(gang, self.pool.table)[-1]
+        """The level of which one domain must hold the gang."""
+        return self.pool.table.depth(gang.topology.required)
 
     def _best(self, gang: Gang, is_later: bool = False) -> Assignment | None:
         """The best place on as few kinds of capacity as will do."""
@@ -206,39 +199,44 @@ class FreeCapacity:
             self._free.pop(row, None)
 
     def _domains(self, gang: Gang, tier: int, is_later: bool = False) -> DomainCapacity:
-        """The room for workers of `gang` as it is now, or will be when what is terminating is gone."""
-        shape = gang.requirements, gang.topology, tier, is_later
+        """How many workers of `gang` each domain holds now, or will hold when what is terminating is gone."""
+        shape = Shape(gang.requirements, gang.topology, tier, is_later)
         counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
                 del self._counted[next(iter(self._counted))]
             counted = self._counted[shape] = self._count(gang, tier, is_later)
         elif counted.seen < len(self._changed):
-            self._recount(gang.requirements, counted, self._changed[counted.seen :])
+            self._recount(shape, counted, self._changed[counted.seen :])
             counted.seen = len(self._changed)
         return counted.domains
 
     def _count(self, gang: Gang, tier: int, is_later: bool) -> _Counted:
-        taken = self._taken - self.terminating if is_later else self._taken
-        domains = self._room_beside(gang, tier, taken)
+        taken = self.used + self.reserved
+        domains = self._beside(taken - self.terminating if is_later else taken, gang, tier)
         asked = asked_of(self.pool.table, gang.requirements)
-        return _Counted(asked, self._may_take(gang, tier), is_later, domains, len(self._changed))
+        return _Counted(asked, self._may_take(gang, tier), domains, len(self._changed))
 
     def _may_take(self, gang: Gang, tier: int) -> Mask:
         may_take: Mask = self._admits(gang) & self._tiers[tier]
         return may_take
 
     def _admits(self, gang: Gang) -> Mask:
-        """Nodes that take workers of `gang`, as far as they have room."""
+        """Nodes that take workers of `gang`, as far as there is something free on them."""
         return self.filters(gang).open
 
-    def _room_beside(self, gang: Gang, tier: int, taken: Amounts) -> DomainCapacity:
-        """The room for workers of `gang` beside what is `taken`."""
-        table = self.pool.table
-        room = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
-        return DomainCapacity(self._tree, room, slice_sizes(gang, table), self._groups(gang.requirements, taken))
+    def _beside(self, taken: Amounts, gang: Gang, tier: int) -> DomainCapacity:
+        """How many workers of `gang` each domain holds beside what is `taken`."""
+        table, groups = self.pool.table, None
+        if self.pool.linked:
+            every = np.arange(len(table.names))
+            # Else no number of workers can break a group.
+            if (self._whole_groups(gang.requirements, np.zeros_like(taken), every) > 1).any():
+                groups = self._whole_groups(gang.requirements, taken, every)
+        free = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
+        return DomainCapacity(self._tree, free, slice_sizes(gang, table), groups)
 
-    def _recount(self, requirements: Requirements, counted: _Counted, changed: list[int]) -> None:
+    def _recount(self, shape: Shape, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
         may_take = counted.may_take
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]
@@ -246,13 +244,13 @@ class FreeCapacity:
             return
         table, domains = self.pool.table, counted.domains
         if len(rows) <= FEW:
-            domains.put({row: self._fits(row, counted.asked, counted.is_later) for row in rows})
+            domains.put({row: self._fits(row, counted.asked, shape.is_later) for row in rows})
         else:
-            free = table.allocatable[:, rows] - self._taken_at(rows, counted.is_later)
+            free = table.allocatable[:, rows] - self._taken_at(rows, shape.is_later)
             domains.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
         if domains.groups is not None:
-            taken = self._taken_at(rows, counted.is_later)
-            domains.groups[rows] = whole_groups(self.pool, requirements, taken, np.array(rows))
+            taken = self._taken_at(rows, shape.is_later)
+            domains.groups[rows] = self._whole_groups(shape.requirements, taken, np.array(rows))
 
     def _taken_at(self, rows: list[int], is_later: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
@@ -270,10 +268,15 @@ class FreeCapacity:
             free = [amount + self.terminating.item(i, row) for i, amount in enumerate(free)]
         return fits_one([free[resource] for resource in asked.rows], asked.amounts)
 
-    def _groups(self, requirements: Requirements, taken: Amounts) -> NDArray[np.int64] | None:
-        """As `whole_groups`, or None if no number of workers can break a group."""
-        if not self.pool.linked:
-            return None
-        every = np.arange(len(self.pool.table.names))
-        can_break = (whole_groups(self.pool, requirements, np.zeros_like(taken), every) > 1).any()
-        return whole_groups(self.pool, requirements, taken, every) if can_break else None
+    def _whole_groups(self, requirements: Requirements, taken: Amounts, nodes: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Of how many workers a node must get a multiple so that its linked accelerators stay in whole groups.
+
+        One entry for each of `nodes`, of which `taken` is in use; 1 where nothing is linked, or a group is broken.
+        """
+        table = self.pool.table
+        linked = np.array([max(self.pool.linked.get(kind.product, 1), 1) for kind in table.kinds], dtype=np.int64)
+        portions = np.array([size // gcd(size, requirements.accelerators) for size in linked.tolist()], dtype=np.int64)
+        kind, accelerator = table.kind[nodes], requirements.accelerator
+        free = column(table, table.allocatable, accelerator)[nodes] - column(table, taken, accelerator)
+        groups: NDArray[np.int64] = np.where(free // 1000 % linked[kind] == 0, portions[kind], 1)
+        return groups

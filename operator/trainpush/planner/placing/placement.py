@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, NodeTable
-from trainpush.planner.feasibility.slots import Slots
-from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, Indices, slice_sizes
+from trainpush.planner.feasibility.domains import Indices
+from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree
 from trainpush.planner.placing.hosts import hosts_of
 from trainpush.planner.placing.search import spread
 
@@ -51,17 +51,14 @@ class Assignment:
         return tuple(table.names[row] for row, workers in self.by_row.items() for _ in range(workers))
 
 
-def assignment_for(gang: Gang, table: NodeTable, slots: Slots) -> Assignment | None:
-    """The best place for `gang` where node i has room for `slots[i]` workers, or None if there is none."""
-    return assignment_in(gang, table, DomainCapacity(DomainTree(table), slots.copy(), slice_sizes(gang, table)))
-
-
 def assignment_in(gang: Gang, table: NodeTable, domains: DomainCapacity) -> Assignment | None:
-    """As `assignment_for`, where the domains are known."""
+    """The best place for `gang` where domains have this capacity, or None if there is none."""
     described = depths(gang, table)
-    depth = _innermost(domains, gang.workers, described[-1])
-    if depth is None:
-        return None
+    depth = domains.tree.last
+    while domains.most(depth) < gang.workers:
+        if depth == described[-1]:
+            return None
+        depth -= 1
     gap = 0.0
     if depth == domains.tree.last:
         by_row = {_best_host(domains, gang.workers): gang.workers}
@@ -104,14 +101,6 @@ def depths(gang: Gang, table: NodeTable) -> range:
     return range(max(innermost, outermost), outermost - 1, -1)
 
 
-def _innermost(domains: DomainCapacity, workers: int, outermost: int) -> int | None:
-    """The innermost level of which one domain has room for all."""
-    for level in range(domains.tree.last, outermost - 1, -1):
-        if domains.most(level) >= workers:
-            return level
-    return None
-
-
 def _best_host(domains: DomainCapacity, workers: int) -> int:
     level, room = domains.tree.last, domains.capacity[-1]
     if domains.groups is None:
@@ -135,20 +124,15 @@ def _in_one_rack(domains: DomainCapacity, found: Indices, workers: int) -> dict[
         found = _lowest(found, domains.ranking(level, level + 1).fewest(workers, found))
     tried: list[dict[int, int]] = []
     while len(found) and len(tried) < RACKS_TRIED:
-        best = _best_rack(domains, found, workers)
+        spared = _spared(domains, level, found)
+        if len(spared) > 1:
+            spared = _with_largest_host(domains, spared, workers)
+        best = _tightest(domains, level, spared)
         tried.append(hosts_of(domains, best, workers))
         if not domains.broken(tried[-1]):
             return tried[-1]
         found = found[found != best]
     return min(tried, key=domains.broken)
-
-
-def _best_rack(domains: DomainCapacity, found: Indices, workers: int) -> int:
-    level = domains.tree.last - 1
-    found = _spared(domains, level, found)
-    if len(found) > 1:
-        found = _with_largest_host(domains, found, workers)
-    return _tightest(domains, level, found)
 
 
 def _with_largest_host(domains: DomainCapacity, found: Indices, workers: int) -> Indices:

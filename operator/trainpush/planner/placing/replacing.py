@@ -30,30 +30,25 @@ def replacements(
     of the required level that workers which stay hold it to. `domains` is what is free beside those who stay.
     """
     kept = {rank: table.rows[node] for rank, node in enumerate(places) if rank not in set(lost)}
-    if not _is_sound(gang, table, domains, kept):
-        return None
+    required = domains.tree.domain[table.depth(gang.topology.required)]
+    if len(set(required[list(kept.values())].tolist())) > 1:
+        return None  # labels have changed since they were placed
     slots = domains.slots.copy()
-    found: dict[int, int] = {}
+    new: dict[int, int] = {}
     for hole in _holes(gang, lost, kept):
         topology = replace(gang.topology, slices=gang.topology.slices[hole.layer + 1 :])
         part = replace(gang, workers=len(hole.ranks), sizes=(), topology=topology)
         for within in _around(gang, table, domains, hole, kept):
-            room = DomainCapacity(domains.tree, np.where(within, slots, 0), slice_sizes(part, table), domains.groups)
-            assignment = assignment_in(part, table, room)
-            if assignment is not None:
+            free = np.where(within, slots, 0)
+            inside = DomainCapacity(domains.tree, free, slice_sizes(part, table), domains.groups)
+            if assignment := assignment_in(part, table, inside):
                 break
         else:
             return None
         rows = [row for row, workers in assignment.by_row.items() for _ in range(workers)]
         np.subtract.at(slots, rows, 1)
-        found |= dict(zip(hole.ranks, rows, strict=True))
-    return found
-
-
-def _is_sound(gang: Gang, table: NodeTable, domains: DomainCapacity, kept: dict[int, int]) -> bool:
-    """Whether those that stay keep to the required level: labels may have changed since they were placed."""
-    domain = domains.tree.domain[table.depth(gang.topology.required)]
-    return len(set(domain[list(kept.values())].tolist())) <= 1
+        new |= dict(zip(hole.ranks, rows, strict=True))
+    return new
 
 
 def _holes(gang: Gang, lost: Sequence[int], kept: dict[int, int]) -> list[_Hole]:
@@ -61,9 +56,8 @@ def _holes(gang: Gang, lost: Sequence[int], kept: dict[int, int]) -> list[_Hole]
     holes: dict[tuple[int, int], list[int]] = {}
     for rank in sorted(lost):
         holes.setdefault(_pin(gang, rank, kept), []).append(rank)
-    return [
-        _Hole(layer, ranks) for (layer, _), ranks in sorted(holes.items(), key=lambda hole: (-hole[0][0], hole[0][1]))
-    ]
+    ordered = sorted(holes.items(), key=lambda hole: (-hole[0][0], hole[0][1]))
+    return [_Hole(layer, ranks) for (layer, _), ranks in ordered]
 
 
 def _pin(gang: Gang, rank: int, kept: dict[int, int]) -> tuple[int, int]:
@@ -88,9 +82,9 @@ def _around(
         if depth > bound:  # else the required level, inside that of the slice, says more
             bound = depth
             anchors = [kept[rank] for rank in range(first, first + layer.size) if rank in kept]
-    limit = (
-        np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]]) if anchors else np.ones_like(domains.slots, bool)
-    )
+    limit = np.ones_like(domains.slots, bool)
+    if anchors:
+        limit = np.isin(tree.domain[bound], tree.domain[bound][anchors[:1]])
     rows = [row for row in kept.values() if limit[row]]
     for level in range(tree.last, bound, -1):
         if rows:

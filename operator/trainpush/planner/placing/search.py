@@ -16,7 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from trainpush.planner.placing.domain_capacity import DomainCapacity, Indices, ranked
+from trainpush.planner.feasibility.domains import Indices
+from trainpush.planner.placing.domain_capacity import DomainCapacity, ranked
 from trainpush.planner.placing.hosts import hosts_in
 from trainpush.planner.placing.min_plus import NEVER, Chosen, Combined, Costs
 
@@ -55,7 +56,12 @@ def spread(domains: DomainCapacity, depth: int, found: Indices, workers: int) ->
     tightest = int(found[domains.capacity[depth][found].argmin()])
     if tightest != roots[0]:
         simple = _judged(domains, depth, hosts_in(domains, fill(domains, depth, tightest, workers)))
-    return _kinder(domains, best, simple), _gap(best.cost, unsure)
+    if simple.by_row != best.by_row and simple.cost == best.cost:  # the kinder one leaves larger gangs to others
+        best = max(best, simple, key=lambda each: domains.after(each.by_row))
+    # By what part one of the domains that were not searched could be better at some level.
+    better = [bound for bound in unsure if bound < best.cost]
+    parts = (spent / least - 1 for bound in better for spent, least in zip(best.cost, bound[:-1], strict=False))
+    return best.by_row, max(parts, default=0.0)
 
 
 def _promising(
@@ -184,20 +190,6 @@ def fill(domains: DomainCapacity, level: int, index: int, workers: int) -> dict[
 
 def _judged(domains: DomainCapacity, depth: int, by_row: dict[int, int]) -> _Found:
     return _Found((*domains.span(by_row, depth + 1), domains.broken(by_row)), by_row)
-
-
-def _kinder(domains: DomainCapacity, best: _Found, tightest: _Found) -> dict[int, int]:
-    """Of two places that cost the same, the one that leaves the larger gangs to others."""
-    if tightest.by_row != best.by_row and tightest.cost == best.cost:
-        return max(best, tightest, key=lambda each: domains.after(each.by_row)).by_row
-    return best.by_row
-
-
-def _gap(cost: tuple[int, ...], unsure: list[tuple[int, ...]]) -> float:
-    """By what part one of the domains that were not searched could be better at some level."""
-    better = [bound for bound in unsure if bound < cost]
-    parts = (spent / least - 1 for bound in better for spent, least in zip(cost, bound[:-1], strict=False))
-    return max(parts, default=0.0)
 
 
 class _Tables:

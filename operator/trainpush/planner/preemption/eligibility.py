@@ -9,7 +9,6 @@ Both orders are strict, so that no gang takes back what it gave.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
@@ -30,8 +29,7 @@ class Rank(NamedTuple):
     priority: int
 
 
-@dataclass(frozen=True, slots=True)
-class Preemptor:
+class Preemptor(NamedTuple):
     """A gang in its turn, for which others may have to make room."""
 
     job: Job
@@ -53,30 +51,30 @@ class Eligibility:
     def __init__(self, quota: QuotaUsage, running: Iterable[GangAllocation], now: datetime) -> None:
         """`running` are all that could be asked."""
         self._quota, self._running, self._now = quota, list(running), now
+        self._ineligible: dict[Rank, tuple[Counter[Cause], datetime | None]] = {}
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
         """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
-        is_own_team = self._team(victim) == rank.team
-        if not self._ranks_below(victim, rank):
-            is_guaranteed = rank.is_within_guarantee and not is_own_team
-            return Eligible(Preemption.NEVER, Cause.WITHIN_GUARANTEES if is_guaranteed else None)
-        if not is_own_team:
-            return Eligible(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
-        if cause := victim.protection(len(victim.nodes) - 1, self._now):
-            return Eligible(Preemption.NEVER, cause)
-        return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
+        if self._quota.team_of(victim.owner.key.namespace) == rank.team:
+            if victim.job.priority >= rank.priority:
+                return Eligible(Preemption.NEVER, None)
+            if cause := victim.protection(len(victim.nodes) - 1, self._now):
+                return Eligible(Preemption.NEVER, cause)
+            return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
+        if not rank.is_within_guarantee:
+            return Eligible(Preemption.NEVER, None)
+        if victim.job.key not in self._borrowers:
+            return Eligible(Preemption.NEVER, Cause.WITHIN_GUARANTEES)
+        return Eligible(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
 
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
-        causes = [(self.of(it, rank).cause, it) for it in self._running]
-        young = [it for cause, it in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
-        times = [until for it in young if (until := it.protected_until(self._now))]
-        return Counter(cause for cause, _ in causes if cause), min(times, default=None)
-
-    def _ranks_below(self, victim: GangAllocation, rank: Rank) -> bool:
-        if self._team(victim) == rank.team:
-            return victim.job.priority < rank.priority
-        return rank.is_within_guarantee and victim.job.key in self._borrowers
+        if rank not in self._ineligible:
+            causes = [(self.of(gang, rank).cause, gang) for gang in self._running]
+            young = [gang for cause, gang in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
+            until = min(filter(None, (gang.protected_until(self._now) for gang in young)), default=None)
+            self._ineligible[rank] = Counter(cause for cause, _ in causes if cause), until
+        return self._ineligible[rank]
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
@@ -84,18 +82,16 @@ class Eligibility:
 
         Rather those after which it still has its guarantee; one that is larger only where these leave some excess.
         """
-        found: set[Key] = set()
+        borrowers: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
         order = sorted(self._running, key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
         for is_whole in (True, False):
             for it in order:
-                left = excess.setdefault(self._team(it), Counter(self._quota.borrowed(self._team(it))))
+                team = self._quota.team_of(it.job.key.namespace)
+                left = excess.setdefault(team, Counter(self._quota.borrowed(team)))
                 held = {name: it.gang.requirements.request.get(name, 0) * len(it.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
-                if it.job.key not in found and fits and any(left[name] > 0 and held[name] for name in held):
-                    found.add(it.job.key)
+                if it.job.key not in borrowers and fits and any(left[name] > 0 and held[name] for name in held):
+                    borrowers.add(it.job.key)
                     left.subtract(held)
-        return frozenset(found)
-
-    def _team(self, victim: GangAllocation) -> str:
-        return self._quota.team_of(victim.owner.key.namespace)
+        return frozenset(borrowers)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainpush.planner.feasibility.slots import fits
 from trainpush.planner.preemption.scenarios import Ints, Mask, Places, Scenarios, SearchSpace
 
 EXACT = 10
@@ -61,35 +62,35 @@ class Best:
 
 def cheapest(space: SearchSpace, domains: Iterable[tuple[int, float]]) -> Best:
     """The best choice in any of `domains`, each with a lower bound of its cost, which ascends."""
-    found, undecided = Best(), {}
+    best, undecided = Best(), {}
     for domain, bound in domains:
-        if bound >= found.cost:
+        if bound >= best.cost:
             break
-        least = _relaxed(space, domain, found)
-        if least < found.cost:
+        least = _relaxed(space, domain, best)
+        if least < best.cost:
             undecided[domain] = least
-    left = {domain: least for domain, least in undecided.items() if least < found.cost}
+    left = {domain: least for domain, least in undecided.items() if least < best.cost}
     if left:
-        _search(space, left, found)
-    return found
+        _search(space, left, best)
+    return best
 
 
-def _relaxed(space: SearchSpace, domain: int, found: Best) -> int:
+def _relaxed(space: SearchSpace, domain: int, best: Best) -> int:
     """A lower bound of the cost in `domain`; where it can be met, the choice that does is offered."""
     one = space.scenarios([domain])
     span = slice(space.entries[domain], space.entries[domain + 1])
     most = np.bincount(one.pair, space.entry_most[span], len(one.cost)).astype(np.int64)
-    missing = space.workers - int(one.slots_now.sum())
+    missing = space.workers - int(fits(one.free, one.request).sum())
     guess = covering(one.cost, most, missing)
     if guess is None:
         return 0
     cost = one.cost_of(guess)
-    if cost < found.cost and one.spare(guess)[0] >= 0:
-        found.offer(cost, domain, guess)
+    if cost < best.cost and one.spare(guess)[0] >= 0:
+        best.offer(cost, domain, guess)
     return cost
 
 
-def _search(space: SearchSpace, domains: dict[int, int], found: Best) -> None:
+def _search(space: SearchSpace, domains: dict[int, int], best: Best) -> None:
     """Try to find something cheaper in `domains`, each with a lower bound, the most promising ones first."""
     together = space.scenarios(list(domains))
     everybody = np.ones(len(together.cost), dtype=np.bool_)
@@ -97,12 +98,12 @@ def _search(space: SearchSpace, domains: dict[int, int], found: Best) -> None:
     costs = together.costs(rough).tolist()
     effort = EFFORT
     for cost, i, (domain, least) in sorted(zip(costs, range(len(domains)), domains.items(), strict=True)):
-        if cost > HOPE * found.cost:
+        if cost > HOPE * best.cost:
             break
-        if least < found.cost:
+        if least < best.cost:
             one = space.scenarios([domain])
             taken, effort = _improved(space, domain, one, rough[together.scenario == i], effort)
-            found.offer(one.cost_of(taken), domain, taken)
+            best.offer(one.cost_of(taken), domain, taken)
 
 
 def _improved(space: SearchSpace, domain: int, one: Scenarios, taken: Mask, effort: int) -> tuple[Mask, int]:
@@ -208,20 +209,16 @@ class Moves:
         return one.pruned(other if one.spare(other)[0] >= 0 else other | taken)
 
     def _groups(self, taken: Mask) -> Groups:
-        key = taken.tobytes()
+        """Those on one node, and those on two."""
+        key, one = taken.tobytes(), self._one
         if key not in self._known:
-            self._known[key] = _groups(self._one, taken)
+            groups = one.bundles(taken)
+            costs, gains = _costs(one, groups), one.gains(taken, groups)
+            best = [groups[i] for i in _by_price(costs, gains)[:PARTNERS]]
+            pairs = sorted({tuple(sorted({*a, *b})) for i, a in enumerate(best) for b in best[:i]} - set(groups))
+            costs = np.concatenate([costs, _costs(one, pairs)])
+            self._known[key] = groups + pairs, costs, np.concatenate([gains, one.gains(taken, pairs)])
         return self._known[key]
-
-
-def _groups(one: Scenarios, taken: Mask) -> Groups:
-    """Those on one node, and those on two."""
-    groups = one.bundles(taken)
-    costs, gains = _costs(one, groups), one.gains(taken, groups)
-    best = [groups[i] for i in _by_price(costs, gains)[:PARTNERS]]
-    pairs = sorted({tuple(sorted({*a, *b})) for i, a in enumerate(best) for b in best[:i]} - set(groups))
-    costs = np.concatenate([costs, _costs(one, pairs)])
-    return groups + pairs, costs, np.concatenate([gains, one.gains(taken, pairs)])
 
 
 def _costs(one: Scenarios, groups: Sequence[tuple[int, ...]]) -> Ints:

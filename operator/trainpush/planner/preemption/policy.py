@@ -20,12 +20,11 @@ from trainpush.model.wording import count
 from trainpush.model.workload import Eviction, Key, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.allocations import GangAllocation
-from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.preemption.eligibility import Eligibility, Preemptor, Rank
-from trainpush.planner.preemption.victims import Candidate, Victims, VictimSet
+from trainpush.planner.preemption.victims import Candidate, Victims
 from trainpush.planner.quota import QuotaUsage
 
 SEARCHES: Final = 16
@@ -47,11 +46,10 @@ class PreemptionPolicy:
         self._capacity, self._quota, self._now = capacity, quota, now
         # A gang that has lost a node, and so will be started anew, is left alone: how much it holds is not certain.
         self._running = {it.job.key: it for it in running if set(it.nodes) <= capacity.pool.table.rows.keys()}
-        self._eligibility = Eligibility(quota, self._running.values(), now)
+        self.eligibility = Eligibility(quota, self._running.values(), now)
         self._terminating = capacity.terminating.copy()
         self._searches = 0
         self._reach: dict[Rank, tuple[Mask, Mask]] = {}
-        self._ineligible: dict[Rank, tuple[Mapping[Cause, int], datetime | None]] = {}
 
     def make_room(self, preemptor: Preemptor) -> Mapping[str, Eviction]:
         """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
@@ -59,27 +57,58 @@ class PreemptionPolicy:
             return {}
         used = self._capacity.used + self._capacity.reserved - self._terminating
         for may in filter(np.any, self._may(preemptor.rank)):
-            found = self._victims.choose(preemptor.gang, used, self._capacity.filters(preemptor.gang), may)
-            if found:
-                found = self._trimmed(found, preemptor.gang, used)
-                self._searches += len(found.victims) > 1
-                self._victims.take(found)
-                return {str(victim.key): self._take(victim, preemptor) for victim in found.victims}
+            victims = self._victims.choose(preemptor.gang, used, self._capacity.filters(preemptor.gang), may)
+            if victims is not None:
+                victims = self._trimmed(victims, preemptor.gang, used)
+                self._searches += len(victims) > 1
+                self._victims.take(victims)
+                return {str(victim.key): self._take(victim, preemptor) for victim in victims}
         return {}
 
-    def _trimmed(self, found: VictimSet, gang: Gang, used: Amounts) -> VictimSet:
+    def _may(self, rank: Rank) -> tuple[Mask, Mask]:
+        """Whom a gang may ask, extras first, then whole gangs: worked out once for all that rank alike."""
+        if rank not in self._reach:
+            most = {key: self.eligibility.of(it, rank).most for key, it in self._running.items()}
+            self._reach[rank] = (
+                self._victims.among(lambda one: one.is_part and most[one.key] is not Preemption.NEVER),
+                self._victims.among(
+                    lambda one: most[one.key] is (Preemption.BEYOND_MIN if one.is_part else Preemption.ALWAYS)
+                ),
+            )
+        return self._reach[rank]
+
+    @cached_property
+    def _victims(self) -> Victims:
+        table = self._capacity.pool.table
+        candidates = [
+            Candidate(
+                key=it.job.key,
+                lost=it.cost(self._now),
+                nodes=ledger.counts(nodes, table.rows),
+                request=it.gang.requirements.request,
+                priority=it.job.priority,
+                is_part=is_part,
+            )
+            for it in self._running.values()
+            for nodes, is_part in ((it.nodes[it.gang.least :], True), (it.nodes, False))
+            if nodes
+        ]
+        return Victims(table, candidates)
+
+    def _trimmed(self, victims: tuple[Candidate, ...], gang: Gang, used: Amounts) -> tuple[Candidate, ...]:
         """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
-        victims = list(found.victims)
+        rows = self._capacity.pool.table.rows
         for i, victim in enumerate(victims):
             it = self._running[victim.key]
             left = len(it.nodes) - sum(victim.nodes.values())
             for size in it.gang.sizes:
                 if left < size < len(it.nodes):
-                    part = replace(victim, nodes=self._rows(it.nodes[size:]))
-                    if self._fits(gang, used, [*victims[:i], part, *victims[i + 1 :]]):
-                        victims[i] = part
+                    part = replace(victim, nodes=ledger.counts(it.nodes[size:], rows))
+                    trimmed = (*victims[:i], part, *victims[i + 1 :])
+                    if self._fits(gang, used, trimmed):
+                        victims = trimmed
                         break
-        return VictimSet(tuple(victims))
+        return victims
 
     def _fits(self, gang: Gang, used: Amounts, victims: Iterable[Candidate]) -> bool:
         """Whether there is room for `gang` once `victims`, and those that were taken before, are gone."""
@@ -89,51 +118,15 @@ class PreemptionPolicy:
         free = slots(table, gang.requirements, used - gone) * self._capacity.filters(gang).usable
         return Layout.of(table, gang.topology).largest(free) >= gang.workers
 
-    def _rows(self, nodes: Iterable[str]) -> Mapping[int, int]:
-        return ledger.counts(nodes, self._capacity.pool.table.rows)
-
-    def ineligible(self, rank: Rank) -> tuple[Mapping[Cause, int], datetime | None]:
-        """How many gangs make no room, by the cause; and when the first of them loses its protection."""
-        if rank not in self._ineligible:
-            self._ineligible[rank] = self._eligibility.ineligible(rank)
-        return self._ineligible[rank]
-
-    def _may(self, rank: Rank) -> tuple[Mask, Mask]:
-        """Whom a gang may ask, extras first, then whole gangs: worked out once for all that rank alike."""
-        if rank not in self._reach:
-            allowed = {key: self._eligibility.of(it, rank).most for key, it in self._running.items()}
-            extras = self._victims.among(lambda one: self._is_part(one) and allowed[one.key] is not Preemption.NEVER)
-            wholes = self._victims.among(
-                lambda one: allowed[one.key] is (Preemption.BEYOND_MIN if self._is_part(one) else Preemption.ALWAYS)
-            )
-            self._reach[rank] = extras, wholes
-        return self._reach[rank]
-
-    @cached_property
-    def _victims(self) -> Victims:
-        candidates = [
-            Candidate(it.job.key, it.cost(self._now), self._rows(nodes), it.gang.requirements.request, it.job.priority)
-            for it in self._running.values()
-            for nodes in (it.nodes[it.gang.least :], it.nodes)
-            if nodes
-        ]
-        return Victims(self._capacity.pool.table, candidates)
-
-    def _is_part(self, one: Candidate) -> bool:
-        """Whether it stands for the extras of a gang."""
-        return sum(one.nodes.values()) < len(self._running[one.key].nodes)
-
     def _take(self, victim: Candidate, preemptor: Preemptor) -> Eviction:
-        it = self._running[victim.key]
-        lost = it.lost(self._now)
-        left = len(it.nodes) - sum(victim.nodes.values())
         self._capacity.mark_terminating(victim.nodes, victim.request)
+        it = self._running[victim.key]
+        lost, left = it.lost(self._now), len(it.nodes) - sum(victim.nodes.values())
         if self._quota.team_of(it.job.key.namespace) == preemptor.rank.team:
             reason, right = Reason.PREEMPTED, f"priority {preemptor.job.priority} is above {it.job.priority}"
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"
         becomes = f"goes on with {count(left, 'worker')}" if left else "makes room"
         message = f"{becomes} for {preemptor.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
-        eviction = Eviction(str(preemptor.job.key), reason, message, left, lost)
-        self.wanted[victim.key] = eviction
-        return eviction
+        self.wanted[victim.key] = Eviction(str(preemptor.job.key), reason, message, left, lost)
+        return self.wanted[victim.key]

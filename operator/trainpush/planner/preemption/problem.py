@@ -157,19 +157,17 @@ class Search:
 
     def _bounds(self) -> NDArray[np.float64]:
         """Per domain: the least that slots for all workers can cost, if victims could be taken in parts."""
-        total = len(self.costs)
-        domain = np.searchsorted(self.problem.layout.starts, self.node, side="right") - 1
-        pairs, which = np.unique(domain * total + self.owner, return_inverse=True)
-        weight = np.bincount(which, self.most)
-        where, cost = pairs // total, self.costs[pairs % total].astype(np.float64)
+        space, starts = self.space, self.problem.layout.starts
+        weight = np.bincount(space.entry_pair, self.most)
+        where, cost = np.repeat(np.arange(len(starts)), np.diff(space.pairs)), space.cost.astype(np.float64)
         order = np.lexsort((cost / weight, where))
         where, cost, weight = where[order], cost[order], weight[order]
-        free = np.add.reduceat(np.where(self.problem.is_open, self.now, 0), self.problem.layout.starts)
+        free = np.add.reduceat(np.where(self.problem.is_open, self.now, 0), starts)
         summed = np.cumsum(weight)
         first = np.searchsorted(where, where)
         before = summed - weight - (summed - weight)[first]
         part = np.clip((self.problem.workers - free)[where] - before, 0, weight) / weight
-        bounds = np.bincount(where, part * cost, len(self.problem.layout.starts)) * (1 - 1e-9)
+        bounds = np.bincount(where, part * cost, len(starts)) * (1 - 1e-9)
         least = np.full(len(bounds), np.inf)
         np.minimum.at(least, where, cost)
         result: NDArray[np.float64] = np.maximum(bounds, least)

@@ -3,10 +3,9 @@
 Either is a new attempt of another legal size, which goes on from the last checkpoint.
 """
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -42,18 +41,12 @@ class Resizing:
         switches = capacity.pool.switches.items()
         self._left_nodes = frozenset(node for node, switch in switches if switch.is_leaving)
         """Nodes from which everything has to go."""
-
-    @cached_property
-    def leaving(self) -> Mapping[Key, Eviction]:
+        self.leaving = {it.job.key: self._leaving(it) for it in running if not self._left_nodes.isdisjoint(it.nodes)}
         """What becomes of the gangs that have to leave nodes which change their mode."""
-        found = ((it.job.key, self._leaving(it)) for it in self._running)
-        return {key: eviction for key, eviction in found if eviction}
 
-    def _leaving(self, it: GangAllocation) -> Eviction | None:
+    def _leaving(self, it: GangAllocation) -> Eviction:
         """It goes on with as many of its workers as are elsewhere, if that is a legal size; else it is placed anew."""
-        gone = sorted({node for node in it.nodes if node in self._left_nodes})
-        if not gone:
-            return None
+        gone = sorted(self._left_nodes.intersection(it.nodes))
         left = left_of(it.gang, sum(node not in self._left_nodes for node in it.nodes))
         by = f"{'node' if len(gone) == 1 else 'nodes'} {listed(gone, _NAMED_MAX)}"[:_BY_MAX]
         becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
@@ -62,22 +55,21 @@ class Resizing:
 
     def growing(self, taken: Container[Key]) -> dict[Key, Eviction]:
         """What becomes of the gangs that may have more workers, those aside from which something is `taken`."""
-        found: dict[Key, Eviction] = {}
+        growing: dict[Key, Eviction] = {}
+        switching = self._capacity.pool.switching
         for it in self._running:
-            has_room_for_more = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
-            if it.job.key in taken or not has_room_for_more or not is_growth_wanted(it.job):
+            may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
+            if it.job.key in taken or not may_grow or not is_growth_wanted(it.job):
                 continue
-            size, due = self._size_instead(it), it.place.since + self._cooldown
+            size, due = self._size_instead(it), it.place.since + (switching.cooldown if switching else COOLDOWN)
             if size > len(it.nodes) and self._now >= due:
-                found[it.job.key] = self._growth(it, size)
+                message = f"goes on with {count(size, 'worker')} instead of {len(it.nodes)}, since there is room"
+                # It is nobody's victim but its own.
+                eviction = Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self._now))
+                growing[it.job.key] = eviction
             elif size > len(it.nodes):
                 self.wake_at = min(filter(None, (self.wake_at, due)))
-        return found
-
-    def _growth(self, it: GangAllocation, size: int) -> Eviction:
-        """A gang that grows is nobody's victim but its own."""
-        message = f"goes on with {count(size, 'worker')} instead of {len(it.nodes)}, since there is room"
-        return Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self._now))
+        return growing
 
     def _size_instead(self, it: GangAllocation) -> int:
         """The largest size that a running gang could have."""
@@ -87,12 +79,6 @@ class Resizing:
         self._quota.charge(namespace, it.gang, workers)
         return self._capacity.largest_instead(gang, it.nodes)
 
-    @property
-    def _cooldown(self) -> timedelta:
-        """Least time for which a gang keeps its size."""
-        switching = self._capacity.pool.switching
-        return switching.cooldown if switching else COOLDOWN
-
     def resized(self, job: Job, gang: Gang, place: Placement, eviction: Eviction) -> Decision:
         """The gang with as many workers as its eviction says: fewer where they are, or more wherever there is room."""
         if eviction.workers > len(place.nodes):
@@ -101,21 +87,15 @@ class Resizing:
             assignment = self._capacity.assign(gang.of_size(size)) if size else None
             nodes = assignment.nodes(self._capacity.pool.table) if assignment else ()
         else:
-            nodes = self._staying(gang, place, eviction.workers)
+            left = tuple(node for node in place.nodes if node not in self._left_nodes)
+            # Fewer than it was told of, where more nodes have to be left by now.
+            size = min(eviction.workers, len(left))
+            nodes = left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
         if not nodes:
             return lifecycle.evicted(job, eviction)
         level, domain = domain_of(gang, self._capacity.pool.table, nodes)
         resized = replace(place, nodes=nodes, level=level, domain=domain, since=self._now)
         return lifecycle.resized(job, resized, eviction)
-
-    def _staying(self, gang: Gang, place: Placement, workers: int) -> tuple[str, ...]:
-        """Where a gang stays, in the order of its ranks; empty where no legal size is left.
-
-        With so many workers, or fewer where more nodes have to be left by now than when it was told.
-        """
-        left = tuple(node for node in place.nodes if node not in self._left_nodes)
-        size = min(workers, len(left))
-        return left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
 
     def is_forced(self, job: Job) -> bool:
         """Whether a gang is on a node where what is left is ended: its program is waited for no more."""

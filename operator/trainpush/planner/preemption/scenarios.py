@@ -109,11 +109,6 @@ class Scenarios:
         """First entry on each node that has any."""
         return np.flatnonzero(np.diff(self.node, prepend=-1))
 
-    @property
-    def slots_now(self) -> Ints:
-        """Per node: workers that fit before anything is taken."""
-        return fits(self.free, self.request)
-
     def free_after(self, taken: Mask) -> Ints:
         """What is free on each node once `taken` are gone."""
         free = self.free.copy()
@@ -121,14 +116,14 @@ class Scenarios:
         free[:, self.node[self._firsts]] += np.add.reduceat(back, self._firsts, axis=1)
         return free
 
-    def capacity(self, free: Ints) -> Ints:
-        """Per attempt: workers for whom there is room."""
-        room: Ints = np.add.reduceat(in_slices(fits(free, self.request), self.floors), self.begins)
-        return room
+    def capacity(self, slots: Ints) -> Ints:
+        """Per attempt: workers for whom there is room, where nodes have so many `slots`."""
+        capacity: Ints = np.add.reduceat(in_slices(slots, self.floors), self.begins)
+        return capacity
 
     def spare(self, taken: Mask) -> Ints:
         """Per attempt: by how many workers there is more room than needed once `taken` are gone."""
-        return self.capacity(self.free_after(taken)) - self.workers
+        return self.capacity(fits(self.free_after(taken), self.request)) - self.workers
 
     def costs(self, taken: Mask) -> Ints:
         """Per attempt: what it costs."""
@@ -146,7 +141,7 @@ class Scenarios:
         gone = taken[self.pair]
         other = fits(free[:, self.node] + np.where(gone, -self.held, self.held), self.request)
         change = self._carried(now, self.pair, self.node, other - now[self.node], len(self.cost))
-        return self._sums(now) - self.workers, np.abs(change)
+        return self.capacity(now) - self.workers, np.abs(change)
 
     def gains(self, taken: Mask, groups: Sequence[tuple[int, ...]]) -> Ints:
         """By how much the room grows if one of `groups` of pairs, all of it, is taken as well."""
@@ -190,7 +185,9 @@ class Scenarios:
         """
         taken, near = taken.copy(), self
         while True:
-            near = near.holding(taken)
+            # What others hold than those that are taken says nothing about who of these can be let go.
+            use = np.flatnonzero(taken[near.pair])
+            near = replace(near, node=near.node[use], pair=near.pair[use], held=near.held[:, use])
             spare, needed = near.changes(taken)
             loose = np.flatnonzero(taken & (needed <= spare[self.scenario]))
             if kept is not None:
@@ -214,11 +211,6 @@ class Scenarios:
             short = self.spare(taken)[scenario] < 0
             taken[loose[short & ~is_first]] = True
 
-    def holding(self, taken: Mask) -> "Scenarios":
-        """The same without what others than `taken` hold: enough to see who of these can be let go."""
-        use = np.flatnonzero(taken[self.pair])
-        return replace(self, node=self.node[use], pair=self.pair[use], held=self.held[:, use])
-
     @cached_property
     def _by_pair(self) -> Places:
         return np.argsort(self.pair, kind="stable")
@@ -226,10 +218,6 @@ class Scenarios:
     @cached_property
     def _ends(self) -> Places:
         return np.searchsorted(self.pair[self._by_pair], np.arange(len(self.cost) + 1))
-
-    def _sums(self, counts: Ints) -> Ints:
-        total: Ints = np.add.reduceat(in_slices(counts, self.floors), self.begins)
-        return total
 
     def _carried(self, sums: Ints, owner: Places, place: Places, change: Ints, owners: int) -> Ints:
         """The change of the room per owner, given the `change` of the slots on some nodes, which have `sums` now."""

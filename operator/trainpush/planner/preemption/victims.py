@@ -4,6 +4,7 @@ All domains in which the gang could be are considered: those where even all cand
 left out at once, and the others are searched in the order of a lower bound, until none can be cheaper.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,29 +41,8 @@ class Candidate:
     """Per worker, in thousandths."""
     priority: int = 0
     """Of equal lost work, the lower goes first: the higher would take its place back from the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class VictimSet:
-    """Whom to take; nobody where the gang fits as it is."""
-
-    victims: tuple[Candidate, ...]
-    """By key."""
-
-    @property
-    def keys(self) -> tuple[Key, ...]:
-        """Their keys, in order."""
-        return tuple(victim.key for victim in self.victims)
-
-    @property
-    def lost(self) -> int:
-        """Work that is lost, in accelerator-seconds."""
-        return sum(victim.lost for victim in self.victims)
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """Nodes on which something comes free, by their row in the table."""
-        return tuple(sorted({row for victim in self.victims for row in victim.nodes}))
+    is_part: bool = False
+    """Whether it stands for the workers that an elastic gang can do without."""
 
 
 class Victims:
@@ -70,14 +50,21 @@ class Victims:
 
     def __init__(self, table: NodeTable, candidates: Iterable[Candidate]) -> None:
         """`candidates` in any order; two of the same key are alternatives: no call may be allowed both of them."""
-        self.candidates = tuple(sorted(candidates, key=_order))
+        self.candidates = tuple(
+            sorted(candidates, key=lambda one: (one.lost, one.priority, one.key, sorted(one.nodes.items())))
+        )
         """Least lost work first, then lowest priority, then by key."""
         self.leaving: Amounts = np.zeros_like(table.used)
         """What comes free when all that were taken are gone; shape (resources, nodes), thousandths."""
         self._table = table
         self._taken = np.zeros(len(self.candidates), dtype=np.bool_)
-        self._places = _places(self.candidates)
-        self._costs = _costs(self.candidates)
+        self._places: dict[Key, list[int]] = defaultdict(list)
+        for i, candidate in enumerate(self.candidates):
+            self._places[candidate.key].append(i)
+        # Lost work first, then one for each victim, in a number of which a sum over all is in range.
+        each = len(self.candidates) + 1
+        costs = [min(candidate.lost, NO_LIMIT // each**2) * each + 1 for candidate in self.candidates]
+        self._costs = np.array(costs, dtype=np.int64)
         self._entries = _entries(table, self.candidates)
         self._layouts: dict[Topology, Layout] = {}
 
@@ -85,36 +72,32 @@ class Victims:
         """Who may be taken, as `choose` wants to be told: one entry per candidate, in the order of `candidates`."""
         return np.fromiter(map(may, self.candidates), dtype=np.bool_, count=len(self.candidates))
 
-    def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> VictimSet | None:
-        """Whom of those that `may` be taken to evict so that `gang` fits; None if even all of them make no room.
+    def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> tuple[Candidate, ...] | None:
+        """Whom of those that `may` be taken to evict so that `gang` fits, by key; None if even all make no room.
 
-        `used` is all that is held, also by those that were taken before; nodes that `filters` turn away count
-        for nothing. Least lost work, then fewest victims, then their order: exactly so where no victims share nodes
-        or few candidates are near, else nearly so. No victim is superfluous: without any one of them nothing fits.
+        `used` is all that is held, also by those that were taken before; nodes that `filters` turn away count for
+        nothing. Nobody where it fits as it is; else least lost work, then fewest victims, then their order: exactly so
+        where no victims share nodes or few candidates are near, else nearly so. No victim is superfluous: without any
+        one of them nothing fits.
         """
-        problem = problem_for(self._layout(gang.topology), gang, filters, used - self.leaving)
+        if gang.topology not in self._layouts:
+            self._layouts[gang.topology] = Layout.of(self._table, gang.topology)
+        problem = problem_for(self._layouts[gang.topology], gang, filters, used - self.leaving)
         if problem is None:
             return None
         now = problem.slots(problem.free)
         if (problem.capacity(now) >= gang.workers).any():
-            return VictimSet(())
+            return ()
         allowed = may & ~self._taken
         alone = self._cheapest_alone(problem, now, allowed)
-        chosen = [alone] if alone is not None else self._together(problem, now, allowed)
-        if chosen is None:
+        if alone is not None:
+            return (self.candidates[alone],)
+        search = problem.search(self._entries, self._costs, now, allowed)
+        best = cheapest(search.space, search.domains())
+        if best.domain < 0:
             return None
-        return VictimSet(tuple(sorted((self.candidates[i] for i in chosen), key=lambda victim: victim.key)))
-
-    def take(self, choice: VictimSet) -> None:
-        """Evict the victims of `choice`: no candidates any more, nor others of their key; their room counts as free."""
-        for victim in choice.victims:
-            self._taken[self._places[victim.key]] = True
-            ledger.take(self._table, self.leaving, victim.nodes, victim.request)
-
-    def _layout(self, topology: Topology) -> Layout:
-        if topology not in self._layouts:
-            self._layouts[topology] = Layout.of(self._table, topology)
-        return self._layouts[topology]
+        victims = (self.candidates[i] for i in search.without_superfluous(best.domain, best.taken))
+        return tuple(sorted(victims, key=lambda victim: victim.key))
 
     def _cheapest_alone(self, problem: Problem, now: Ints, allowed: Mask) -> int | None:
         """The cheapest candidate that could be of any use, if it makes room alone: then nothing is cheaper."""
@@ -127,29 +110,11 @@ class Victims:
             return one if (problem.capacity(there) >= problem.workers).any() else None
         return None
 
-    def _together(self, problem: Problem, now: Ints, allowed: Mask) -> list[int] | None:
-        """The cheapest set of candidates in any domain."""
-        search = problem.search(self._entries, self._costs, now, allowed)
-        found = cheapest(search.space, search.domains())
-        return None if found.domain < 0 else search.without_superfluous(found.domain, found.taken)
-
-
-def _order(one: Candidate) -> tuple[int, int, str, str, list[tuple[int, int]]]:
-    return one.lost, one.priority, one.key.namespace, one.key.name, sorted(one.nodes.items())
-
-
-def _places(candidates: Sequence[Candidate]) -> dict[Key, list[int]]:
-    places: dict[Key, list[int]] = {}
-    for i, candidate in enumerate(candidates):
-        places.setdefault(candidate.key, []).append(i)
-    return places
-
-
-def _costs(candidates: Sequence[Candidate]) -> Ints:
-    """Lost work first, then one for each victim, in a number of which a sum over all is in range."""
-    each = len(candidates) + 1
-    most = NO_LIMIT // each**2
-    return np.array([min(candidate.lost, most) * each + 1 for candidate in candidates], dtype=np.int64)
+    def take(self, victims: Iterable[Candidate]) -> None:
+        """Evict `victims`: they are no candidates any more, nor others of their key; their room counts as free."""
+        for victim in victims:
+            self._taken[self._places[victim.key]] = True
+            ledger.take(self._table, self.leaving, victim.nodes, victim.request)
 
 
 def _entries(table: NodeTable, candidates: Sequence[Candidate]) -> Entries:
