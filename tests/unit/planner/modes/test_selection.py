@@ -266,7 +266,7 @@ def test_a_gang_in_one_rack_grows_only_there() -> None:
 
 
 def test_a_shared_node_on_which_somebody_counts_does_not_go_home() -> None:
-    """The gang needs both nodes: one changes for it, and the shared one would be of no use to it in the default mode."""
+    """The gang needs both: one node changes for it, and the shared one would be of no use to it in the default mode."""
     policy = replace(POLICY, default=Mode.INFERENCE)
     world = World.of(policy, a_trainer(workers=2), nodes=2, n1=INFERENCE, n2=SHARED)
     assert chosen(world.decide()) == {"n1": Mode.TRAINING}
