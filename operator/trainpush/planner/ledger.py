@@ -1,12 +1,11 @@
 """Amounts that are taken on the nodes of a table, and given back."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
 
-from trainpush.model.gang import Gang
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 
 FEW: Final = 24
@@ -14,7 +13,7 @@ FEW: Final = 24
 
 
 def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
-    """Add workers with `request` each to `used`, in place."""
+    """Add workers with `request` each to `used`, in place; take them away where it is below zero."""
     most = max(workers_by_node.values(), default=0)
     for row, resource in enumerate(table.resources):
         amount = request.get(resource, 0)
@@ -24,11 +23,6 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
         elif amount:
             for node, workers in workers_by_node.items():
                 used[row, node] = max(-AMOUNT_MAX, min(used.item(row, node) + amount * workers, AMOUNT_MAX))
-
-
-def give_back(table: NodeTable, used: Amounts, gang: Gang, nodes: Sequence[str]) -> None:
-    """Take one worker on each of `nodes` out of `used`, in place: it looks for another place."""
-    take(table, used, counts(nodes, table.rows), {name: -amount for name, amount in gang.requirements.request.items()})
 
 
 def counts(nodes: Iterable[str], index: Mapping[str, int]) -> Counter[int]:

@@ -29,7 +29,7 @@ SHAPES: Final = 64
 """The counts of so many shapes are kept: each takes some 50 bytes a node."""
 
 
-class Shape(NamedTuple):
+class _Shape(NamedTuple):
     """What decides how many workers each node and domain holds: gangs of one shape are counted once."""
 
     requirements: Requirements
@@ -76,7 +76,7 @@ class FreeCapacity:
         self.reserved = np.zeros_like(self.used)
         self._filters: dict[Requirements, NodeFilters] = {}
         self._tree = DomainTree(self.pool.table)
-        self._counted: dict[Shape, _Counted] = {}
+        self._counted: dict[_Shape, _Counted] = {}
         self._changed: list[int] = []
         self._free: dict[int, list[int]] = {}
 
@@ -105,8 +105,10 @@ class FreeCapacity:
 
     def release(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
-        ledger.give_back(self.pool.table, self.used, gang, nodes)
-        self._note(row for node in nodes if (row := self.pool.table.rows.get(node)) is not None)
+        by_row = ledger.counts(nodes, self.pool.table.rows)
+        request = {name: -amount for name, amount in gang.requirements.request.items()}
+        ledger.take(self.pool.table, self.used, by_row, request)
+        self._note(by_row)
 
     def retake(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Take what one worker holds on each of `nodes`, whether it is free or not."""
@@ -200,7 +202,7 @@ class FreeCapacity:
 
     def _domains(self, gang: Gang, tier: int, is_later: bool = False) -> DomainCapacity:
         """How many workers of `gang` each domain holds now, or will hold when what is terminating is gone."""
-        shape = Shape(gang.requirements, gang.topology, tier, is_later)
+        shape = _Shape(gang.requirements, gang.topology, tier, is_later)
         counted = self._counted.get(shape)
         if counted is None:
             if len(self._counted) == SHAPES:
@@ -236,7 +238,7 @@ class FreeCapacity:
         free = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
         return DomainCapacity(self._tree, free, slice_sizes(gang, table), groups)
 
-    def _recount(self, shape: Shape, counted: _Counted, changed: list[int]) -> None:
+    def _recount(self, shape: _Shape, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
         may_take = counted.may_take
         rows = [row for row in sorted(set(changed)) if may_take.item(row)]

@@ -71,7 +71,7 @@ def pick(room: NDArray[np.int64], workers: int) -> dict[int, int]:
 
 
 def _ranked(room: NDArray[np.int64]) -> tuple[Sequence[int], Sequence[int]]:
-    """The domains from the largest down, and their running sums."""
+    """What the hosts have room for, from the roomiest down, and the running sums."""
     if len(room) <= FEW:
         ranked = sorted(room.tolist(), reverse=True)
         return ranked, list(accumulate(ranked))
