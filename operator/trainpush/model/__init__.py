@@ -1,1 +1,1 @@
-"""What is known: frozen records and integer columns, nothing that actions."""
+"""What is known: frozen records and integer columns, nothing that acts."""
