@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.model.nodes import (
-    Domains,
     Level,
     Node,
     NodeKind,
@@ -111,7 +110,10 @@ class Columns:
             self._resized.add(node.name)
             self._resources.add(node.allocatable)
             self._resources.drop(before.allocatable if before else [])
-        self._stand(node)
+        place = path(node, self._levels)
+        if self._paths.get(node.name) != place:
+            self._paths[node.name] = place
+            self._is_moved = True
 
     def remove(self, name: str) -> None:
         """Forget a node that is there."""
@@ -152,13 +154,6 @@ class Columns:
             self._taken.clear()
         return self._table
 
-    def _stand(self, node: Node) -> None:
-        """Note where a node stands along the levels."""
-        found = path(node, self._levels)
-        if self._paths.get(node.name) != found:
-            self._paths[node.name] = found
-            self._is_moved = True
-
     def _in_order(self) -> NodeTable:
         """The last table with all nodes of now; of new nodes it says nothing yet."""
         old = self._table
@@ -167,7 +162,9 @@ class Columns:
         ordered = sorted(self._paths.values())
         levels = domains(ordered, self._levels)
         names = levels[-1].names
-        self._unlabelled = _unlabelled(levels)
+        # Who is a domain of its own at some level above the host: no label begins with ~.
+        own = (name.rpartition("/")[2] for level in levels[1:-1] for name in level.names)
+        self._unlabelled = len({name for name in own if name.startswith("~")})
         # Kept in this order: to sort it again costs little then.
         self._paths = dict(zip(names, ordered, strict=True))
         if names == old.names:
@@ -211,25 +208,20 @@ class Columns:
 
     def _with_nodes(self, table: NodeTable) -> NodeTable:
         """`table` with what is known of the nodes that changed."""
+        if self._resized:
+            offered = [self._nodes[name].allocatable for name in self._resized]
+            rows = [table.rows[name] for name in self._resized]
+            table = _with(table, rows, allocatable=amounts(offered, table.resources))
         if not self._changed:
             return table
         nodes = [self._nodes[name] for name in self._changed]
-        rows = [table.rows[name] for name in self._changed]
         return _with(
-            self._with_sizes(table),
-            rows,
+            table,
+            [table.rows[name] for name in self._changed],
             ready=np.array([node.ready for node in nodes], dtype=np.bool_),
             cordoned=np.array([node.cordoned for node in nodes], dtype=np.bool_),
             kind=positions([node.kind for node in nodes], table.kinds),
         )
-
-    def _with_sizes(self, table: NodeTable) -> NodeTable:
-        """`table` with what is offered by the nodes that offer other amounts."""
-        if not self._resized:
-            return table
-        offered = [self._nodes[name].allocatable for name in self._resized]
-        rows = [table.rows[name] for name in self._resized]
-        return _with(table, rows, allocatable=amounts(offered, table.resources))
 
     def _with_usage(self, table: NodeTable) -> NodeTable:
         """`table` with what is taken on the nodes where that changed."""
@@ -238,12 +230,6 @@ class Columns:
         taken = [self._usage.get(name, {}) for name in self._taken]
         rows = [table.rows[name] for name in self._taken]
         return _with(table, rows, used=amounts(taken, table.resources))
-
-
-def _unlabelled(levels: Sequence[Domains]) -> int:
-    """How many nodes are a domain of their own at some level above the host; no label begins with ~."""
-    own = [name.rpartition("/")[2] for level in levels[1:-1] for name in level.names]
-    return len({name for name in own if name.startswith("~")})
 
 
 def _positions(names: Sequence[str], known: Mapping[str, int]) -> NDArray[np.intp]:

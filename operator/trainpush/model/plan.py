@@ -102,7 +102,7 @@ class Pushing:
     is_over: bool = False
     """Whether the target serves it, or something newer."""
     has_failed: bool = False
-    """Whether a person must action."""
+    """Whether a person must act."""
     export: str = ""
     digest: str = ""
     uri: str = ""

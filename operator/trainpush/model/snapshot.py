@@ -43,7 +43,7 @@ class Pool:
     quotas: tuple[Quota, ...] = ()
     """By name; all namespaces that none of them names make up one more team without guarantee."""
     capacity_preference: tuple[str, ...] = ()
-    """Kinds of capacity (`NodeKind.capacity`), the best first; a gang goes to worse ones only where it must."""
+    """Kinds of capacity (`NodeKind.capacity_type`), the best first; a gang goes to worse ones only where it must."""
     linked: Mapping[str, int] = field(default_factory=dict)
     """Accelerators that are linked to one group inside a host, by product; groups are not broken without need."""
     shared_nodes: tuple[str, ...] = ()

@@ -69,7 +69,7 @@ class NodeState:
     is_told: bool
     """Whether every gang here knows that it must give something up."""
     is_foreign: bool
-    """Whether a job stays here whatever the pool demands: its spec cannot be read, or names another pool by now."""
+    """Whether a job stays here whatever the pool wants: its spec cannot be read, or names another pool by now."""
     is_rolling: bool
     """Whether a service that rolls out has a replica here."""
     free_domain: int

@@ -1,10 +1,7 @@
 """What is said of a service: its conditions, each with reason and message."""
 
-from collections.abc import Iterable
-
 from trainpush.model.plan import Condition, Served, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Place, Replica
 from trainpush.model.workload import Refusal
 from trainpush.planner.rollout.state import RolloutState
 
@@ -48,9 +45,7 @@ def loaded(state: RolloutState) -> Condition:
     """Whether the wanted revision's model answers."""
     if not state.wanted:
         return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
-    pods = _pods(state, state.good)
-    answering = sum(pod.answered for pod in pods)
-    if answering:
+    if answering := sum(pod.answered for place in state.good if (pod := state.pod(place))):
         return Condition(True, Reason.MODEL_LOADED, f"{answering} replicas of {state.wanted.name} answer")
     return _failure(state) or Condition(False, Reason.MODEL_LOADING, f"no replica of {state.wanted.name} answers yet")
 
@@ -95,20 +90,11 @@ def served(state: RolloutState, stable: str) -> tuple[Served, ...]:
 
 def _failure(state: RolloutState) -> Condition | None:
     """What keeps a replica of the wanted revision from answering, as its pod says."""
-    for pod in _pods(state, state.good):
-        if pod.message and not pod.ready:
-            return Condition(False, _cause(pod), f"{pod.name}: {pod.message}")
+    for pod in map(state.pod, state.good):
+        if pod and pod.message and not pod.ready:
+            reason = Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
+            return Condition(False, reason if pod.node else Reason.WAITING_FOR_PODS, f"{pod.name}: {pod.message}")
     return None
-
-
-def _cause(pod: Replica) -> Reason:
-    if pod.node is None:
-        return Reason.WAITING_FOR_PODS
-    return Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
-
-
-def _pods(state: RolloutState, places: Iterable[Place]) -> list[Replica]:
-    return [pod for place in places if (pod := state.pod(place))]
 
 
 def _remedy(state: RolloutState) -> str:
