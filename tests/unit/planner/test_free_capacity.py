@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.build import GPU, PODS, a_gang, a_node, a_pool, three_racks
+from support.build import GPU, a_gang, a_node, a_pool, three_racks
 from trainpush.model.gang import Slices
-from trainpush.model.nodes import Node
+from trainpush.model.nodes import PODS, Node
 from trainpush.model.snapshot import Pool
 from trainpush.planner.feasibility.slots import column
 from trainpush.planner.placing.free_capacity import FreeCapacity
