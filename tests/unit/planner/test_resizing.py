@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_quota, running_job, three_racks
+from support.training_world import World
 from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Decision, Stage
@@ -234,6 +235,16 @@ def test_a_gang_stays_as_it_is_where_its_team_may_not_have_more(limit: int) -> N
     pool = replace(a_pool(*NODES), quotas=(a_quota("default", limit=limit),))
     eviction = record(small(), pool).eviction
     assert (eviction is not None) == (limit >= 16)
+
+
+def test_gangs_that_grow_at_once_keep_to_the_limit_of_their_team_together() -> None:
+    """It leaves room for one of them to grow."""
+    pool = replace(a_pool(*three_racks(4)), quotas=(a_quota("default", limit=24),))
+    jobs = [running_job(name, f"r1-n{i}", sizes=(2, 1), age=1000) for i, name in enumerate(("a", "b"))]
+    world = World.of(pool, *jobs)
+    used = [world.step().pools[0].teams[0].used for _ in range(4)]
+    assert used == [16_000, 24_000, 24_000, 24_000]
+    assert [len(nodes) for nodes in world.places().values()] == [2, 1]
 
 
 def test_a_gang_for_which_there_is_no_hope_keeps_nobody_from_growing() -> None:

@@ -54,8 +54,12 @@ class Resizing:
         return Eviction(by, Reason.MODE_SWITCH, message, left, it.lost(self._now))
 
     def growing(self, taken: Container[Key]) -> dict[Key, Eviction]:
-        """What becomes of the gangs that may have more workers, those aside from which something is `taken`."""
+        """What becomes of the gangs that may have more workers, those aside from which something is `taken`.
+
+        All together stay within the limits of their teams.
+        """
         growing: dict[Key, Eviction] = {}
+        grown: list[tuple[GangAllocation, int]] = []
         switching = self._capacity.pool.switching
         for it in self._running:
             may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
@@ -67,25 +71,34 @@ class Resizing:
                 # It is nobody's victim but its own.
                 eviction = Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self._now))
                 growing[it.job.key] = eviction
+                grown.append((it, size - len(it.nodes)))
+                self._quota.charge(it.job.key.namespace, it.gang, size - len(it.nodes))
             elif size > len(it.nodes):
                 self.wake_at = min(filter(None, (self.wake_at, due)))
+        for it, more in grown:  # they do not have it yet
+            self._quota.charge(it.job.key.namespace, it.gang, -more)
         return growing
 
     def _size_instead(self, it: GangAllocation) -> int:
         """The largest size that a running gang could have."""
-        namespace, workers = it.job.key.namespace, len(it.nodes)
-        self._quota.charge(namespace, it.gang, -workers)
-        gang = self._quota.within_limit(namespace, it.gang.of_size(max(it.gang.sizes)))
-        self._quota.charge(namespace, it.gang, workers)
-        return self._capacity.largest_instead(gang, it.nodes)
+        return self._capacity.largest_instead(self._allowed(it.job, it.gang, len(it.nodes)), it.nodes)
+
+    def _allowed(self, job: Job, gang: Gang, workers: int) -> Gang:
+        """A gang with the sizes that its team may have in place of so many workers."""
+        namespace = job.key.namespace
+        self._quota.charge(namespace, gang, -workers)
+        allowed = self._quota.within_limit(namespace, gang.of_size(max(gang.sizes, default=gang.workers)))
+        self._quota.charge(namespace, gang, workers)
+        return allowed
 
     def resized(self, job: Job, gang: Gang, place: Placement, eviction: Eviction) -> Decision:
         """The gang with as many workers as its eviction says: fewer where they are, or more wherever there is room."""
         if eviction.workers > len(place.nodes):
             self._capacity.release(gang, place.nodes)
-            size = self._capacity.largest(gang.of_size(eviction.workers))
+            size = self._capacity.largest(self._allowed(job, gang, len(place.nodes)))
             assignment = self._capacity.assign(gang.of_size(size)) if size else None
             nodes = assignment.nodes(self._capacity.pool.table) if assignment else ()
+            self._quota.charge(job.key.namespace, gang, len(nodes) - len(place.nodes))
         else:
             left = tuple(node for node in place.nodes if node not in self._left_nodes)
             # Fewer than it was told of, where more nodes have to be left by now.
