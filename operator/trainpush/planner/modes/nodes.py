@@ -197,7 +197,7 @@ def _node_state(pool: Pool, row: int, unit: int, found: _Found, free_domain: int
     mode = switch.mode if switch else pool.labelled.get(name, switching.default)
     is_ready = bool(pool.table.ready[row]) and name not in pool.unhealthy
     gangs = dict(sorted(found.gangs[name].items())) if name in found.gangs else {}
-    others = (other for other in Mode if other is not mode) if switching.hook else ()
+    others = set(Mode) - {mode} if switching.hook else ()
     return NodeState(
         name=name,
         row=row,
@@ -211,7 +211,7 @@ def _node_state(pool: Pool, row: int, unit: int, found: _Found, free_domain: int
         lacking=lacking(pool, row, switch, now),
         gangs=gangs,
         services=tuple(sorted(found.services.get(name, ()))),
-        resets=frozenset(other for other in others if switching.is_reset(switch, other)),
+        resets=frozenset([other for other in others if switching.is_reset(switch, other)]),
         work=frozenset(found.work.get(name, ())),
         is_told=all(found.running[key].job.recorded.eviction is not None for key in gangs),
         is_foreign=name in found.foreign,

@@ -145,9 +145,12 @@ class Selection:
 
     def may(self, unit: Sequence[NodeState], to: Mode, beside: Draft | None = None) -> bool:
         """Whether bounds let nodes change, beside those of a draft."""
-        draft, new = beside or Draft(), Counter(node.mode for node in unit if node.is_resting)
+        new = Counter(node.mode for node in unit if node.is_resting)
+        if not new:
+            return True
+        draft = beside or Draft()
         can_go = to not in new and all(self.counts.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
-        return not new or (can_go and self.counts.may_have(to, draft.come[to] + new.total()))
+        return can_go and self.counts.may_have(to, draft.come[to] + new.total())
 
     def raise_to_least(self, mode: Mode) -> None:
         """Choose nodes until `mode` has what it shall have at least; what is under way to it counts."""
