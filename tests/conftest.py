@@ -5,7 +5,7 @@ import os
 import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -92,25 +92,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """With $RECORD, keep what a story told that held; at once, where the reports of all processes arrive."""
+    told: dict[str, Any] = dict(report.user_properties)
+    is_over = report.when == "call" and report.passed and STORY in told
+    if is_over and os.environ.get("RECORD") and "PYTEST_XDIST_WORKER" not in os.environ:
+        line = {"name": _name(report), "seconds": round(report.duration, 1), "figures": told.get(FIGURES, [])}
+        lines.record(lines.STORIES, {**line, **told[STORY]})
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of every test that tells some; with $RECORD, keep those of stories that held."""
+    """Print the figures of every test that tells some."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     for report in (report for report in reports if getattr(report, "when", "") == "call"):
-        name = report.nodeid.rpartition("::")[2].removeprefix("test_").removeprefix("story_")
-        told = dict(report.user_properties)
-        rows = told.get(FIGURES, [])
+        rows = dict(report.user_properties).get(FIGURES, [])
         if rows:
-            _print(terminalreporter, name, rows)
-        if STORY in told and report.passed and os.environ.get("RECORD"):
-            line = {"name": name, "seconds": round(report.duration, 1), "figures": rows, **told[STORY]}
-            lines.record(lines.STORIES, line)
+            terminalreporter.section(_name(report))
+        width = max((len(what) for what, _, _ in rows), default=0)
+        for what, value, goal in rows:
+            terminalreporter.write_line(f"{what:<{width}}  {value}{f' (goal {goal})' if goal else ''}")
 
 
-def _print(terminalreporter: pytest.TerminalReporter, name: str, rows: list[tuple[str, str, str]]) -> None:
-    terminalreporter.section(name)
-    width = max(len(what) for what, _, _ in rows)
-    for what, value, goal in rows:
-        terminalreporter.write_line(f"{what:<{width}}  {value}{f' (goal {goal})' if goal else ''}")
+def _name(report: pytest.TestReport) -> str:
+    return report.nodeid.rpartition("::")[2].removeprefix("test_").removeprefix("story_")
 
 
 @pytest.fixture(scope="session")
