@@ -56,7 +56,7 @@ def worlds(draw: st.DrawFn) -> World:
     )
     world = World.of(policy, nodes=nodes, **annotations).in_racks(draw(st.sampled_from([2, 3, 3])))
     for wave in range(2):
-        for number in range(draw(st.integers(wave, 2))):
+        for number in range(draw(st.integers(wave, 2 + wave))):
             job = draw(trainers(f"job{wave}{number}"))
             world.jobs[job.key] = job
         for number in range(draw(st.integers(0, 1))):
