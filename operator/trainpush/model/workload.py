@@ -168,7 +168,9 @@ class Recorded:
     """What the program last told, as far as it was written down."""
 
     def unplaced(self, queued_at: datetime | None = None) -> "Recorded":
-        """The same without a place, in the queue since `queued_at`."""
+        """The same without a place, in the queue since `queued_at`; the very same where nothing changes."""
+        if self.placement is None and not self.has_run and self.queued_at == queued_at:
+            return self
         return replace(self, placement=None, has_run=False, queued_at=queued_at)
 
 

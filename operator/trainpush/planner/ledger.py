@@ -1,6 +1,5 @@
 """Amounts that are taken on the nodes of a table, and given back."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -25,6 +24,10 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
                 used[row, node] = max(-AMOUNT_MAX, min(used.item(row, node) + amount * workers, AMOUNT_MAX))
 
 
-def counts(nodes: Iterable[str], index: Mapping[str, int]) -> Counter[int]:
+def counts(nodes: Iterable[str], index: Mapping[str, int]) -> dict[int, int]:
     """How many workers each row gets where `nodes` names one for each; nodes that are not there are left out."""
-    return Counter(index[name] for name in nodes if name in index)
+    by_row: dict[int, int] = {}
+    for name in nodes:
+        if (row := index.get(name)) is not None:
+            by_row[row] = by_row.get(row, 0) + 1
+    return by_row

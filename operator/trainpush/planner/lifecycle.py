@@ -195,9 +195,10 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
     if now >= wake_at:
         actions = (*actions, *_makings(job, placement, mine, now))
     is_waited_for = now < wake_at or _is_unbound(mine, gang)
+    has_begun = begun == gang.workers and not job.recorded.has_run
     return Decision(
         job.key,
-        replace(job.recorded, has_run=job.recorded.has_run or begun == gang.workers),
+        replace(job.recorded, has_run=True) if has_begun else job.recorded,
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),

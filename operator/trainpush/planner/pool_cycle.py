@@ -145,6 +145,8 @@ class PoolCycle:
 
     def explained(self) -> dict[Key, Decision]:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
+        if not self._blocked:
+            return {}
         held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
         decisions, known = {}, dict[Gang, Verdict]()
         for (job, gang, rank), position, wake_at in self._blocked:
