@@ -104,13 +104,15 @@ def _next(job: Job, told: Eviction, order: Order, now: datetime) -> EvictionStep
 def _stepped(told: Eviction, after: EvictionStep, wanted: Eviction, grace: timedelta, now: datetime) -> Eviction:
     """The eviction that has come to `after`."""
     whole = now.replace(microsecond=0)  # as status will say it
-    stepped = {
-        EvictionStep.REQUESTED: replace(told, asked_at=whole, deadline=whole + grace),
-        EvictionStep.UNANSWERED: replace(told, asked_at=None),
-        EvictionStep.ANSWERED: replace(told, is_answered=True),
-        EvictionStep.DONE: replace(told, is_done=True, message=wanted.message, lost=wanted.lost),
-    }
-    return stepped[after]
+    match after:
+        case EvictionStep.REQUESTED:
+            return replace(told, asked_at=whole, deadline=whole + grace)
+        case EvictionStep.UNANSWERED:
+            return replace(told, asked_at=None)
+        case EvictionStep.ANSWERED:
+            return replace(told, is_answered=True)
+        case _:
+            return replace(told, is_done=True, message=wanted.message, lost=wanted.lost)
 
 
 def _is_told(told: Eviction | None, wanted: Eviction) -> bool:
@@ -135,6 +137,8 @@ def _noted(stage: Decision, eviction: Eviction | None) -> Decision:
     """The decision on a gang, with what stands of its eviction."""
     due = _ends_at(eviction) if eviction else None
     wake_at = min(filter(None, (stage.wake_at, due)), default=None)
+    if eviction == stage.record.eviction and wake_at == stage.wake_at:
+        return stage
     return replace(stage, record=replace(stage.record, eviction=eviction), wake_at=wake_at)
 
 
