@@ -136,12 +136,19 @@ class PoolCycle:
     def _awaiting_terminations(self, job: Job, gang: Gang) -> Verdict:
         """There will be room when pods have ended; said is whose, where they end for its sake."""
         verdict = verdicts.needing(gang)
-        evictions = ((str(other.key), other.recorded.eviction) for other in self._allocations.jobs)
-        for_it = {name: told for name, told in evictions if told and told.is_done and told.by == str(job.key)}
-        if for_it:
+        if for_it := self._carried_out.get(str(job.key)):
             return verdicts.preempting(verdict, for_it, is_announced=False)
         message = f"{verdict.message}; there is room as soon as pods have ended that are ending"
         return replace(verdict, message=message, cause=Cause.PODS_ENDING)
+
+    @cached_property
+    def _carried_out(self) -> dict[str, dict[str, Eviction]]:
+        """What was done to whom for the sake of each gang, by the names of both."""
+        found: dict[str, dict[str, Eviction]] = {}
+        for job in self._allocations.jobs:
+            if (told := job.recorded.eviction) and told.is_done:
+                found.setdefault(told.by, {})[str(job.key)] = told
+        return found
 
     def explained(self) -> dict[Key, Decision]:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
