@@ -40,7 +40,7 @@ class ProjectedCapacity(FreeCapacity):
 
     def slots(self, gang: Gang) -> Slots:
         """Workers for which each node has room; to be read only."""
-        return self._domains(gang, len(self._tiers) - 1).slots
+        return self._domains(gang, self._widest).slots
 
     def slots_in_mode(self, gang: Gang) -> tuple[Slots, Slots]:
         """Workers for which each node would have room in the right mode: as it is, and if all of ours went."""

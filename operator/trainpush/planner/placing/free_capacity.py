@@ -122,7 +122,7 @@ class FreeCapacity:
     def largest(self, gang: Gang) -> int:
         """The largest legal size of `gang` for which there is a place now; 0 if there is none."""
         outermost = self._outermost(gang)
-        most = self._domains(gang, len(self._tiers) - 1).most(outermost)
+        most = self._domains(gang, self._widest).most(outermost)
         return next((size for size in gang.sizes or (gang.workers,) if size <= most), 0)
 
     def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
@@ -151,9 +151,9 @@ class FreeCapacity:
 
     def to_reserve(self, gang: Gang, lasting: Amounts) -> Assignment | None:
         """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
-        table, widest = self.pool.table, len(self._tiers) - 1
-        later = self._beside(table.used + lasting + self.reserved, gang, widest)
-        by_row = waiting_place(self._domains(gang, widest), later, self._outermost(gang), gang.workers)
+        table = self.pool.table
+        later = self._beside(table.used + lasting + self.reserved, gang, self._widest)
+        by_row = waiting_place(self._domains(gang, self._widest), later, self._outermost(gang), gang.workers)
         return None if by_row is None else assignment_of(table, self._tree, depths(gang, table), by_row)
 
     def replace_lost(self, gang: Gang, nodes: Sequence[str]) -> tuple[str, ...] | None:
@@ -164,7 +164,7 @@ class FreeCapacity:
         """
         lost = [rank for rank, node in enumerate(nodes) if self.filter_reason(gang, node) != OPEN]
         table = self.pool.table
-        new = replacements(gang, table, self._domains(gang, len(self._tiers) - 1), nodes, lost)
+        new = replacements(gang, table, self._domains(gang, self._widest), nodes, lost)
         if new is None:
             return None
         self._take(self.used, Counter(new.values()), gang)
@@ -177,6 +177,11 @@ class FreeCapacity:
         ranks = np.array([order.get(kind.capacity_type, len(order)) for kind in self.pool.table.kinds], dtype=np.intp)
         of_nodes = ranks[self.pool.table.kind]
         return [of_nodes <= rank for rank in sorted(set(of_nodes.tolist()))] or [np.ones(0, dtype=np.bool_)]
+
+    @property
+    def _widest(self) -> int:
+        """The tier in which nodes of every capacity type will do."""
+        return len(self._tiers) - 1
 
     def _outermost(self, gang: Gang) -> int:
         """The level of which one domain must hold the gang."""

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
@@ -24,6 +23,7 @@ from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.preemption.eligibility import Eligibility, Preemptor, Rank
+from trainpush.planner.preemption.scenarios import Mask
 from trainpush.planner.preemption.victims import Candidate, Victims
 from trainpush.planner.quota import QuotaUsage
 
@@ -32,7 +32,6 @@ SEARCHES: Final = 16
 
 The others have their turn when room was made for these; what is announced begins the next cycle at once.
 """
-Mask = NDArray[np.bool_]
 
 
 class PreemptionPolicy:
