@@ -255,6 +255,7 @@ class _Operator:
             self._news.notify()
 
     def saved(self, checkpoint: Checkpoint, request: str) -> _Delivery:
+        """Begin to tell of a checkpoint, as the answer to the request with this id; empty where nobody asked."""
         is_operators = request not in ("", SUPERSEDED)
         delivery = _Delivery({**vars(checkpoint), "request": request if is_operators else ""})
         with self._news:
