@@ -73,7 +73,7 @@ def is_running(
 ) -> bool:
     """Tell whether a part runs; given a command line, whether it runs with that one."""
     pid = _pid(bed_dir, name)
-    return pid is not None and (argv is None or _mark(bed_dir, name, argv, env) in _environment(pid))
+    return pid is not None and (argv is None or _mark(bed_dir, name, argv, env) in _settled_environment(pid))
 
 
 def parts(bed_dir: Path) -> dict[str, Part]:
@@ -90,7 +90,7 @@ def parts(bed_dir: Path) -> dict[str, Part]:
 
 def sweep(bed_dir: Path) -> list[int]:
     """Kill whatever still bears the bed's mark, with or without a pid file, and return the process ids."""
-    left = [pid for pid in _all_pids() if _is_ours(bed_dir, pid)]
+    left = [pid for pid in _all_pids() if _is_marked(_environment(pid), bed_dir)]
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -163,11 +163,7 @@ def _pid(bed_dir: Path, name: str) -> int | None:
         pid = int(_pid_file(bed_dir, name).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    # A process that is just starting a program, or just dying, shows no environment for a moment.
-    deadline = time.monotonic() + 2
-    while _environment(pid) in ([], [""]) and not _has_ended(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return pid if _is_ours(bed_dir, pid, name) else None
+    return pid if _is_marked(_settled_environment(pid), bed_dir, name) else None
 
 
 def _mark(bed_dir: Path, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None) -> str:
@@ -176,9 +172,20 @@ def _mark(bed_dir: Path, name: str, argv: Sequence[str | Path], env: Mapping[str
     return f"{MARK}={bed_dir}|{name}|{fingerprint}"
 
 
-def _is_ours(bed_dir: Path, pid: int, name: str | None = None) -> bool:
+def _is_marked(environment: list[str], bed_dir: Path, name: str | None = None) -> bool:
     wanted = f"{MARK}={bed_dir}|" + (f"{name}|" if name else "")
-    return any(entry.startswith(wanted) for entry in _environment(pid))
+    return any(entry.startswith(wanted) for entry in environment)
+
+
+def _settled_environment(pid: int) -> list[str]:
+    """The environment of a process that may be just starting a program, or just dying: it shows none for a moment.
+
+    What is found is to be judged as it is: a second look may meet the start of the next program.
+    """
+    deadline = time.monotonic() + 2
+    while (environment := _environment(pid)) in ([], [""]) and not _has_ended(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return environment
 
 
 def _environment(pid: int) -> list[str]:

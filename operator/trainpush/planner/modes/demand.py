@@ -1,7 +1,7 @@
 """Who would have room, or more of it, if nodes had another mode."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -22,11 +22,11 @@ CURABLE: Final = frozenset({Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PR
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Room for somebody, all of it or none."""
+    """Room for somebody, all of it or none. Two that ask for the same are equal, whoever asks."""
 
     mode: Mode
     """Of the nodes that would do, beside shared ones."""
-    owner: Owner
+    owner: Owner = field(compare=False)
     """Who wants it."""
     gangs: tuple[Gang, ...]
     """What would do, the best first."""

@@ -4,12 +4,12 @@ Nothing is remembered from cycle to cycle. What is under way is chosen anew each
 what nobody chooses any more is given up.
 """
 
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from trainpush.model.gang import Gang, Requirements, Topology
+from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.wording import count
 from trainpush.planner.allocations import Owner
@@ -17,6 +17,7 @@ from trainpush.planner.modes.bounds import BOUNDED, FeasibleBounds, ModeCounts
 from trainpush.planner.modes.candidates import Candidates, Unit
 from trainpush.planner.modes.cost import BlockReason, Cost
 from trainpush.planner.modes.demand import Demand
+from trainpush.planner.modes.draft import Draft, Offer, OfferedCapacity
 from trainpush.planner.modes.nodes import NodeState, NodeStates
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
@@ -33,34 +34,6 @@ class Pick:
     why: str
     cost: Cost
     is_wish: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What would change its mode, and the room that it would make."""
-
-    unit: Unit
-    to: Mode
-    slots: Mapping[int, int]
-    """Workers for whom there would be room then, by row."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """Nodes that might be chosen together for one domain."""
-
-    offers: list[Offer] = field(default_factory=list)
-    gone: Counter[Mode] = field(default_factory=Counter)
-    """Nodes that each mode would lose by it."""
-    come: Counter[Mode] = field(default_factory=Counter)
-    """Nodes that each mode would get by it."""
-
-    def add(self, offer: Offer) -> None:
-        """One unit more."""
-        resting = [node.mode for node in offer.unit if node.is_resting]
-        self.offers.append(offer)
-        self.gone.update(resting)
-        self.come[offer.to] += len(resting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +60,6 @@ class Selection:
         """By node, the most urgent first."""
         self.kept: set[str] = set()
         """Nodes under way that go on although nobody chose them."""
-        self.results: dict[Owner, DemandResult] = {}
-        """For each that wants room: what all its demands led to."""
         self.awaited: set[str] = set()
         """Nodes on which there is, or will be, room for somebody who could not use them in the default mode."""
         self.unmet: list[str] = list(feasible.unmet)
@@ -103,8 +74,12 @@ class Selection:
         self._new = 0
         """Nodes among the picks that rest."""
         self._projected = projected
-        self._refused: dict[tuple[Requirements, Topology, tuple[str, ...]], int] = {}
-        """The fewest workers for which no node changes, and so none for more; by what they would give up, too."""
+        self._changing: dict[Owner, set[str]] = {}
+        """Nodes that change, for each that has room on them."""
+        self._unmet: list[Demand] = []
+        """Those that found nothing so far, in order."""
+        self._refused: dict[Demand, DemandResult] = {}
+        """Those for which no node changes, and so none for others that are alike."""
         self._blocks: dict[Requirements, Counter[BlockReason]] = {}
         """Why nodes do not change for such workers, as long as nothing more is chosen."""
 
@@ -143,12 +118,15 @@ class Selection:
         self._projected.switch(node, to)
         self._blocks.clear()
 
-    def may(self, unit: Sequence[NodeState], to: Mode, beside: Draft | None = None) -> bool:
-        """Whether bounds let nodes change, beside those of a draft."""
-        new = Counter(node.mode for node in unit if node.is_resting)
+    def may(self, unit: Sequence[NodeState], to: Mode) -> bool:
+        """Whether bounds let nodes change."""
+        return self._may_join(Draft(), Offer(tuple(unit), to, {}))
+
+    def _may_join(self, draft: Draft, offer: Offer) -> bool:
+        """Whether bounds let nodes change beside those of a draft."""
+        new, to = offer.resting, offer.to
         if not new:
             return True
-        draft = beside or Draft()
         can_go = to not in new and all(self.counts.may_lose(mode, draft.gone[mode] + n) for mode, n in new.items())
         return can_go and self.counts.may_have(to, draft.come[to] + new.total())
 
@@ -195,97 +173,92 @@ class Selection:
 
     def meet(self, demand: Demand) -> None:
         """Find room for somebody: as things will be, else with more nodes."""
-        if not self.results.get(demand.owner, DemandResult()).is_met:
-            return  # the others of the same kind find nothing either
         if self._projected.is_cleared(demand.instead_of):
             return  # it gets another size first
+        is_lost = True
+        while not self._has_room(demand):
+            if not is_lost or not self._switch(demand):
+                self._unmet.append(demand)
+                return
+            is_lost = self._meet_earlier()
+
+    def _has_room(self, demand: Demand) -> bool:
+        """Take room that there is, or will be, for the best that would do; whether there is any."""
         self._projected.release(demand.gangs[-1], demand.instead_of)
-        if not (any(self._assign(demand, gang) for gang in demand.gangs) or self._switch(demand)):
+        assignment = next(filter(None, map(self._projected.assign, demand.gangs)), None)
+        if assignment is None:
             self._projected.retake(demand.gangs[-1], demand.instead_of)
+            return False
+        nodes = [self.states.nodes[row] for row in assignment.by_row]
+        if demand.mode is not self.default:
+            self.awaited.update(node.name for node in nodes)
+        changing = {node.name for node in nodes if node.name in self.picks or not node.is_resting}
+        self._changing.setdefault(demand.owner, set()).update(changing)
+        return True
 
-    def _assign(self, demand: Demand, gang: Gang) -> bool:
-        """Take room that there is, or will be, for all of a gang; whether there is."""
-        assignment = self._projected.assign(gang)
-        if assignment:
-            nodes = [self.states.nodes[row] for row in assignment.by_row]
-            if demand.mode is not self.default:
-                self.awaited.update(node.name for node in nodes)
-            changing = (node.name for node in nodes if node.name in self.picks or not node.is_resting)
-            self._note(demand, DemandResult(tuple(changing)))
-        return assignment is not None
-
-    def _note(self, demand: Demand, result: DemandResult) -> None:
-        """Keep what was found for the one who wants it: the nodes of all its demands, and the first refusal."""
-        before = self.results.get(demand.owner, DemandResult())
-        nodes = tuple(sorted({*before.nodes, *result.nodes}))
-        self.results[demand.owner] = replace(result if before.is_met else before, nodes=nodes)
+    def _meet_earlier(self) -> bool:
+        """Let those who found nothing take the room that nodes make now, before those after them; whether any did."""
+        earlier, self._unmet = [it for it in self._unmet if not self._projected.is_cleared(it.instead_of)], []
+        in_vain: set[Demand] = set()
+        for demand in earlier:
+            if demand in in_vain or not self._has_room(demand):
+                in_vain.add(demand)
+                self._unmet.append(demand)
+        return len(self._unmet) < len(earlier)
 
     def _switch(self, demand: Demand) -> bool:
         """Choose nodes that make room; whether there are such."""
         if demand.may_switch:
             self.pressed.add(demand.mode)
-        if not demand.may_switch or self.is_full:
+        if not demand.may_switch or self.is_full or demand in self._refused:
             return False
-        for gang in demand.gangs:
-            if offers := self._offers(demand, gang):
-                for node, to in ((node, offer.to) for offer in offers for node in offer.unit):
-                    self.pick(node, to, str(demand.owner))
-                return self._assign(demand, gang)
-        self._refuse(demand)
-        return False
+        self._projected.release(demand.gangs[-1], demand.instead_of)
+        offers = next(filter(None, (self._offers(demand.mode, gang) for gang in demand.gangs)), [])
+        for node, to in [(node, offer.to) for offer in offers for node in offer.unit]:
+            self.pick(node, to, str(demand.owner))
+        self._projected.retake(demand.gangs[-1], demand.instead_of)
+        if not offers:
+            self._refused[demand] = self._refusal(demand)
+        return bool(offers)
 
-    def _offers(self, demand: Demand, gang: Gang) -> list[Offer]:
+    def _offers(self, mode: Mode, gang: Gang) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
-        kind = gang.requirements, gang.topology, demand.instead_of
-        if gang.workers >= self._refused.get(kind, gang.workers + 1):
-            return []
-        now, domain_of = self._projected.slots(gang).tolist(), self._projected.domains(gang).tolist()
-        most = [0] * (1 + max(domain_of, default=0))
-        """Of each domain: room at most, since slices may be torn."""
-        for row, domain in enumerate(domain_of):
-            most[domain] += now[row]
-        drafts: dict[int, Draft] = {}
-        for unit, to, slots in self._units(demand.mode, gang):
-            for domain in sorted({domain_of[row] for row, room in slots.items() if room > now[row]}):
-                draft = drafts.setdefault(domain, Draft())
-                if self.may(unit, to, draft):
-                    inside = {row: room for row, room in slots.items() if domain_of[row] == domain}
-                    draft.add(Offer(unit, to, inside))
-                    most[domain] += sum(room - now[row] for row, room in inside.items())
-                    if most[domain] >= gang.workers and self._holds(gang, domain, draft.offers):
-                        return self._needed(gang, domain, draft.offers)
-        self._refused[kind] = gang.workers
-        return []
+        capacity = OfferedCapacity(self._projected, gang)
+        found, is_bounded = self._drafted(capacity, self._offered(mode, gang))
+        if is_bounded and not found:
+            found, _ = self._drafted(capacity, capacity.by_gain(self._offered(mode, gang)))
+        return found
 
-    def _units(self, mode: Mode, gang: Gang) -> Iterator[tuple[Unit, Mode, Mapping[int, int]]]:
+    def _drafted(self, capacity: OfferedCapacity, offers: Iterable[Offer]) -> tuple[list[Offer], bool]:
+        """The first of `offers` that make enough room together, none where none do; and whether bounds kept any out."""
+        drafts: defaultdict[int, Draft] = defaultdict(Draft)
+        is_bounded = False
+        for offer in offers:
+            for domain, gain in sorted(capacity.gains(offer).items()):
+                draft = drafts[domain]
+                if not self._may_join(draft, offer):
+                    is_bounded = True
+                    continue
+                draft.add(offer, gain)
+                if needed := capacity.needed(domain, draft):
+                    return needed, is_bounded
+        return [], is_bounded
+
+    def _offered(self, mode: Mode, gang: Gang) -> Iterator[Offer]:
         """What may change for the sake of `mode`, the best first: what it would be, and its room for workers then."""
         kept, emptied = (slots.tolist() for slots in self._projected.slots_in_mode(gang))
         for unit in self.candidates.to(mode):
             to = next((node.to for node in unit if not node.is_resting), self._target(mode))
             nodes = tuple(node for node in unit if not node.is_resting or node.mode is not to)
-            yield nodes, to, {node.row: kept[node.row] if node.suits(to) else emptied[node.row] for node in nodes}
+            slots = {node.row: kept[node.row] if node.suits(to) else emptied[node.row] for node in nodes}
+            yield Offer(nodes, to, slots)
 
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""
         is_shared = mode is Mode.TRAINING and self.default is Mode.SHARED
         return Mode.SHARED if is_shared and not self.counts.missing(mode) else mode
 
-    def _holds(self, gang: Gang, domain: int, offers: Iterable[Offer]) -> bool:
-        """Whether a domain has room for a gang once this has changed."""
-        slots = self._projected.slots(gang).copy()
-        for offer in offers:
-            slots[list(offer.slots)] = list(offer.slots.values())
-        return self._projected.layout(gang.topology).capacity(slots).item(domain) >= gang.workers
-
-    def _needed(self, gang: Gang, domain: int, offers: list[Offer]) -> list[Offer]:
-        """Of what makes enough room together what must stay; the last of the others are dropped first."""
-        for offer in offers[-2::-1]:
-            fewer = [other for other in offers if other is not offer]
-            if self._holds(gang, domain, fewer):
-                offers = fewer
-        return offers
-
-    def _refuse(self, demand: Demand) -> None:
+    def _refusal(self, demand: Demand) -> DemandResult:
         gang, to = demand.gangs[-1], self._target(demand.mode)
         if gang.requirements not in self._blocks:
             _, emptied = self._projected.slots_in_mode(gang)
@@ -293,7 +266,17 @@ class Selection:
             self._blocks[gang.requirements] = blocks
         is_full = to in self.counts.feasible.limited and not self.counts.may_have(to)
         at_most = self.counts.feasible.most[to] if is_full else None
-        self._note(demand, DemandResult(is_met=False, blocks=self._blocks[gang.requirements], at_most=at_most))
+        return DemandResult(is_met=False, blocks=self._blocks[gang.requirements], at_most=at_most)
+
+    @property
+    def results(self) -> dict[Owner, DemandResult]:
+        """For each that wants room: what all its demands led to, and why the first of them found none."""
+        results = {owner: DemandResult(tuple(sorted(nodes))) for owner, nodes in self._changing.items()}
+        for demand in self._unmet:
+            before, refusal = results.get(demand.owner, DemandResult()), self._refused.get(demand)
+            if refusal and before.is_met:
+                results[demand.owner] = replace(refusal, nodes=before.nodes)
+        return results
 
 
 def told(blocks: Counter[BlockReason]) -> str:

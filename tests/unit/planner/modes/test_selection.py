@@ -246,7 +246,6 @@ def test_a_node_completes_a_slice() -> None:
     assert chosen(world.decide()) == {"n5": Mode.TRAINING}
 
 
-@pytest.mark.xfail(reason="a draft keeps what completes no slice, and bounds let nothing else join it then")
 def test_what_completes_no_slice_is_not_taken_instead_of_what_does() -> None:
     """Of two nodes one may go; the neighbour of the first one is taken, that of the second is free."""
     job, other = a_trainer("job", workers=2, slices=(Slices("rack", 2),)), a_trainer("other", "n1")
