@@ -29,9 +29,9 @@ FULL = Condition(True, Reason.PLACED, "placed")
 SHORT = Condition(False, Reason.WAITING_FOR_CAPACITY, "no room")
 
 
-def a_trainer(name: str = "job", *nodes: str, workers: int = 1, age: float = 100, **fields: Any) -> Job:
+def a_trainer(name: str = "job", *nodes: str, workers: int = 1, gpus: int = 8, age: float = 100, **fields: Any) -> Job:
     """A job whose workers take a whole node each; it has been on `nodes` for `age` seconds, if there are any."""
-    gang = a_gang(len(nodes) or workers, tolerations=(tolerance(Mode.TRAINING),), **_of_gang(fields))
+    gang = a_gang(len(nodes) or workers, gpus, tolerations=(tolerance(Mode.TRAINING),), **_of_gang(fields))
     place = Placement(nodes, "host", "x", NOW - timedelta(seconds=age)) if nodes else None
     recorded = Recorded(attempt=1 if nodes else 0, placement=place, has_run=bool(nodes))
     return Job(Key("default", name), f"uid-{name}", NOW, gang, **{"recorded": recorded, **fields})

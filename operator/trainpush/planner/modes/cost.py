@@ -31,6 +31,7 @@ class BlockReason(StrEnum):
     YOUNG = "changed too recently"
     FLOOR = "that their mode needs for its minimum"
     UNIT = "in units that cannot change as a whole"
+    EARLIER = "that those before it would take"
 
 
 class Cost(NamedTuple):

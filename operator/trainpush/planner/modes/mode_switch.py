@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from trainpush.model.modes import Mode, Switch, SwitchStep
@@ -68,7 +69,7 @@ def decide(
     # A node that people want in a mode without bounds cannot help to keep them.
     usable = sum(node.is_usable and node.wish not in {Mode.MAINTENANCE, Mode.SHARED} for node in states.nodes)
     # Nobody waits for a node that may never get ready.
-    projected = ProjectedCapacity(capacity, (node for node in states.nodes if not node.lacking.is_late))
+    projected = partial(ProjectedCapacity, capacity, [node for node in states.nodes if not node.lacking.is_late])
     selection = Selection(states, feasible(bounds.bounds_at(switching, now), usable), switching, projected)
     select(selection, demands(pool, quota, allocations, stages, given))
     budget = budget_of(pool, selection)

@@ -24,9 +24,13 @@ class ProjectedCapacity(FreeCapacity):
         self._cleared: set[int] = set()
         """Nodes from which everything has to go."""
         self._layouts: dict[Topology, Layout] = {}
+        self.changing: set[int] = set()
+        """Nodes that are open for their next mode only, by row."""
         for node in nodes:
             if node.is_usable and (node.is_resting or node.step in LATE):
                 self._open[node.to][node.row] = True
+                if not node.is_resting:
+                    self.changing.add(node.row)
 
     def switch(self, node: NodeState, to: Mode) -> None:
         """A node gets another mode; what may not stay goes, and everything with it."""
@@ -36,6 +40,7 @@ class ProjectedCapacity(FreeCapacity):
             self._note([node.row])
         for mode, nodes in self._open.items():
             nodes[node.row] = mode is to
+        self.changing.add(node.row)
         self._counted.clear()
 
     def slots(self, gang: Gang) -> Slots:

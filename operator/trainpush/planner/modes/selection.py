@@ -5,8 +5,9 @@ what nobody chooses any more is given up.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang, Requirements
@@ -20,6 +21,7 @@ from trainpush.planner.modes.demand import Demand
 from trainpush.planner.modes.draft import Draft, Offer, OfferedCapacity
 from trainpush.planner.modes.nodes import NodeState, NodeStates
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
+from trainpush.planner.modes.projected_placements import ProjectedPlacements
 
 PICKS_MAX: Final = 64
 """So many nodes that rest are chosen in one cycle; far more than may begin at once."""
@@ -53,15 +55,17 @@ class Selection:
     """What is chosen so far, and how many nodes each mode has then."""
 
     def __init__(
-        self, states: NodeStates, feasible: FeasibleBounds, switching: Switching, projected: ProjectedCapacity
+        self,
+        states: NodeStates,
+        feasible: FeasibleBounds,
+        switching: Switching,
+        projected: Callable[[], ProjectedCapacity],
     ) -> None:
         """Nothing is chosen yet."""
         self.picks: dict[str, Pick] = {}
         """By node, the most urgent first."""
         self.kept: set[str] = set()
         """Nodes under way that go on although nobody chose them."""
-        self.awaited: set[str] = set()
-        """Nodes on which there is, or will be, room for somebody who could not use them in the default mode."""
         self.unmet: list[str] = list(feasible.unmet)
         """What was asked for and is not so, in words."""
         self.pressed: set[Mode] = set()
@@ -74,10 +78,9 @@ class Selection:
         self._new = 0
         """Nodes among the picks that rest."""
         self._projected = projected
-        self._changing: dict[Owner, set[str]] = {}
-        """Nodes that change, for each that has room on them."""
-        self._unmet: list[Demand] = []
-        """Those that found nothing so far, in order."""
+        """As it will be with nothing chosen, before anybody takes room."""
+        self._line: list[Demand] = []
+        """All that want room, in order."""
         self._refused: dict[Demand, DemandResult] = {}
         """Those for which no node changes, and so none for others that are alike."""
         self._blocks: dict[Requirements, Counter[BlockReason]] = {}
@@ -115,8 +118,12 @@ class Selection:
         if node.is_resting:
             self._new += 1
             self.counts.send(node.mode, to)
-        self._projected.switch(node, to)
         self._blocks.clear()
+
+    @cached_property
+    def _placements(self) -> ProjectedPlacements:
+        """Who finds a place with what is chosen so far."""
+        return self._after(())
 
     def may(self, unit: Sequence[NodeState], to: Mode) -> bool:
         """Whether bounds let nodes change."""
@@ -172,58 +179,48 @@ class Selection:
         return next((mode for mode in order if mode is not former and self.counts.may_have(mode)), Mode.SHARED)
 
     def meet(self, demand: Demand) -> None:
-        """Find room for somebody: as things will be, else with more nodes."""
-        if self._projected.is_cleared(demand.instead_of):
-            return  # it gets another size first
-        is_lost = True
-        while not self._has_room(demand):
-            if not is_lost or not self._switch(demand):
-                self._unmet.append(demand)
-                return
-            is_lost = self._meet_earlier()
+        """Find room for somebody: as things will be, else with more nodes.
 
-    def _has_room(self, demand: Demand) -> bool:
-        """Take room that there is, or will be, for the best that would do; whether there is any."""
-        self._projected.release(demand.gangs[-1], demand.instead_of)
-        assignment = next(filter(None, map(self._projected.assign, demand.gangs)), None)
-        if assignment is None:
-            self._projected.retake(demand.gangs[-1], demand.instead_of)
-            return False
-        nodes = [self.states.nodes[row] for row in assignment.by_row]
-        if demand.mode is not self.default:
-            self.awaited.update(node.name for node in nodes)
-        changing = {node.name for node in nodes if node.name in self.picks or not node.is_resting}
-        self._changing.setdefault(demand.owner, set()).update(changing)
-        return True
-
-    def _meet_earlier(self) -> bool:
-        """Let those who found nothing take the room that nodes make now, before those after them; whether any did."""
-        earlier, self._unmet = [it for it in self._unmet if not self._projected.is_cleared(it.instead_of)], []
-        in_vain: set[Demand] = set()
-        for demand in earlier:
-            if demand in in_vain or not self._has_room(demand):
-                in_vain.add(demand)
-                self._unmet.append(demand)
-        return len(self._unmet) < len(earlier)
-
-    def _switch(self, demand: Demand) -> bool:
-        """Choose nodes that make room; whether there are such."""
+        All before it have the first say in the room that these make: some would wait else, others have a better place.
+        """
+        self._line.append(demand)
+        if self._placements.place(demand) or self._placements.capacity.is_cleared(demand.instead_of):
+            return  # of those that are cleared each gets another size first
         if demand.may_switch:
             self.pressed.add(demand.mode)
         if not demand.may_switch or self.is_full or demand in self._refused:
-            return False
-        self._projected.release(demand.gangs[-1], demand.instead_of)
-        offers = next(filter(None, (self._offers(demand.mode, gang) for gang in demand.gangs)), [])
-        for node, to in [(node, offer.to) for offer in offers for node in offer.unit]:
-            self.pick(node, to, str(demand.owner))
-        self._projected.retake(demand.gangs[-1], demand.instead_of)
-        if not offers:
-            self._refused[demand] = self._refusal(demand)
-        return bool(offers)
+            return
+        while nodes := self._to_switch(demand):
+            later = self._after(nodes)
+            if len(later.found) <= len(self._placements.found):
+                self._refused[demand] = DemandResult(is_met=False, blocks=Counter({BlockReason.EARLIER: len(nodes)}))
+                return
+            for node, to in nodes:
+                self.pick(node, to, str(demand.owner))
+            self._placements = later
+            if later.found[-1][0] is demand:
+                return
+        self._refused[demand] = self._refusal(demand)
+
+    def _after(self, nodes: Iterable[tuple[NodeState, Mode]]) -> ProjectedPlacements:
+        """Who would find a place if these nodes changed as well."""
+        capacity = self._projected()
+        for node, to in [*((pick.node, pick.to) for pick in self.picks.values()), *nodes]:
+            capacity.switch(node, to)
+        later = ProjectedPlacements(capacity)
+        for demand in self._line:
+            later.place(demand)
+        return later
+
+    def _to_switch(self, demand: Demand) -> list[tuple[NodeState, Mode]]:
+        """Nodes that would make enough room for the best that would do, and what they become; none where none would."""
+        with self._placements.capacity.without(demand.gangs[-1], demand.instead_of):
+            offers = next(filter(None, (self._offers(demand.mode, gang) for gang in demand.gangs)), [])
+        return [(node, offer.to) for offer in offers for node in offer.unit]
 
     def _offers(self, mode: Mode, gang: Gang) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
-        capacity = OfferedCapacity(self._projected, gang)
+        capacity = OfferedCapacity(self._placements.capacity, gang)
         found, is_bounded = self._drafted(capacity, self._offered(mode, gang))
         if is_bounded and not found:
             found, _ = self._drafted(capacity, capacity.by_gain(self._offered(mode, gang)))
@@ -246,7 +243,7 @@ class Selection:
 
     def _offered(self, mode: Mode, gang: Gang) -> Iterator[Offer]:
         """What may change for the sake of `mode`, the best first: what it would be, and its room for workers then."""
-        kept, emptied = (slots.tolist() for slots in self._projected.slots_in_mode(gang))
+        kept, emptied = (slots.tolist() for slots in self._placements.capacity.slots_in_mode(gang))
         for unit in self.candidates.to(mode):
             to = next((node.to for node in unit if not node.is_resting), self._target(mode))
             nodes = tuple(node for node in unit if not node.is_resting or node.mode is not to)
@@ -261,22 +258,33 @@ class Selection:
     def _refusal(self, demand: Demand) -> DemandResult:
         gang, to = demand.gangs[-1], self._target(demand.mode)
         if gang.requirements not in self._blocks:
-            _, emptied = self._projected.slots_in_mode(gang)
+            _, emptied = self._placements.capacity.slots_in_mode(gang)
             blocks = Counter(reason for row, reason in self.candidates.blocks(demand.mode) if emptied[row])
             self._blocks[gang.requirements] = blocks
         is_full = to in self.counts.feasible.limited and not self.counts.may_have(to)
         at_most = self.counts.feasible.most[to] if is_full else None
         return DemandResult(is_met=False, blocks=self._blocks[gang.requirements], at_most=at_most)
 
-    @property
+    @cached_property
     def results(self) -> dict[Owner, DemandResult]:
         """For each that wants room: what all its demands led to, and why the first of them found none."""
-        results = {owner: DemandResult(tuple(sorted(nodes))) for owner, nodes in self._changing.items()}
-        for demand in self._unmet:
+        changing: dict[Owner, set[str]] = {}
+        for demand, rows in self._placements.found:
+            names = (self.states.nodes[row].name for row in rows if row in self._placements.capacity.changing)
+            changing.setdefault(demand.owner, set()).update(names)
+        results = {owner: DemandResult(tuple(sorted(names))) for owner, names in changing.items()}
+        placed = {id(demand) for demand, _ in self._placements.found}
+        for demand in (demand for demand in self._line if id(demand) not in placed):
             before, refusal = results.get(demand.owner, DemandResult()), self._refused.get(demand)
             if refusal and before.is_met:
                 results[demand.owner] = replace(refusal, nodes=before.nodes)
         return results
+
+    @cached_property
+    def awaited(self) -> set[str]:
+        """Nodes on which there is, or will be, room for somebody who could not use them in the default mode."""
+        strangers = (rows for demand, rows in self._placements.found if demand.mode is not self.default)
+        return {self.states.nodes[row].name for rows in strangers for row in rows}
 
 
 def told(blocks: Counter[BlockReason]) -> str:

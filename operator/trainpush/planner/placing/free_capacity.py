@@ -127,16 +127,16 @@ class FreeCapacity:
 
     def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
-        with self._without(former, [node]):
+        with self.without(former, [node]):
             return self.largest(replace(gang, sizes=())) > 0
 
     def largest_instead(self, gang: Gang, nodes: Sequence[str]) -> int:
         """As `largest`, if one worker of `gang` left each of `nodes`."""
-        with self._without(gang, nodes):
+        with self.without(gang, nodes):
             return self.largest(gang)
 
     @contextmanager
-    def _without(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
+    def without(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
         """The capacity for a moment as if one worker of `gang` had left each of `nodes`."""
         rows = sorted({row for node in nodes if (row := self.pool.table.rows.get(node)) is not None})
         before = self.used[:, rows].copy()

@@ -255,6 +255,18 @@ def test_what_completes_no_slice_is_not_taken_instead_of_what_does() -> None:
     assert chosen(world.decide()) == {"n3": Mode.TRAINING}
 
 
+def test_nodes_do_not_change_where_somebody_before_would_take_the_room() -> None:
+    """The first one could do with n3 and half of n4, but takes the better n1 and n2 as soon as they train."""
+    half = a_trainer("half", "n4", gpus=4)
+    first, second = a_trainer("one", workers=3, gpus=4, slices=(Slices("rack", 3),)), a_trainer("two", workers=2)
+    annotations = {**all_of(INFERENCE, 3), "n4": TRAINING}
+    policy = replace(POLICY, default=Mode.INFERENCE)
+    world = World.of(policy, half, first, second, nodes=4, **annotations).in_racks(2)
+    decided = world.decide()
+    assert chosen(decided) == {"n3": Mode.TRAINING}
+    assert help_for(decided, second).message.endswith("2 nodes that those before it would take")
+
+
 def test_nodes_that_complete_no_slice_stay_as_they_are() -> None:
     """The first node that could be had is alone in its rack."""
     job = a_trainer(workers=2, slices=(Slices("rack", 2),))
