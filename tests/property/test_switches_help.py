@@ -70,12 +70,17 @@ def worlds(draw: st.DrawFn) -> World:
     return world.seated()
 
 
+def annotated(world: World, modes: dict[str, Mode]) -> World:
+    """The world once these nodes bear an annotation: those that had none get one at once."""
+    made = replace(world, nodes=dict(world.nodes))
+    for name, mode in modes.items():
+        made.bear(name, a_switch(mode))
+    return made
+
+
 def after(world: World, switched: dict[str, Mode]) -> World:
     """The world once these nodes have changed their mode, and what may not stay on them has gone."""
-    nodes = dict(world.nodes)
-    made = replace(world, nodes=nodes, jobs=dict(world.jobs), services=dict(world.services))
-    for name, mode in switched.items():
-        made.bear(name, a_switch(mode))
+    made = replace(annotated(world, switched), jobs=dict(world.jobs), services=dict(world.services))
     for key, job in world.jobs.items():
         place = job.recorded.placement
         if place and any(switched.get(node) in {Mode.INFERENCE, Mode.MAINTENANCE} for node in place.nodes):
@@ -125,7 +130,8 @@ def test_what_nodes_change_for_finds_its_place() -> None:
         assert decided.summary
         planned = decided.summary.planned
         switching[bool(planned)] += 1
-        later = after(world, {it.node: it.new for it in planned})
+        first = {it.name: it.action.after.to for it in decided.nodes if it.action.after and not it.action.before}
+        later = after(annotated(world, first), {it.node: it.new for it in planned})
         # The annotation of a node on its way says for whom it began; by now it may go on for somebody else.
         helped = {str(owner) for owner, help_ in decided.help.items() if help_.is_coming}
         assert list(finds_no_place(later, helped)) == []

@@ -208,7 +208,8 @@ class World:
         if place:
             verdict = Verdict(Reason.RUNNING, "runs")
             return Decision(job.key, job.recorded, Stage.RUNNING, verdict)
-        site = ground.assign(gang)
+        size = ground.largest(gang)
+        site = ground.assign(gang.of_size(size)) if size else None
         if site is None:
             verdict = Verdict(Reason.WAITING_FOR_CAPACITY, "no room", position=1)
             return Decision(job.key, job.recorded, Stage.QUEUED, verdict)

@@ -31,6 +31,13 @@ BIND_TIMEOUT = timedelta(seconds=120)
 RESTART_DELAY = timedelta(seconds=5)
 """Wait before the second restart; doubles with each further one."""
 RESTART_DELAY_MAX = timedelta(minutes=5)
+_HOPEFUL = {
+    Reason.WAITING_FOR_CAPACITY,
+    Reason.WAITING_FOR_PREEMPTION,
+    Reason.BEHIND_HIGHER_PRIORITY,
+    Reason.WAITING_FOR_QUOTA,
+}
+"""Why a gang waits that will have its turn; all other reasons need somebody to change something."""
 
 
 def ended(job: Job) -> Decision:
@@ -68,6 +75,16 @@ def queued(job: Job, verdict: Verdict, wake_at: datetime | None = None, queued_a
     """The gang waits for a place, in the queue since `queued_at`."""
     actions = _removals(_stale(job, job.recorded.attempt + 1))
     return Decision(job.key, job.recorded.unplaced(queued_at), Stage.QUEUED, verdict, actions=actions, wake_at=wake_at)
+
+
+def waiting(job: Job, verdict: Verdict, now: datetime, wake_at: datetime | None = None) -> Decision:
+    """The gang had its turn and found no place. Its time in the queue counts only while waiting can help."""
+    return queued(job, verdict, wake_at, (job.recorded.queued_at or now) if is_hopeful(verdict) else None)
+
+
+def is_hopeful(verdict: Verdict) -> bool:
+    """Whether a gang that waits will have its turn without anybody changing something."""
+    return verdict.reason in _HOPEFUL
 
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:

@@ -10,7 +10,9 @@ from trainpush.model.snapshot import Snapshot
 from trainpush.planner import eviction_progress, pools, pushing, recovery, scheduling
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes import mode_switch
+from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.pool_cycle import PoolCycle
+from trainpush.planner.quota import QuotaUsage
 
 
 def plan(snapshot: Snapshot, now: datetime) -> Plan:
@@ -18,9 +20,12 @@ def plan(snapshot: Snapshot, now: datetime) -> Plan:
     # 1. What is known, where a status was lost from what is there.
     jobs, services = recovery.recovered(snapshot, now)
     living = [job for job in jobs.values() if not job.deleting]
-    # 2. Who holds what, and so what each pool has to give.
+    # 2. Who holds what, and so what each pool has to give, and each team may have.
     allocations = Allocations.of(jobs.values(), services.values())
-    cycles = {pool.name: PoolCycle(pool, allocations, now) for pool in snapshot.pools}
+    cycles = {}
+    for pool in snapshot.pools:
+        capacity = FreeCapacity(pool, *allocations.amounts(pool.table))
+        cycles[pool.name] = PoolCycle(capacity, QuotaUsage(pool, allocations.held), allocations, now)
     # 3. Everybody has a turn.
     serving = [service for service in services.values() if not service.deleting]
     stages, served = scheduling.schedule(living, serving, cycles, now)

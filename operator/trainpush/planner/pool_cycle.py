@@ -1,10 +1,9 @@
 """One pool while a cycle gives out its places: to place, await terminations, preempt, reserve, or wait."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 
@@ -12,10 +11,9 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle
-from trainpush.planner.allocations import Allocations
+from trainpush.planner.allocations import Allocations, GangAllocation
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
@@ -30,45 +28,26 @@ from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 
-_HOPEFUL: Final = {
-    Reason.WAITING_FOR_CAPACITY,
-    Reason.WAITING_FOR_PREEMPTION,
-    Reason.BEHIND_HIGHER_PRIORITY,
-    Reason.WAITING_FOR_QUOTA,
-}
-"""Why a gang waits that will have its turn; all other reasons need somebody to change something."""
 
-
+@dataclass
 class PoolCycle:
     """Everything that the gangs and replicas of one pool compete for in this cycle."""
 
-    def __init__(self, pool: Pool, allocations: Allocations, now: datetime) -> None:
-        """As it is before anybody gets a place."""
-        self._allocations, self._now = allocations, now
-        self.capacity = FreeCapacity(pool, *allocations.amounts(pool.table))
-        self.quota = QuotaUsage(pool, allocations.held)
-        self._running = [
-            it
-            for it in allocations.gangs
-            if it.gang.pool == pool.name
-            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
-            and self.keeps(it.job, it.gang, it.place)
-        ]
-        """The gangs that have a place here, and keep it unless others need it more."""
-        self.resizing = Resizing(self.capacity, self.quota, self._running, now)
-        others = [it for it in self._running if it.job.key not in self.resizing.leaving]
-        self.preemption = PreemptionPolicy(self.capacity, self.quota, others, now)
-        self.reservations = Reservations(self.capacity, self.quota, now)
-        self._assigned: list[Holding] = []
-        """What was given out in this cycle."""
-        self._dead_ends: set[tuple[Gang, Rank]] = set()
-        """Gangs for which there will be no room: there is ever less, but for what is freed."""
-        self._waiting = 0
-        """How many had their turn and wait."""
-        self._is_hopeful = False
-        """Whether room would help one of them."""
-        self._blocked: list[tuple[Preemptor, int, datetime | None]] = []
-        """For whom there was no room in their turn, their position in the queue, from 1, and when to look again."""
+    capacity: FreeCapacity
+    quota: QuotaUsage
+    allocations: Allocations
+    """Who holds what before anybody gets a place."""
+    now: datetime
+    _assigned: list[Holding] = field(default_factory=list, init=False)
+    """What was given out in this cycle."""
+    _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
+    """Gangs for which there will be no room: there is ever less, but for what is freed."""
+    _waiting: int = field(default=0, init=False)
+    """How many had their turn and wait."""
+    _is_hopeful: bool = field(default=False, init=False)
+    """Whether room would help one of them."""
+    _blocked: list[tuple[Preemptor, int, datetime | None]] = field(default_factory=list, init=False)
+    """For whom there was no room in their turn, their position in the queue, from 1, and when to look again."""
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
@@ -107,28 +86,29 @@ class PoolCycle:
     def _placed(self, job: Job, gang: Gang, nodes: tuple[str, ...]) -> Decision:
         self._give(job.key, gang, nodes)
         level, domain = domain_of(gang, self.capacity.pool.table, nodes)
-        is_rewarded = is_aged(job, self._now) and not job.recorded.placement
-        protected_until = self._now + REWARD if is_rewarded else None
-        return lifecycle.placed(job, gang, Placement(nodes, level, domain, self._now, protected_until))
+        is_rewarded = is_aged(job, self.now) and not job.recorded.placement
+        protected_until = self.now + REWARD if is_rewarded else None
+        return lifecycle.placed(job, gang, Placement(nodes, level, domain, self.now, protected_until))
 
     def _make_room(self, job: Job, gang: Gang) -> Decision | None:
         """It gets no place now; what will be room for it is kept for it."""
         namespace, last = job.key.namespace, job.recorded.last
+        reservations, preemption = self.reservations, self.preemption
         rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, gang), job.priority)
         preemptor = Preemptor(job, gang, rank)
         if (gang, rank) not in self._dead_ends:
             if assignment := self.capacity.after_terminations(gang):
-                self.reservations.keep(job, gang, assignment)
+                reservations.keep(job, gang, assignment)
                 return self._joined(job, self._awaiting_terminations(job, gang))
             # For a gang whose pods could not be bound in its last place nobody need give up anything again.
             if last is None or last.reason != Reason.BIND_TIMEOUT:
-                if taken := self.preemption.make_room(preemptor):
+                if taken := preemption.make_room(preemptor):
                     self._dead_ends.clear()
                     if assignment := self.capacity.after_terminations(gang):
-                        self.reservations.keep(job, gang, assignment)
+                        reservations.keep(job, gang, assignment)
                     return self._joined(job, verdicts.preempting(verdicts.needing(gang), taken, is_announced=True))
                 self._dead_ends.add((gang, rank))
-        wake_at = self.reservations.keep_for_late(job, gang, lambda: self._lasting)
+        wake_at = reservations.keep_for_late(job, gang, lambda: self._lasting)
         self._waiting += 1
         self._blocked.append((preemptor, self._waiting, wake_at))
         return None
@@ -145,7 +125,7 @@ class PoolCycle:
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
         """What was done to whom for the sake of each gang, by the names of both."""
         found: dict[str, dict[str, Eviction]] = {}
-        for job in self._allocations.jobs:
+        for job in self.allocations.jobs:
             if (told := job.recorded.eviction) and told.is_done:
                 found.setdefault(told.by, {})[str(job.key)] = told
         return found
@@ -154,30 +134,26 @@ class PoolCycle:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
         if not self._blocked:
             return {}
-        held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
+        capacity, held = self.capacity, holdings(self.capacity.pool.table, [*self._before, *self._assigned])
+        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
         decisions, known = {}, dict[Gang, Verdict]()
-        for (job, gang, rank), position, wake_at in self._blocked:
+        for (job, gang, rank), position, due in self._blocked:
             if gang not in known:
-                known[gang] = self._why(gang, held)
-            verdict, due = known[gang], wake_at
+                known[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
+            verdict, wake_at = known[gang], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 ineligible, until = self.preemption.eligibility.ineligible(rank)
                 verdict = verdicts.not_preempted(verdict, ineligible, until)
-                due = min(filter(None, (until, wake_at)), default=None)
-            decisions[job.key] = self._queued(job, replace(verdict, position=position), due)
+                wake_at = min(filter(None, (until, due)), default=None)
+            self._is_hopeful |= lifecycle.is_hopeful(verdict)
+            decisions[job.key] = lifecycle.waiting(job, replace(verdict, position=position), self.now, wake_at)
         return decisions
 
     def _joined(self, job: Job, verdict: Verdict) -> Decision:
         """One more waits, of whom is known why."""
         self._waiting += 1
-        return self._queued(job, replace(verdict, position=self._waiting), None)
-
-    def _queued(self, job: Job, verdict: Verdict, wake_at: datetime | None) -> Decision:
-        """Time in the queue counts only while waiting can help."""
-        is_hopeful = verdict.reason in _HOPEFUL
-        self._is_hopeful |= is_hopeful
-        queued_at = (job.recorded.queued_at or self._now) if is_hopeful else None
-        return lifecycle.queued(job, verdict, wake_at, queued_at)
+        self._is_hopeful |= lifecycle.is_hopeful(verdict)
+        return lifecycle.waiting(job, replace(verdict, position=self._waiting), self.now)
 
     def assign(self, service: Key, gang: Gang) -> Assignment | None:
         """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""
@@ -194,7 +170,9 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        return self._why(gang, self._held_before)
+        capacity = self.capacity
+        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, self._held_before)
+        return verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
 
     def wanted(self) -> dict[Key, Eviction]:
         """What is to be taken from gangs, or given to them, once all had their turns; none grows while others wait."""
@@ -216,20 +194,41 @@ class PoolCycle:
         return holdings(self.capacity.pool.table, self._before)
 
     @cached_property
+    def _running(self) -> list[GangAllocation]:
+        """The gangs that have a place here, and keep it unless others need it more."""
+        return [
+            it
+            for it in self.allocations.gangs
+            if it.gang.pool == self.capacity.pool.name
+            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
+            and self.keeps(it.job, it.gang, it.place)
+        ]
+
+    @cached_property
+    def resizing(self) -> Resizing:
+        """Who changes the size though nobody preempts it."""
+        return Resizing(self.capacity, self.quota, self._running, self.now)
+
+    @cached_property
+    def preemption(self) -> PreemptionPolicy:
+        """What is taken from those that stay as they are."""
+        others = [it for it in self._running if it.job.key not in self.resizing.leaving]
+        return PreemptionPolicy(self.capacity, self.quota, others, self.now)
+
+    @cached_property
+    def reservations(self) -> Reservations:
+        """What is kept for those that wait."""
+        return Reservations(self.capacity, self.quota, self.now)
+
+    @cached_property
     def _before(self) -> list[Holding]:
         """What our own jobs and services held before this cycle."""
-        held = (*self._running, *self._allocations.replicas)
+        held = (*self._running, *self.allocations.replicas)
         return [self._holding(it.owner.key, it.gang, it.nodes, is_service=it.owner.is_service) for it in held]
 
     def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
         by_row = ledger.counts(nodes, self.capacity.pool.table.rows)
         return Holding(str(key), gang.requirements.request, by_row, is_service)
-
-    def _why(self, gang: Gang, held: Holdings) -> Verdict:
-        """Why a gang finds no room."""
-        capacity = self.capacity
-        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
-        return verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
 
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)

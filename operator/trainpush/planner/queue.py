@@ -47,11 +47,16 @@ class QueueEntry:
 def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime) -> Iterator[QueueEntry]:
     """One after the other; looks at `quota` anew for each, since the one before may have got a place."""
     lines: dict[str, list[QueueEntry]] = defaultdict(list)
-    for entry in waiting:
+    for entry in sorted(waiting, key=lambda entry: _rank(entry, now), reverse=True):
         lines[quota.team_of(entry.work.key.namespace)].append(entry)
-    for line in lines.values():
-        line.sort(key=lambda entry: _rank(entry, now), reverse=True)
-    sort_keys = {team: _sort_key(team, line[-1], quota, now) for team, line in lines.items()}
+
+    def sort_key(team: str) -> tuple[object, ...]:
+        head = lines[team][-1]
+        borrows = not quota.is_within_guarantee(head.work.key.namespace, head.gang)
+        is_young = not is_aged(head.work, now)
+        return (head.precedence, borrows, is_young, quota.dominant_share(team), _rank(head, now), team)
+
+    sort_keys = {team: sort_key(team) for team in lines}
     while sort_keys:
         team = min(sort_keys, key=sort_keys.__getitem__)
         quota.changed.clear()
@@ -59,7 +64,7 @@ def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime)
         if not lines[team]:
             del lines[team], sort_keys[team]
         for name in (quota.changed | {team}) & lines.keys():
-            sort_keys[name] = _sort_key(name, lines[name][-1], quota, now)
+            sort_keys[name] = sort_key(name)
 
 
 def _rank(entry: QueueEntry, now: datetime) -> tuple[object, ...]:
@@ -72,8 +77,3 @@ def is_aged(work: Job | Service, now: datetime) -> bool:
     """Whether it is a job that has waited so long that it goes first."""
     since = work.recorded.queued_at if isinstance(work, Job) else None
     return since is not None and now - since >= AGEING
-
-
-def _sort_key(team: str, head: QueueEntry, quota: QuotaUsage, now: datetime) -> tuple[object, ...]:
-    borrows = not quota.is_within_guarantee(head.work.key.namespace, head.gang)
-    return (head.precedence, borrows, not is_aged(head.work, now), quota.dominant_share(team), _rank(head, now), team)

@@ -1,8 +1,9 @@
 """What each team of a pool holds, and what it may have: guarantee, weight and limit."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -14,24 +15,15 @@ OTHERS: Final = ""
 _FREE: Final = Share()
 
 
+@dataclass
 class QuotaUsage:
     """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
 
-    def __init__(self, pool: Pool, held: Iterable[Allocation]) -> None:
-        """Charge every team with the places that its jobs and services hold."""
-        self._resources = pool.accelerators
-        self._teams = {namespace: quota.name for quota in pool.quotas for namespace in quota.namespaces}
-        self._shares = {quota.name: quota.shares for quota in pool.quotas}
-        self._used: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        totals = dict(zip(pool.table.resources, pool.table.allocatable.sum(axis=1).tolist(), strict=True))
-        self._totals = {name: max(1, totals.get(name, 0)) for name in pool.accelerators}
-        """Accelerators of the whole pool; at least one, to divide by."""
-        self.changed: set[str] = set()
-        """Teams that were charged since somebody cleared this."""
-        for allocation in held:
-            if allocation.gang.pool == pool.name:
-                self.charge(allocation.owner.key.namespace, allocation.gang, len(allocation.nodes))
-        self._before = {team: dict(used) for team, used in self._used.items()}
+    pool: Pool
+    held: Iterable[Allocation]
+    """Places that jobs and services hold: their teams are charged with them."""
+    changed: set[str] = field(default_factory=set)
+    """Teams that were charged since somebody cleared this."""
 
     def team_of(self, namespace: str) -> str:
         """Name of the team that a namespace belongs to."""
@@ -42,7 +34,7 @@ class QuotaUsage:
         team = self.team_of(namespace)
         self.changed.add(team)
         used = self._used[team]
-        for resource in self._resources:
+        for resource in self.pool.accelerators:
             used[resource] += gang.requirements.request.get(resource, 0) * workers
 
     def used(self, team: str) -> Mapping[str, int]:
@@ -95,7 +87,38 @@ class QuotaUsage:
         return self._beyond(team, self._before.get(team, {}))
 
     def _beyond(self, team: str, used: Mapping[str, int]) -> Mapping[str, int]:
-        return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self._resources}
+        return {name: max(0, used.get(name, 0) - self.share(team, name).guarantee) for name in self.pool.accelerators}
 
     def _asked(self, gang: Gang) -> list[str]:
-        return [name for name in self._resources if gang.requirements.request.get(name)]
+        return [name for name in self.pool.accelerators if gang.requirements.request.get(name)]
+
+    @cached_property
+    def _teams(self) -> Mapping[str, str]:
+        """By namespace."""
+        return {namespace: quota.name for quota in self.pool.quotas for namespace in quota.namespaces}
+
+    @cached_property
+    def _shares(self) -> Mapping[str, Mapping[str, Share]]:
+        return {quota.name: quota.shares for quota in self.pool.quotas}
+
+    @cached_property
+    def _totals(self) -> Mapping[str, int]:
+        """Accelerators of the whole pool; at least one, to divide by."""
+        table = self.pool.table
+        totals = dict(zip(table.resources, table.allocatable.sum(axis=1).tolist(), strict=True))
+        return {name: max(1, totals.get(name, 0)) for name in self.pool.accelerators}
+
+    @cached_property
+    def _before(self) -> Mapping[str, Mapping[str, int]]:
+        """What each team held before this cycle."""
+        before: dict[str, Counter[str]] = defaultdict(Counter)
+        for allocation in (it for it in self.held if it.gang.pool == self.pool.name):
+            request, workers = allocation.gang.requirements.request, len(allocation.nodes)
+            team = before[self.team_of(allocation.owner.key.namespace)]
+            team.update({name: request.get(name, 0) * workers for name in self.pool.accelerators})
+        return before
+
+    @cached_property
+    def _used(self) -> dict[str, Counter[str]]:
+        """What each team holds by now."""
+        return defaultdict(Counter, {team: Counter(held) for team, held in self._before.items()})

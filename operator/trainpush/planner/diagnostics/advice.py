@@ -14,7 +14,7 @@ from trainpush.model.nodes import POOL
 from trainpush.model.wording import amount, count, field_of_size
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import HOPELESS, Finding, Situation, asked, common_taint
-from trainpush.planner.feasibility.domains import sums
+from trainpush.planner.feasibility.domains import Layout, sums
 from trainpush.planner.feasibility.filters import Mask
 from trainpush.planner.feasibility.slots import Slots, column, slots
 
@@ -66,7 +66,7 @@ def _wider(premise: _Premise) -> Iterator[str]:
     topology = here.gang.topology
 
     def fits(other: Topology) -> bool:
-        return replace(here, gang=replace(here.gang, topology=other)).fits(slots)
+        return Layout.of(here.table, other).largest(slots) >= here.gang.least
 
     for level in reversed(here.table.levels[: here.table.depth(topology.required)]):
         if fits(replace(topology, required=level.alias)):

@@ -6,7 +6,6 @@ are open, that nobody is before the gang. The first that is answered with no is 
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import AMOUNT_MAX, POOL, Amounts, NodeTable
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import amount, count, field_of_size
+from trainpush.model.wording import amount, count, field_of_size, tally
 from trainpush.planner.diagnostics.causes import TAKEN, TOO_LITTLE, Cause
 from trainpush.planner.diagnostics.holders import Holdings, Shares, shares
 from trainpush.planner.feasibility.domains import Layout, sums
-from trainpush.planner.feasibility.filters import Mask, NodeFilters
+from trainpush.planner.feasibility.filters import WORDS, Mask, NodeFilters
 from trainpush.planner.feasibility.slots import Slots, column, slots
 
 _ORDER: Final = ("cpu", "memory", "pods", "ephemeral-storage")
@@ -42,54 +41,61 @@ class Circumstances:
     """What our own jobs and services hold; the rest of what is used counts as other pods'."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Situation:
-    """A gang and the nodes of its pool; what is `used` leaves out what is reserved for others."""
+    """A gang and the nodes of its pool, measured once: every verdict says all of it."""
 
     gang: Gang
     filters: NodeFilters
     used: Amounts
+    """Without what is reserved for others."""
     around: Circumstances
+    taken: Amounts
+    """What the gang may not have: used, or reserved for another."""
+    slots: Slots
+    """Workers for whom each node has room now, whether it is usable or not."""
+    now: Slots
+    """Workers that each node takes now."""
+    empty: Slots
+    """Workers that each node would take if it were open and empty; none where it is of a kind that will not do."""
+    free: NDArray[np.int64]
+    """Whole free accelerators of the usable nodes."""
+    layout: Layout
+    """The domains of which one must hold the gang."""
+    largest: int
+    """Workers that the largest of them takes now."""
+    shares: Shares
+    """Who holds the accelerators of the usable nodes."""
+
+    @classmethod
+    def of(cls, gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstances) -> "Situation":
+        """`used` leaves out what is reserved for others."""
+        table, requirements, usable = filters.table, gang.requirements, filters.usable
+        empty = filters.whole * filters.willing
+        taken = used if around.reserved is None else used + np.minimum(around.reserved, AMOUNT_MAX - 1)
+        room = slots(table, requirements, taken)
+        now, layout = np.where(usable, room, 0), Layout.of(table, gang.topology)
+        largest = layout.largest(now)
+        free = column(table, table.allocatable - taken, requirements.accelerator) // 1000
+        return cls(
+            gang=gang,
+            filters=filters,
+            used=used,
+            around=around,
+            taken=taken,
+            slots=room,
+            now=now,
+            empty=empty,
+            free=np.where(usable, np.maximum(free, 0), 0),
+            layout=layout,
+            largest=largest,
+            shares=shares(table, used, around.held, requirements.accelerator, usable),
+        )
 
     @property
     def table(self) -> NodeTable:
         """The nodes."""
         return self.filters.table
-
-    @cached_property
-    def taken(self) -> Amounts:
-        """What the gang may not have: used, or reserved for another."""
-        if self.around.reserved is None:
-            return self.used
-        taken: Amounts = self.used + np.minimum(self.around.reserved, AMOUNT_MAX - 1)
-        return taken
-
-    @cached_property
-    def slots(self) -> Slots:
-        """Workers for which each node has room now, whether it is usable or not."""
-        return slots(self.table, self.gang.requirements, self.taken)
-
-    @cached_property
-    def now(self) -> Slots:
-        """Workers that each node takes now."""
-        return np.where(self.filters.usable, self.slots, 0)
-
-    @cached_property
-    def free(self) -> NDArray[np.int64]:
-        """Whole free accelerators of the usable nodes."""
-        free = column(self.table, self.table.allocatable - self.taken, self.gang.requirements.accelerator) // 1000
-        return np.where(self.filters.usable, np.maximum(free, 0), 0)
-
-    @cached_property
-    def shares(self) -> Shares:
-        """Who holds the accelerators of the usable nodes."""
-        accelerator = self.gang.requirements.accelerator
-        return shares(self.table, self.used, self.around.held, accelerator, self.filters.usable)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """The domains of which one must hold the gang."""
-        return Layout.of(self.table, self.gang.topology)
 
     def fits(self, slots: Slots) -> bool:
         """Whether the smallest legal size has room in `slots`."""
@@ -116,7 +122,7 @@ def _nowhere(here: Situation) -> Finding | None:
     if not table.names:
         words = f"the pool has no nodes: give some the labels of spec.nodeSelector of GPUPool {gang.pool}"
         return Finding(Cause.POOL_EMPTY, Reason.NO_MATCHING_NODES, words)
-    if (here.filters.whole * here.filters.willing).any():
+    if here.empty.any():
         return None
     for resource in asked(here):
         if not column(table, table.allocatable, resource).any():
@@ -176,7 +182,7 @@ def _too_small(here: Situation) -> Finding:
 
 def _never(here: Situation) -> Finding | None:
     """The gang would not fit even if all nodes that will do were open and empty."""
-    empty = here.filters.whole * here.filters.willing
+    empty = here.empty
     if here.fits(empty):
         return None
     gang, total = here.gang, int(empty.sum())
@@ -198,6 +204,15 @@ def _never(here: Situation) -> Finding | None:
         words = f"the largest empty {required} takes {most_workers}: relax spec.placement.required"
         return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
     return _slices_never(here, empty)
+
+
+def turned_away(here: Situation) -> str:
+    """How many nodes each filter turns away, and how many pass that are too full; empty where there are none."""
+    filters, requirements = here.filters, here.gang.requirements
+    parts = [(int((filters.reasons == reason).sum()), words) for reason, words in WORDS.items()]
+    busy = int((filters.usable & (here.now == 0)).sum())
+    worker = f"{requirements.accelerators} {requirements.accelerator} and the rest of a worker"
+    return tally([*parts, (busy, f"without room for {worker}")])
 
 
 def _have(things: int) -> str:
@@ -250,7 +265,7 @@ def _in_other_mode(here: Situation) -> Finding | None:
 
 def _behind(here: Situation) -> Finding | None:
     """The gang would fit, but for what is reserved, or has not ended yet."""
-    if here.fits(here.now):
+    if here.largest >= here.gang.least:
         return Finding(Cause.ROOM_NOW, Reason.WAITING_FOR_CAPACITY)
     around = here.around
     if around.reserved is not None and here.fits(_left(here, here.used)):
@@ -298,7 +313,7 @@ def _torn(here: Situation) -> Finding:
         words = f"the room is scattered over {places} domains of the level {here.gang.topology.required}"
         return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)
     layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.topology.slices)
-    words = f"in whole slices ({layers}) only {count(here.layout.largest(here.now), 'worker')} would fit"
+    words = f"in whole slices ({layers}) only {count(here.largest, 'worker')} would fit"
     return Finding(Cause.SLICES_BROKEN, Reason.WAITING_FOR_CAPACITY, words)
 
 

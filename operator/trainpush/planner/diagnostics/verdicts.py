@@ -13,12 +13,12 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import amount, count, field_of_size, listed, tally
+from trainpush.model.wording import amount, count, field_of_size, listed
 from trainpush.model.workload import Eviction
 from trainpush.planner.diagnostics.advice import advice
 from trainpush.planner.diagnostics.causes import Cause
-from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, finding
-from trainpush.planner.feasibility.filters import WORDS, NodeFilters
+from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, finding, turned_away
+from trainpush.planner.feasibility.filters import NodeFilters
 
 _SPARED: Final = {
     Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
@@ -41,9 +41,9 @@ def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstanc
 
     `filters` are those for its workers; `used` has shape (resources, nodes), thousandths.
     """
-    here = Situation(gang, filters, used, around)
-    needs, nodes, found = _needs(gang), _tally(here), finding(here)
-    free, largest = int(here.free.sum()), here.layout.largest(here.now) * gang.requirements.accelerators
+    needs, here = _needs(gang), Situation.of(gang, filters, used, around)
+    found, nodes = finding(here), turned_away(here)
+    free, largest = int(here.free.sum()), here.largest * gang.requirements.accelerators
     return Verdict(
         reason=found.reason,
         message=(
@@ -150,11 +150,3 @@ def _needs(gang: Gang) -> str:
     fewest = f", at least {gang.least}," if gang.least < gang.workers else ""
     verb = "needs" if gang.workers == 1 else "need"
     return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.requirements.accelerator}"
-
-
-def _tally(here: Situation) -> str:
-    filters, requirements = here.filters, here.gang.requirements
-    parts = [(int((filters.reasons == reason).sum()), words) for reason, words in WORDS.items()]
-    busy = int((filters.usable & (here.now == 0)).sum())
-    worker = f"{requirements.accelerators} {requirements.accelerator} and the rest of a worker"
-    return tally([*parts, (busy, f"without room for {worker}")])

@@ -183,8 +183,9 @@ class Selection:
 
         All before it have the first say in the room that these make: some would wait else, others have a better place.
         """
+        has_place = self._placements.place(demand)
         self._line.append(demand)
-        if self._placements.place(demand) or self._placements.capacity.is_cleared(demand.instead_of):
+        if has_place or self._placements.capacity.is_cleared(demand.instead_of):
             return  # of those that are cleared each gets another size first
         if demand.may_switch:
             self.pressed.add(demand.mode)

@@ -1,6 +1,7 @@
 """How many workers of one shape fit, node by node and domain by domain; kept, and repaired where something changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -18,17 +19,27 @@ FEW: Final = 8
 """Up to so many domains are ranked anew one by one, more of them together: calls cost more than entries."""
 
 
+@dataclass
 class DomainTree:
     """The domains of a table as numbers: level 0 is the pool, the last level are the hosts."""
 
-    def __init__(self, table: NodeTable) -> None:
-        nodes = len(table.names)
-        self.starts: list[Indices] = [level.starts for level in table.levels]
+    table: NodeTable
+    _bounds: dict[tuple[int, int], tuple[Indices, Indices]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def starts(self) -> list[Indices]:
         """First node of each domain, per level."""
-        self.ends: list[Indices] = [np.append(starts[1:], nodes)[: len(starts)] for starts in self.starts]
-        self.last = len(table.levels) - 1
+        return [level.starts for level in self.table.levels]
+
+    @cached_property
+    def ends(self) -> list[Indices]:
+        """The node behind the last of each domain, per level."""
+        return [np.append(starts[1:], len(self.table.names))[: len(starts)] for starts in self.starts]
+
+    @cached_property
+    def last(self) -> int:
         """The level of the hosts."""
-        self._bounds: dict[tuple[int, int], tuple[Indices, Indices]] = {}
+        return len(self.table.levels) - 1
 
     @cached_property
     def domain(self) -> list[Indices]:

@@ -64,21 +64,20 @@ class FreeCapacity:
     """To be read only; without what is reserved."""
     terminating: Amounts
     """What of it is about to end; to be read only."""
-    reserved: Amounts = field(init=False)
-    """What is held for gangs that wait; to be read only."""
+    _filters: dict[Requirements, NodeFilters] = field(default_factory=dict, init=False)
+    _counted: dict[_Shape, _Counted] = field(default_factory=dict, init=False)
+    _changed: list[int] = field(default_factory=list, init=False)
+    _free: dict[int, list[int]] = field(default_factory=dict, init=False)
 
     @classmethod
     def at_rest(cls, pool: Pool, used: Amounts) -> "FreeCapacity":
         """The capacity of a pool in which nothing is about to end."""
         return cls(pool, used, np.zeros_like(used))
 
-    def __post_init__(self) -> None:
-        self.reserved = np.zeros_like(self.used)
-        self._filters: dict[Requirements, NodeFilters] = {}
-        self._tree = DomainTree(self.pool.table)
-        self._counted: dict[_Shape, _Counted] = {}
-        self._changed: list[int] = []
-        self._free: dict[int, list[int]] = {}
+    @cached_property
+    def reserved(self) -> Amounts:
+        """What is held for gangs that wait; to be read only."""
+        return np.zeros_like(self.used)
 
     def filters(self, gang: Gang) -> NodeFilters:
         """What the filters say of each node to a worker of `gang`."""
@@ -171,6 +170,10 @@ class FreeCapacity:
         return tuple(table.names[new[rank]] if rank in new else node for rank, node in enumerate(nodes))
 
     @cached_property
+    def _tree(self) -> DomainTree:
+        return DomainTree(self.pool.table)
+
+    @cached_property
     def _tiers(self) -> list[NDArray[np.bool_]]:
         """The nodes that will do when only so much of the capacity preference is used, the best kinds only at first."""
         order = {name: rank for rank, name in enumerate(self.pool.capacity_preference)}
@@ -234,14 +237,14 @@ class FreeCapacity:
 
     def _beside(self, taken: Amounts, gang: Gang, tier: int) -> DomainCapacity:
         """How many workers of `gang` each domain holds beside what is `taken`."""
-        table, groups = self.pool.table, None
+        table, tree, groups = self.pool.table, self._tree, None
         if self.pool.linked:
             every = np.arange(len(table.names))
             # Else no number of workers can break a group.
             if (self._whole_groups(gang.requirements, np.zeros_like(taken), every) > 1).any():
                 groups = self._whole_groups(gang.requirements, taken, every)
         free = np.where(self._may_take(gang, tier), slots(table, gang.requirements, taken), 0)
-        return DomainCapacity(self._tree, free, slice_sizes(gang, table), groups)
+        return DomainCapacity(tree, free, slice_sizes(gang, table), groups)
 
     def _recount(self, shape: _Shape, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""

@@ -8,7 +8,8 @@ Both orders are strict, so that no gang takes back what it gave.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
@@ -45,20 +46,23 @@ class Eligible(NamedTuple):
     """Why it makes no room, or not enough; None where its rank says it all."""
 
 
+@dataclass
 class Eligibility:
     """The running gangs of a pool in this cycle, and what each may be asked for."""
 
-    def __init__(self, quota: QuotaUsage, running: Iterable[GangAllocation], now: datetime) -> None:
-        """`running` are all that could be asked."""
-        self._quota, self._running, self._now = quota, list(running), now
-        self._ineligible: dict[Rank, tuple[Counter[Cause], datetime | None]] = {}
+    quota: QuotaUsage
+    running: Collection[GangAllocation]
+    """All that could be asked."""
+    now: datetime
+    counted: dict[Rank, tuple[Counter[Cause], datetime | None]] = field(default_factory=dict)
+    """What `ineligible` found."""
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
         """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
-        if self._quota.team_of(victim.owner.key.namespace) == rank.team:
+        if self.quota.team_of(victim.owner.key.namespace) == rank.team:
             if victim.job.priority >= rank.priority:
                 return Eligible(Preemption.NEVER, None)
-            if cause := victim.protection(len(victim.nodes) - 1, self._now):
+            if cause := victim.protection(len(victim.nodes) - 1, self.now):
                 return Eligible(Preemption.NEVER, cause)
             return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
         if not rank.is_within_guarantee:
@@ -69,12 +73,12 @@ class Eligibility:
 
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
-        if rank not in self._ineligible:
-            causes = [(self.of(gang, rank).cause, gang) for gang in self._running]
+        if rank not in self.counted:
+            causes = [(self.of(gang, rank).cause, gang) for gang in self.running]
             young = [gang for cause, gang in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
-            until = min(filter(None, (gang.protected_until(self._now) for gang in young)), default=None)
-            self._ineligible[rank] = Counter(cause for cause, _ in causes if cause), until
-        return self._ineligible[rank]
+            until = min(filter(None, (gang.protected_until(self.now) for gang in young)), default=None)
+            self.counted[rank] = Counter(cause for cause, _ in causes if cause), until
+        return self.counted[rank]
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:
@@ -84,11 +88,11 @@ class Eligibility:
         """
         borrowers: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
-        order = sorted(self._running, key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
+        order = sorted(self.running, key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
         for is_whole in (True, False):
             for it in order:
-                team = self._quota.team_of(it.job.key.namespace)
-                left = excess.setdefault(team, Counter(self._quota.borrowed(team)))
+                team = self.quota.team_of(it.job.key.namespace)
+                left = excess.setdefault(team, Counter(self.quota.borrowed(team)))
                 held = {name: it.gang.requirements.request.get(name, 0) * len(it.nodes) for name in left}
                 fits = all(amount <= left[name] for name, amount in held.items()) if is_whole else True
                 if it.job.key not in borrowers and fits and any(left[name] > 0 and held[name] for name in held):

@@ -5,7 +5,7 @@ work. Who may be asked at all, `eligibility` says.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -34,29 +34,27 @@ The others have their turn when room was made for these; what is announced begin
 """
 
 
+@dataclass
 class PreemptionPolicy:
     """What is taken from the running gangs of a pool in this cycle, and for whom."""
 
-    def __init__(
-        self, capacity: FreeCapacity, quota: QuotaUsage, running: Iterable[GangAllocation], now: datetime
-    ) -> None:
-        """Nobody has to make room yet."""
-        self.wanted: dict[Key, Eviction] = {}
-        self._capacity, self._quota, self._now = capacity, quota, now
-        # A gang that has lost a node, and so will be started anew, is left alone: how much it holds is not certain.
-        self._running = {it.job.key: it for it in running if set(it.nodes) <= capacity.pool.table.rows.keys()}
-        self.eligibility = Eligibility(quota, self._running.values(), now)
-        self._terminating = capacity.terminating.copy()
-        self._searches = 0
-        self._reach: dict[Rank, tuple[Mask, Mask]] = {}
+    capacity: FreeCapacity
+    quota: QuotaUsage
+    running: Iterable[GangAllocation]
+    """Those that stay as they are, unless others need their room."""
+    now: datetime
+    wanted: dict[Key, Eviction] = field(default_factory=dict)
+    """What is taken, by whose it is."""
+    _searches: int = field(default=0, init=False)
+    _reach: dict[Rank, tuple[Mask, Mask]] = field(default_factory=dict, init=False)
 
     def make_room(self, preemptor: Preemptor) -> Mapping[str, Eviction]:
         """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
         if self._searches >= SEARCHES:
             return {}
-        used = self._capacity.used + self._capacity.reserved - self._terminating
+        used = self.capacity.used + self.capacity.reserved - self._terminating
         for may in filter(np.any, self._may(preemptor.rank)):
-            victims = self._victims.choose(preemptor.gang, used, self._capacity.filters(preemptor.gang), may)
+            victims = self._victims.choose(preemptor.gang, used, self.capacity.filters(preemptor.gang), may)
             if victims is not None:
                 victims = self._trimmed(victims, preemptor.gang, used)
                 self._searches += len(victims) > 1
@@ -67,28 +65,45 @@ class PreemptionPolicy:
     def _may(self, rank: Rank) -> tuple[Mask, Mask]:
         """Whom a gang may ask, extras first, then whole gangs: worked out once for all that rank alike."""
         if rank not in self._reach:
-            most = {key: self.eligibility.of(it, rank).most for key, it in self._running.items()}
+            eligibility, victims = self.eligibility, self._victims
+            most = {key: eligibility.of(it, rank).most for key, it in self._intact.items()}
             self._reach[rank] = (
-                self._victims.among(lambda one: one.is_part and most[one.key] is not Preemption.NEVER),
-                self._victims.among(
+                victims.among(lambda one: one.is_part and most[one.key] is not Preemption.NEVER),
+                victims.among(
                     lambda one: most[one.key] is (Preemption.BEYOND_MIN if one.is_part else Preemption.ALWAYS)
                 ),
             )
         return self._reach[rank]
 
     @cached_property
+    def eligibility(self) -> Eligibility:
+        """Who may be asked."""
+        return Eligibility(self.quota, self._intact.values(), self.now)
+
+    @cached_property
+    def _terminating(self) -> Amounts:
+        """What ended before anything was taken."""
+        return self.capacity.terminating.copy()
+
+    @cached_property
+    def _intact(self) -> Mapping[Key, GangAllocation]:
+        """Not a gang that has lost a node, and so will be started anew: how much it holds is not certain."""
+        rows = self.capacity.pool.table.rows
+        return {it.job.key: it for it in self.running if set(it.nodes) <= rows.keys()}
+
+    @cached_property
     def _victims(self) -> Victims:
-        table = self._capacity.pool.table
+        table = self.capacity.pool.table
         candidates = [
             Candidate(
                 key=it.job.key,
-                lost=it.cost(self._now),
+                lost=it.cost(self.now),
                 nodes=ledger.counts(nodes, table.rows),
                 request=it.gang.requirements.request,
                 priority=it.job.priority,
                 is_part=is_part,
             )
-            for it in self._running.values()
+            for it in self._intact.values()
             for nodes, is_part in ((it.nodes[it.gang.least :], True), (it.nodes, False))
             if nodes
         ]
@@ -96,9 +111,9 @@ class PreemptionPolicy:
 
     def _trimmed(self, victims: tuple[Candidate, ...], gang: Gang, used: Amounts) -> tuple[Candidate, ...]:
         """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
-        rows = self._capacity.pool.table.rows
+        rows = self.capacity.pool.table.rows
         for i, victim in enumerate(victims):
-            it = self._running[victim.key]
+            it = self._intact[victim.key]
             left = len(it.nodes) - sum(victim.nodes.values())
             for size in it.gang.sizes:
                 if left < size < len(it.nodes):
@@ -111,17 +126,17 @@ class PreemptionPolicy:
 
     def _fits(self, gang: Gang, used: Amounts, victims: Iterable[Candidate]) -> bool:
         """Whether there is room for `gang` once `victims`, and those that were taken before, are gone."""
-        table, gone = self._capacity.pool.table, self._victims.leaving.copy()
+        table, gone = self.capacity.pool.table, self._victims.leaving.copy()
         for victim in victims:
             ledger.take(table, gone, victim.nodes, victim.request)
-        free = slots(table, gang.requirements, used - gone) * self._capacity.filters(gang).usable
+        free = slots(table, gang.requirements, used - gone) * self.capacity.filters(gang).usable
         return Layout.of(table, gang.topology).largest(free) >= gang.workers
 
     def _take(self, victim: Candidate, preemptor: Preemptor) -> Eviction:
-        self._capacity.mark_terminating(victim.nodes, victim.request)
-        it = self._running[victim.key]
-        lost, left = it.lost(self._now), len(it.nodes) - sum(victim.nodes.values())
-        if self._quota.team_of(it.job.key.namespace) == preemptor.rank.team:
+        self.capacity.mark_terminating(victim.nodes, victim.request)
+        it = self._intact[victim.key]
+        lost, left = it.lost(self.now), len(it.nodes) - sum(victim.nodes.values())
+        if self.quota.team_of(it.job.key.namespace) == preemptor.rank.team:
             reason, right = Reason.PREEMPTED, f"priority {preemptor.job.priority} is above {it.job.priority}"
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"

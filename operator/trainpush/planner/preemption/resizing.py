@@ -3,9 +3,10 @@
 Either is a new attempt of another legal size, which goes on from the last checkpoint.
 """
 
-from collections.abc import Collection, Container
-from dataclasses import replace
+from collections.abc import Collection, Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -28,21 +29,27 @@ _BY_MAX: Final = 512
 """Longest text that status takes: names of nodes may have 253 characters each."""
 
 
+@dataclass
 class Resizing:
     """The running gangs of a pool that change their size or their place in this cycle, though nobody preempts them."""
 
-    def __init__(
-        self, capacity: FreeCapacity, quota: QuotaUsage, running: Collection[GangAllocation], now: datetime
-    ) -> None:
-        """`running` have a place and keep it, unless others need it more."""
-        self.wake_at: datetime | None = None
-        """When a gang may grow for which there is room already."""
-        self._capacity, self._quota, self._running, self._now = capacity, quota, running, now
-        switches = capacity.pool.switches.items()
-        self._left_nodes = frozenset(node for node, switch in switches if switch.is_leaving)
-        """Nodes from which everything has to go."""
-        self.leaving = {it.job.key: self._leaving(it) for it in running if not self._left_nodes.isdisjoint(it.nodes)}
+    capacity: FreeCapacity
+    quota: QuotaUsage
+    running: Collection[GangAllocation]
+    """Those that have a place and keep it, unless others need it more."""
+    now: datetime
+    wake_at: datetime | None = None
+    """When a gang may grow for which there is room already."""
+
+    @cached_property
+    def leaving(self) -> Mapping[Key, Eviction]:
         """What becomes of the gangs that have to leave nodes which change their mode."""
+        return {it.job.key: self._leaving(it) for it in self.running if not self._left_nodes.isdisjoint(it.nodes)}
+
+    @cached_property
+    def _left_nodes(self) -> frozenset[str]:
+        """Nodes from which everything has to go."""
+        return frozenset(node for node, switch in self.capacity.pool.switches.items() if switch.is_leaving)
 
     def _leaving(self, it: GangAllocation) -> Eviction:
         """It goes on with as many of its workers as are elsewhere, if that is a legal size; else it is placed anew."""
@@ -51,7 +58,7 @@ class Resizing:
         by = f"{'node' if len(gone) == 1 else 'nodes'} {listed(gone, _NAMED_MAX)}"[:_BY_MAX]
         becomes = f"goes on with {count(left, 'worker')}" if left else "looks for another place"
         message = f"{becomes}, since {by} will change the mode"
-        return Eviction(by, Reason.MODE_SWITCH, message, left, it.lost(self._now))
+        return Eviction(by, Reason.MODE_SWITCH, message, left, it.lost(self.now))
 
     def growing(self, taken: Container[Key]) -> dict[Key, Eviction]:
         """What becomes of the gangs that may have more workers, those aside from which something is `taken`.
@@ -60,45 +67,45 @@ class Resizing:
         """
         growing: dict[Key, Eviction] = {}
         grown: list[tuple[GangAllocation, int]] = []
-        switching = self._capacity.pool.switching
-        for it in self._running:
+        switching = self.capacity.pool.switching
+        for it in self.running:
             may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
             if it.job.key in taken or not may_grow or not is_growth_wanted(it.job):
                 continue
             size, due = self._size_instead(it), it.place.since + (switching.cooldown if switching else COOLDOWN)
-            if size > len(it.nodes) and self._now >= due:
+            if size > len(it.nodes) and self.now >= due:
                 message = f"goes on with {count(size, 'worker')} instead of {len(it.nodes)}, since there is room"
                 # It is nobody's victim but its own.
-                eviction = Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self._now))
+                eviction = Eviction(str(it.job.key), Reason.RESIZED, message, size, it.lost(self.now))
                 growing[it.job.key] = eviction
                 grown.append((it, size - len(it.nodes)))
-                self._quota.charge(it.job.key.namespace, it.gang, size - len(it.nodes))
+                self.quota.charge(it.job.key.namespace, it.gang, size - len(it.nodes))
             elif size > len(it.nodes):
                 self.wake_at = min(filter(None, (self.wake_at, due)))
         for it, more in grown:  # they do not have it yet
-            self._quota.charge(it.job.key.namespace, it.gang, -more)
+            self.quota.charge(it.job.key.namespace, it.gang, -more)
         return growing
 
     def _size_instead(self, it: GangAllocation) -> int:
         """The largest size that a running gang could have."""
-        return self._capacity.largest_instead(self._allowed(it.job, it.gang, len(it.nodes)), it.nodes)
+        return self.capacity.largest_instead(self._allowed(it.job, it.gang, len(it.nodes)), it.nodes)
 
     def _allowed(self, job: Job, gang: Gang, workers: int) -> Gang:
         """A gang with the sizes that its team may have in place of so many workers."""
         namespace = job.key.namespace
-        self._quota.charge(namespace, gang, -workers)
-        allowed = self._quota.within_limit(namespace, gang.of_size(max(gang.sizes, default=gang.workers)))
-        self._quota.charge(namespace, gang, workers)
+        self.quota.charge(namespace, gang, -workers)
+        allowed = self.quota.within_limit(namespace, gang.of_size(max(gang.sizes, default=gang.workers)))
+        self.quota.charge(namespace, gang, workers)
         return allowed
 
     def resized(self, job: Job, gang: Gang, place: Placement, eviction: Eviction) -> Decision:
         """The gang with as many workers as its eviction says: fewer where they are, or more wherever there is room."""
         if eviction.workers > len(place.nodes):
-            self._capacity.release(gang, place.nodes)
-            size = self._capacity.largest(self._allowed(job, gang, len(place.nodes)))
-            assignment = self._capacity.assign(gang.of_size(size)) if size else None
-            nodes = assignment.nodes(self._capacity.pool.table) if assignment else ()
-            self._quota.charge(job.key.namespace, gang, len(nodes) - len(place.nodes))
+            self.capacity.release(gang, place.nodes)
+            size = self.capacity.largest(self._allowed(job, gang, len(place.nodes)))
+            assignment = self.capacity.assign(gang.of_size(size)) if size else None
+            nodes = assignment.nodes(self.capacity.pool.table) if assignment else ()
+            self.quota.charge(job.key.namespace, gang, len(nodes) - len(place.nodes))
         else:
             left = tuple(node for node in place.nodes if node not in self._left_nodes)
             # Fewer than it was told of, where more nodes have to be left by now.
@@ -106,17 +113,17 @@ class Resizing:
             nodes = left[: left_of(gang, size) if len(left) < len(place.nodes) else _largest(gang, size)]
         if not nodes:
             return lifecycle.evicted(job, eviction)
-        level, domain = domain_of(gang, self._capacity.pool.table, nodes)
-        resized = replace(place, nodes=nodes, level=level, domain=domain, since=self._now)
+        level, domain = domain_of(gang, self.capacity.pool.table, nodes)
+        resized = replace(place, nodes=nodes, level=level, domain=domain, since=self.now)
         return lifecycle.resized(job, resized, eviction)
 
     def is_forced(self, job: Job) -> bool:
         """Whether a gang is on a node where what is left is ended: its program is waited for no more."""
-        switching, place = self._capacity.pool.switching, job.recorded.placement
+        switching, place = self.capacity.pool.switching, job.recorded.placement
         if place is None or switching is None or not switching.is_forced:
             return False
         nodes = set(place.nodes) & self._left_nodes
-        return any(self._capacity.pool.switches[node].step is SwitchStep.STUCK for node in nodes)
+        return any(self.capacity.pool.switches[node].step is SwitchStep.STUCK for node in nodes)
 
 
 def left_of(gang: Gang, there: int) -> int:
