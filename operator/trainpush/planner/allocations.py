@@ -14,7 +14,6 @@ import numpy as np
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts, NodeTable
-from trainpush.model.plan import EndPod
 from trainpush.model.serving import Replica, Service
 from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
 from trainpush.planner import ledger
@@ -36,7 +35,9 @@ class Owner(NamedTuple):
 class Allocation:
     """The place of a gang or of a replica."""
 
-    owner: Owner
+    key: Key
+    """Of the job or service that holds it."""
+    is_service: bool
     gang: Gang
     nodes: tuple[str, ...]
     """One per worker, in rank order."""
@@ -84,10 +85,12 @@ class GangAllocation(Allocation):
 class LivePod:
     """A pod of ours that is bound and has not ended."""
 
-    owner: Owner
+    key: Key
+    """Of the job or service that it belongs to."""
+    is_service: bool
+    name: str
+    uid: str
     node: str
-    removal: EndPod
-    """What would end it."""
     request: Mapping[str, int]
     """What it takes beyond the place that it stands in, in thousandths: all that it requests, where it has none."""
     is_leaving: bool
@@ -142,14 +145,14 @@ class Allocations:
 def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
     """What a gang holds with this place."""
     is_leaving = job.deleting or job.suspend
-    return GangAllocation(Owner(job.key, is_service=False), gang, place.nodes, is_leaving, job, place)
+    return GangAllocation(job.key, False, gang, place.nodes, is_leaving, job, place)
 
 
 def _replicas(service: Service) -> Iterator[Allocation]:
     gangs = {revision.name: revision.gang for revision in service.revisions}
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
-    owner = Owner(service.key, is_service=True)
-    return (Allocation(owner, gangs[place.revision], (place.node,), is_leaving=False) for place in places.values())
+    key = service.key
+    return (Allocation(key, True, gangs[place.revision], (place.node,), is_leaving=False) for place in places.values())
 
 
 def _workers(job: Job) -> Iterator[LivePod]:
@@ -159,7 +162,8 @@ def _workers(job: Job) -> Iterator[LivePod]:
             is_in_place = place is not None and place.nodes[worker.rank : worker.rank + 1] == (worker.node,)
             # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
-            yield _pod(Owner(job.key, is_service=False), worker, request, is_leaving=not is_in_place)
+            beyond = _beyond(worker, request)
+            yield LivePod(job.key, False, worker.name, worker.uid, worker.node, beyond, is_leaving=not is_in_place)
 
 
 def _pods(service: Service) -> Iterator[LivePod]:
@@ -170,10 +174,10 @@ def _pods(service: Service) -> Iterator[LivePod]:
             is_in_place = places.get((pod.serial, pod.revision)) == pod.node
             gang = gangs.get(pod.revision) if is_in_place else None
             request = gang.requirements.request if gang else {}
-            yield _pod(Owner(service.key, is_service=True), pod, request, is_leaving=not is_in_place)
+            beyond = _beyond(pod, request)
+            yield LivePod(service.key, True, pod.name, pod.uid, pod.node, beyond, is_leaving=not is_in_place)
 
 
-def _pod(owner: Owner, pod: Worker | Replica, planned: Mapping[str, int], *, is_leaving: bool) -> LivePod:
+def _beyond(pod: Worker | Replica, planned: Mapping[str, int]) -> Mapping[str, int]:
     """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
-    beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
-    return LivePod(owner, pod.node or "", EndPod(pod.name, pod.uid), beyond, is_leaving)
+    return {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}

@@ -15,7 +15,6 @@ from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle
 from trainpush.planner.allocations import Allocations, GangAllocation
 from trainpush.planner.diagnostics import verdicts
-from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
 from trainpush.planner.feasibility.filters import OPEN
@@ -106,7 +105,7 @@ class PoolCycle:
                     self._dead_ends.clear()
                     if assignment := self.capacity.after_terminations(gang):
                         reservations.keep(job, gang, assignment)
-                    return self._joined(job, verdicts.preempting(verdicts.needing(gang), taken, is_announced=True))
+                    return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
                 self._dead_ends.add((gang, rank))
         wake_at = reservations.keep_for_late(job, gang, lambda: self._lasting)
         self._waiting += 1
@@ -115,11 +114,9 @@ class PoolCycle:
 
     def _awaiting_terminations(self, job: Job, gang: Gang) -> Verdict:
         """There will be room when pods have ended; said is whose, where they end for its sake."""
-        verdict = verdicts.needing(gang)
         if for_it := self._carried_out.get(str(job.key)):
-            return verdicts.preempting(verdict, for_it, is_announced=False)
-        message = f"{verdict.message}; there is room as soon as pods have ended that are ending"
-        return replace(verdict, message=message, cause=Cause.PODS_ENDING)
+            return verdicts.preempting(gang, for_it, is_announced=False)
+        return verdicts.awaiting_terminations(gang)
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -136,18 +133,25 @@ class PoolCycle:
             return {}
         capacity, held = self.capacity, holdings(self.capacity.pool.table, [*self._before, *self._assigned])
         around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
-        decisions, known = {}, dict[Gang, Verdict]()
+        decisions, of_gangs = {}, dict[Gang, Verdict]()
+        known: dict[tuple[Gang, Rank], tuple[Verdict, datetime | None]] = {}
         for (job, gang, rank), position, due in self._blocked:
-            if gang not in known:
-                known[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
-            verdict, wake_at = known[gang], due
-            if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
-                ineligible, until = self.preemption.eligibility.ineligible(rank)
-                verdict = verdicts.not_preempted(verdict, ineligible, until)
-                wake_at = min(filter(None, (until, due)), default=None)
+            if gang not in of_gangs:
+                of_gangs[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
+            if (gang, rank) not in known:
+                known[gang, rank] = self._not_preempted(of_gangs[gang], rank)
+            verdict, until = known[gang, rank]
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
+            wake_at = min(filter(None, (until, due)), default=None)
             decisions[job.key] = lifecycle.waiting(job, replace(verdict, position=position), self.now, wake_at)
         return decisions
+
+    def _not_preempted(self, verdict: Verdict, rank: Rank) -> tuple[Verdict, datetime | None]:
+        """The verdict with why nobody makes room, where that would help; and when the first who may not does so."""
+        if verdict.reason not in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
+            return verdict, None
+        ineligible, until = self.preemption.eligibility.ineligible(rank)
+        return verdicts.not_preempted(verdict, ineligible, until), until
 
     def _joined(self, job: Job, verdict: Verdict) -> Decision:
         """One more waits, of whom is known why."""
@@ -224,7 +228,7 @@ class PoolCycle:
     def _before(self) -> list[Holding]:
         """What our own jobs and services held before this cycle."""
         held = (*self._running, *self.allocations.replicas)
-        return [self._holding(it.owner.key, it.gang, it.nodes, is_service=it.owner.is_service) for it in held]
+        return [self._holding(it.key, it.gang, it.nodes, is_service=it.is_service) for it in held]
 
     def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
         by_row = ledger.counts(nodes, self.capacity.pool.table.rows)

@@ -114,7 +114,7 @@ class QuotaUsage:
         before: dict[str, Counter[str]] = defaultdict(Counter)
         for allocation in (it for it in self.held if it.gang.pool == self.pool.name):
             request, workers = allocation.gang.requirements.request, len(allocation.nodes)
-            team = before[self.team_of(allocation.owner.key.namespace)]
+            team = before[self.team_of(allocation.key.namespace)]
             team.update({name: request.get(name, 0) * workers for name in self.pool.accelerators})
         return before
 

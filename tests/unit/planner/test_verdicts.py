@@ -333,13 +333,13 @@ OF_THE_QUEUE = {
         "spec.replicas: 1 would stay within the limit; the operator does not change a spec",
     ),
     Cause.PREEMPTION_ANNOUNCED: (
-        verdicts.preempting(WAITS, {"default/b": VICTIM}, is_announced=True),
+        verdicts.preempting(asking(), {"default/b": VICTIM}, is_announced=True),
         Reason.WAITING_FOR_PREEMPTION,
         "default/b makes room in the next cycle (loses 2.0 accelerator-hours); ",
         "",
     ),
     Cause.VICTIMS_ENDING: (
-        verdicts.preempting(WAITS, {"default/b": VICTIM, "default/c": VICTIM}, is_announced=False),
+        verdicts.preempting(asking(), {"default/b": VICTIM, "default/c": VICTIM}, is_announced=False),
         Reason.WAITING_FOR_PREEMPTION,
         "default/b, default/c are ending to make room (lose 4.0 accelerator-hours); ",
         "",
@@ -429,7 +429,7 @@ def test_holders_are_named_by_what_they_hold() -> None:
 )
 def test_lost_work_is_told_where_there_is_any(lost: int, said: str) -> None:
     """In a unit in which it is not nothing."""
-    verdict = verdicts.preempting(WAITS, {"default/b": replace(VICTIM, lost=lost)}, is_announced=True)
+    verdict = verdicts.preempting(asking(), {"default/b": replace(VICTIM, lost=lost)}, is_announced=True)
     assert verdict.message.startswith(said)
 
 

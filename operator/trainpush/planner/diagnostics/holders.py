@@ -58,14 +58,15 @@ def holdings(table: NodeTable, held: Iterable[Holding]) -> Holdings:
     sizes = [len(holding.by_row) for holding in ordered]
     row = np.array([row for holding in ordered for row in holding.by_row], dtype=np.intp)
     workers = np.array([count for holding in ordered for count in holding.by_row.values()], dtype=np.int64)
-    asked = [[min(holding.request.get(name, 0), _ASKED_MAX) for name in table.resources] for holding in ordered]
-    requests = np.array(asked, dtype=np.int64).reshape(len(ordered), len(table.resources))
+    # By resource: a list for each holding would be many.
+    asked = [[min(holding.request.get(name, 0), _ASKED_MAX) for holding in ordered] for name in table.resources]
+    requests = np.array(asked, dtype=np.int64).reshape(len(table.resources), len(ordered))
     return Holdings(
         names=tuple(name for name, _ in owners),
         is_service=np.array([is_service for _, is_service in owners], dtype=np.bool_),
         owner=np.repeat(np.array([numbers[one.name, one.is_service] for one in ordered], dtype=np.intp), sizes),
         row=row,
-        amounts=np.minimum((np.repeat(requests, sizes, axis=0) * workers[:, None]).T, table.allocatable[:, row]),
+        amounts=np.minimum(np.repeat(requests, sizes, axis=1) * workers, table.allocatable[:, row]),
     )
 
 

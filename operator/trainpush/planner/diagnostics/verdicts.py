@@ -83,12 +83,13 @@ def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdic
     )
 
 
-def needing(gang: Gang) -> Verdict:
-    """What is said of a gang that will have room, before it is said from where."""
-    return Verdict(Reason.WAITING_FOR_CAPACITY, _needs(gang), needed=gang.accelerators)
+def awaiting_terminations(gang: Gang) -> Verdict:
+    """Pods are ending anyway, whosever they are."""
+    message = f"{_needs(gang)}; there is room as soon as pods have ended that are ending"
+    return Verdict(Reason.WAITING_FOR_CAPACITY, message, needed=gang.accelerators, cause=Cause.PODS_ENDING)
 
 
-def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
+def preempting(gang: Gang, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
     """Others make room: what is taken by namespace and name, announced for the next cycle, else ending already."""
     names = list(victims)
     one = len(names) == 1
@@ -101,11 +102,10 @@ def preempting(verdict: Verdict, victims: Mapping[str, Eviction], *, is_announce
     lost = sum(taken.lost for taken in victims.values())
     work = f"{lost / _HOUR:.1f} accelerator-hours" if lost >= _HOUR else f"{lost} accelerator-seconds"
     cost = f" (lose{'s' if one else ''} {work})" if lost else ""
-    return replace(
-        verdict,
-        reason=Reason.WAITING_FOR_PREEMPTION,
-        message=f"{listed(names, _NAMED_MAX)} {how}{cost}; {verdict.message}",
-        advice="",
+    return Verdict(
+        Reason.WAITING_FOR_PREEMPTION,
+        message=f"{listed(names, _NAMED_MAX)} {how}{cost}; {_needs(gang)}",
+        needed=gang.accelerators,
         cause=Cause.PREEMPTION_ANNOUNCED if is_announced else Cause.VICTIMS_ENDING,
     )
 

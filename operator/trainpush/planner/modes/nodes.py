@@ -151,10 +151,10 @@ def node_states(
     for service in allocations.services:
         _add_service(found, service, served.get(service.key))
     for pod in allocations.pods:
-        found.work[pod.node].add(Mode.INFERENCE if pod.owner.is_service else Mode.TRAINING)
-        found.removals[pod.node].append((pod.owner, pod.removal))
-        if pod.owner.is_service:
-            found.services[pod.node].add(pod.owner.key)
+        found.work[pod.node].add(Mode.INFERENCE if pod.is_service else Mode.TRAINING)
+        found.removals[pod.node].append((Owner(pod.key, pod.is_service), EndPod(pod.name, pod.uid)))
+        if pod.is_service:
+            found.services[pod.node].add(pod.key)
     table, switching = pool.table, pool.switching or Switching()
     unit_of: list[int] = table.domains_of_nodes(switching.unit).tolist()
     domain_of: list[int] = table.domains_of_nodes(table.levels[-2].alias).tolist()

@@ -59,7 +59,7 @@ class Eligibility:
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
         """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
-        if self.quota.team_of(victim.owner.key.namespace) == rank.team:
+        if self.quota.team_of(victim.key.namespace) == rank.team:
             if victim.job.priority >= rank.priority:
                 return Eligible(Preemption.NEVER, None)
             if cause := victim.protection(len(victim.nodes) - 1, self.now):
