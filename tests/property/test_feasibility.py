@@ -8,7 +8,7 @@ from support.build import LEVELS, a_gang, a_node
 from trainpush.model.gang import Slices, Topology
 from trainpush.model.nodes import AMOUNT_MAX, node_table
 from trainpush.planner.feasibility.domains import Layout
-from trainpush.planner.feasibility.slots import fits, fits_one
+from trainpush.planner.feasibility.slots import Asked, fits, fits_one
 from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
 
 AMOUNTS = st.one_of(st.integers(-5, 50), st.integers(-AMOUNT_MAX, AMOUNT_MAX))
@@ -30,8 +30,9 @@ TOPOLOGIES = st.builds(
 @given(st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1), st.tuples(st.integers(1, 9), st.integers(1, AMOUNT_MAX)))
 def test_one_node_is_counted_as_all_are(free: list[tuple[int, int]], asked: tuple[int, int]) -> None:
     """In plain numbers and in arrays."""
+    of_two = Asked([0, 1], list(asked))
     found = fits(np.array(free, dtype=np.int64).T, asked)
-    assert found.tolist() == [fits_one(one, asked) for one in free]
+    assert found.tolist() == [fits_one(one, of_two) for one in free]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 9)), min_size=1), TOPOLOGIES)

@@ -13,15 +13,18 @@ FEW: Final = 24
 
 def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
     """Add workers with `request` each to `used`, in place; take them away where it is below zero."""
-    most = max(workers_by_node.values(), default=0)
-    for row, resource in enumerate(table.resources):
-        amount = request.get(resource, 0)
-        if amount and len(workers_by_node) > FEW and abs(amount) < AMOUNT_MAX // most:  # so that no sum is out of range
-            nodes, workers_of = list(workers_by_node), np.array(list(workers_by_node.values()))
-            used[row, nodes] = (used[row, nodes] + amount * workers_of).clip(-AMOUNT_MAX, AMOUNT_MAX)
-        elif amount:
-            for node, workers in workers_by_node.items():
-                used[row, node] = max(-AMOUNT_MAX, min(used.item(row, node) + amount * workers, AMOUNT_MAX))
+    asked = [(row, amount) for row, name in enumerate(table.resources) if (amount := request.get(name, 0))]
+    most = AMOUNT_MAX // max(workers_by_node.values(), default=1)
+    if len(workers_by_node) > FEW and all(abs(amount) < most for _, amount in asked):  # so that no sum is out of range
+        there = np.ix_([row for row, _ in asked], list(workers_by_node))
+        more = np.multiply.outer([amount for _, amount in asked], list(workers_by_node.values()))
+        used[there] = (used[there] + more).clip(-AMOUNT_MAX, AMOUNT_MAX)
+        return
+    for row, amount in asked:
+        for node, workers in workers_by_node.items():
+            total = used.item(row, node) + amount * workers
+            is_in_range = -AMOUNT_MAX <= total <= AMOUNT_MAX
+            used[row, node] = total if is_in_range else max(-AMOUNT_MAX, min(total, AMOUNT_MAX))
 
 
 def counts(nodes: Iterable[str], index: Mapping[str, int]) -> dict[int, int]:

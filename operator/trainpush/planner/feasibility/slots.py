@@ -55,9 +55,14 @@ def fits(free: Sequence[NDArray[np.int64]] | Amounts, amounts: Sequence[int]) ->
     return np.minimum(result, SLOTS_MAX, out=result)
 
 
-def fits_one(free: Sequence[int], amounts: Sequence[int]) -> int:
-    """As `fits` for a single node, in plain numbers: arrays take longer to begin."""
-    return min(max(min([have // amount for have, amount in zip(free, amounts, strict=True)]), 0), SLOTS_MAX)
+def fits_one(free: Sequence[int], asked: Asked) -> int:
+    """As `fits` for a single node, in plain numbers: arrays take longer to begin. `free` is of every resource."""
+    most = SLOTS_MAX
+    for row, amount in zip(asked.rows, asked.amounts, strict=True):
+        workers = free[row] // amount
+        if workers < most:  # noqa: PLR1730 - calling `min` takes longer than all the rest
+            most = workers
+    return max(most, 0)
 
 
 def column(table: NodeTable, amounts: Amounts, resource: str) -> NDArray[np.int64]:

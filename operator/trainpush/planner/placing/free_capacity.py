@@ -1,7 +1,7 @@
 """A pool while a cycle places work in it: what is free shrinks with every decision."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +15,7 @@ from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.nodes import Amounts
 from trainpush.model.snapshot import Pool
 from trainpush.planner import ledger
+from trainpush.planner.feasibility.domains import Indices
 from trainpush.planner.feasibility.filters import OPEN, FilterReason, Mask, NodeFilters
 from trainpush.planner.feasibility.slots import Asked, asked_of, column, fits, fits_one, slots
 from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
@@ -202,10 +203,10 @@ class FreeCapacity:
         ledger.take(self.pool.table, amounts, by_row, gang.requirements.request)
         self._note(by_row)
 
-    def _note(self, rows: Iterable[int]) -> None:
+    def _note(self, rows: Collection[int]) -> None:
         """Remember that something changed there."""
+        self._changed += rows
         for row in rows:
-            self._changed.append(row)
             self._free.pop(row, None)
 
     def _domains(self, gang: Gang, tier: int, is_later: bool = False) -> DomainCapacity:
@@ -248,21 +249,24 @@ class FreeCapacity:
 
     def _recount(self, shape: _Shape, counted: _Counted, changed: list[int]) -> None:
         """Count anew what fits the nodes that changed."""
-        may_take = counted.may_take
-        rows = [row for row in sorted(set(changed)) if may_take.item(row)]
-        if not rows or not counted.asked.rows:  # what no node has does not fit anywhere, whatever changes
+        if not counted.asked.rows:  # what no node has does not fit anywhere, whatever changes
             return
-        table, domains = self.pool.table, counted.domains
-        if len(rows) <= FEW:
-            domains.put({row: self._fits(row, counted.asked, shape.is_later) for row in rows})
+        table, domains, may_take = self.pool.table, counted.domains, counted.may_take
+        different = set(changed)
+        if len(different) <= FEW:
+            few = [row for row in sorted(different) if may_take.item(row)]
+            domains.put({row: self._fits(row, counted.asked, shape.is_later) for row in few})
         else:
+            rows = np.fromiter(different, dtype=np.intp, count=len(different))
+            rows = np.sort(rows[may_take[rows]])
             free = table.allocatable[:, rows] - self._taken_at(rows, shape.is_later)
-            domains.put_all(np.array(rows), fits(free[counted.asked.rows], counted.asked.amounts))
+            domains.put_all(rows, fits(free[counted.asked.rows], counted.asked.amounts))
         if domains.groups is not None:
+            rows = np.array(sorted(different))
             taken = self._taken_at(rows, shape.is_later)
-            domains.groups[rows] = self._whole_groups(shape.requirements, taken, np.array(rows))
+            domains.groups[rows] = self._whole_groups(shape.requirements, taken, rows)
 
-    def _taken_at(self, rows: list[int], is_later: bool) -> Amounts:
+    def _taken_at(self, rows: Indices, is_later: bool) -> Amounts:
         taken: Amounts = self.used[:, rows] + self.reserved[:, rows]
         return taken - self.terminating[:, rows] if is_later else taken
 
@@ -276,7 +280,7 @@ class FreeCapacity:
             ]
         if is_later:
             free = [amount + self.terminating.item(i, row) for i, amount in enumerate(free)]
-        return fits_one([free[resource] for resource in asked.rows], asked.amounts)
+        return fits_one(free, asked)
 
     def _whole_groups(self, requirements: Requirements, taken: Amounts, nodes: NDArray[np.intp]) -> NDArray[np.int64]:
         """Of how many workers a node must get a multiple so that its linked accelerators stay in whole groups.
