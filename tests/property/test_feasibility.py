@@ -30,9 +30,9 @@ TOPOLOGIES = st.builds(
 @given(st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1), st.tuples(st.integers(1, 9), st.integers(1, AMOUNT_MAX)))
 def test_one_node_is_counted_as_all_are(free: list[tuple[int, int]], asked: tuple[int, int]) -> None:
     """In plain numbers and in arrays."""
-    of_two = Asked([0, 1], list(asked))
     found = fits(np.array(free, dtype=np.int64).T, asked)
-    assert found.tolist() == [fits_one(one, of_two) for one in free]
+    last_and_first = Asked([2, 0], list(asked))
+    assert found.tolist() == [fits_one((second, -1, first), last_and_first) for first, second in free]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 9)), min_size=1), TOPOLOGIES)

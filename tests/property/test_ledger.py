@@ -13,16 +13,18 @@ EVERYWHERE = range(len(TABLE.names))
 
 
 @given(
-    st.integers(-AMOUNT_MAX, AMOUNT_MAX),
+    st.fixed_dictionaries(
+        dict.fromkeys((GPU, "pods"), st.integers(-AMOUNT_MAX, AMOUNT_MAX) | st.integers(-8000, 8000))
+    ),
     st.lists(st.integers(1, 8), min_size=len(EVERYWHERE), max_size=len(EVERYWHERE)),
     st.lists(st.integers(-AMOUNT_MAX, AMOUNT_MAX), min_size=len(EVERYWHERE), max_size=len(EVERYWHERE)),
 )
-def test_many_nodes_are_added_to_as_single_ones(amount: int, workers: list[int], held: list[int]) -> None:
+def test_many_nodes_are_added_to_as_single_ones(request: dict[str, int], workers: list[int], held: list[int]) -> None:
     """And the largest amounts stay the largest."""
     together = np.zeros_like(TABLE.used)
     together[TABLE.resources.index(GPU)] = held
     one_by_one = together.copy()
-    ledger.take(TABLE, together, dict(zip(EVERYWHERE, workers, strict=True)), {GPU: amount})
+    ledger.take(TABLE, together, dict(zip(EVERYWHERE, workers, strict=True)), request)
     for node in EVERYWHERE:
-        ledger.take(TABLE, one_by_one, {node: workers[node]}, {GPU: amount})
+        ledger.take(TABLE, one_by_one, {node: workers[node]}, request)
     assert together.tolist() == one_by_one.tolist()

@@ -16,6 +16,14 @@ from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.bounds import BOUNDED
 from trainpush.planner.placing.free_capacity import FreeCapacity
 
+SLICES = (
+    (),
+    (),
+    (Slices("rack", 2),),
+    (Slices("rack", 3),),
+    (Slices("host", 2),),
+    (Slices("rack", 4), Slices("host", 2)),
+)
 MODES = st.sampled_from([None, Mode.TRAINING, Mode.INFERENCE, Mode.INFERENCE, Mode.SHARED])
 
 
@@ -29,15 +37,16 @@ def bounds(draw: st.DrawFn) -> Bounds:
 @st.composite
 def trainers(draw: st.DrawFn, name: str) -> Job:
     """A gang, elastic or not, in slices or not, in one rack or not."""
-    layer = draw(st.sampled_from([None, None, ("rack", 2), ("rack", 3), ("host", 2)]))
-    size = layer[1] if layer else 1
+    slices = draw(st.sampled_from(SLICES))
+    size = slices[0].size if slices else 1
     most = draw(st.integers(1, 4)) * size
     sizes = tuple(range(most, 0, -size)) if draw(st.booleans()) else ()
     job = a_trainer(name, workers=most, sizes=sizes, required=draw(st.sampled_from([None, None, "rack"])))
     assert isinstance(job.request, Gang)
-    gang = varied(job.request, slices=(Slices(*layer),) if layer else ())
-    each = {"accelerators": 4, "request": {**gang.requirements.request, gang.requirements.accelerator: 4000}}
-    return replace(job, request=varied(gang, **(each if draw(st.booleans()) else {})))
+    gang = varied(job.request, slices=slices)
+    gpus = draw(st.sampled_from([2, 4, 4, 8, 8]))
+    each = {"accelerators": gpus, "request": {**gang.requirements.request, gang.requirements.accelerator: 1000 * gpus}}
+    return replace(job, request=varied(gang, **each))
 
 
 @st.composite

@@ -145,14 +145,19 @@ class Allocations:
 def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
     """What a gang holds with this place."""
     is_leaving = job.deleting or job.suspend
-    return GangAllocation(job.key, False, gang, place.nodes, is_leaving, job, place)
+    return GangAllocation(
+        job.key, is_service=False, gang=gang, nodes=place.nodes, is_leaving=is_leaving, job=job, place=place
+    )
 
 
 def _replicas(service: Service) -> Iterator[Allocation]:
     gangs = {revision.name: revision.gang for revision in service.revisions}
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     key = service.key
-    return (Allocation(key, True, gangs[place.revision], (place.node,), is_leaving=False) for place in places.values())
+    return (
+        Allocation(key, is_service=True, gang=gangs[place.revision], nodes=(place.node,), is_leaving=False)
+        for place in places.values()
+    )
 
 
 def _workers(job: Job) -> Iterator[LivePod]:
@@ -163,7 +168,15 @@ def _workers(job: Job) -> Iterator[LivePod]:
             # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
             beyond = _beyond(worker, request)
-            yield LivePod(job.key, False, worker.name, worker.uid, worker.node, beyond, is_leaving=not is_in_place)
+            yield LivePod(
+                job.key,
+                is_service=False,
+                name=worker.name,
+                uid=worker.uid,
+                node=worker.node,
+                request=beyond,
+                is_leaving=not is_in_place,
+            )
 
 
 def _pods(service: Service) -> Iterator[LivePod]:
@@ -175,7 +188,15 @@ def _pods(service: Service) -> Iterator[LivePod]:
             gang = gangs.get(pod.revision) if is_in_place else None
             request = gang.requirements.request if gang else {}
             beyond = _beyond(pod, request)
-            yield LivePod(service.key, True, pod.name, pod.uid, pod.node, beyond, is_leaving=not is_in_place)
+            yield LivePod(
+                service.key,
+                is_service=True,
+                name=pod.name,
+                uid=pod.uid,
+                node=pod.node,
+                request=beyond,
+                is_leaving=not is_in_place,
+            )
 
 
 def _beyond(pod: Worker | Replica, planned: Mapping[str, int]) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ FEW: Final = 24
 def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
     """Add workers with `request` each to `used`, in place; take them away where it is below zero."""
     asked = [(row, amount) for row, name in enumerate(table.resources) if (amount := request.get(name, 0))]
-    most = AMOUNT_MAX // max(workers_by_node.values(), default=1)
+    most = AMOUNT_MAX // max([1, *workers_by_node.values()])
     if len(workers_by_node) > FEW and all(abs(amount) < most for _, amount in asked):  # so that no sum is out of range
         there = np.ix_([row for row, _ in asked], list(workers_by_node))
         more = np.multiply.outer([amount for _, amount in asked], list(workers_by_node.values()))

@@ -28,7 +28,7 @@ from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 
 
-@dataclass
+@dataclass(eq=False)
 class PoolCycle:
     """Everything that the gangs and replicas of one pool compete for in this cycle."""
 
@@ -133,25 +133,20 @@ class PoolCycle:
             return {}
         capacity, held = self.capacity, holdings(self.capacity.pool.table, [*self._before, *self._assigned])
         around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
-        decisions, of_gangs = {}, dict[Gang, Verdict]()
-        known: dict[tuple[Gang, Rank], tuple[Verdict, datetime | None]] = {}
+        decisions, known = {}, dict[Gang, Verdict]()
+        told: dict[tuple[Gang, Rank], Verdict] = {}
         for (job, gang, rank), position, due in self._blocked:
-            if gang not in of_gangs:
-                of_gangs[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
-            if (gang, rank) not in known:
-                known[gang, rank] = self._not_preempted(of_gangs[gang], rank)
-            verdict, until = known[gang, rank]
+            if gang not in known:
+                known[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
+            verdict, wake_at = known[gang], due
+            if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
+                ineligible, until = self.preemption.eligibility.ineligible(rank)
+                if (gang, rank) not in told:
+                    told[gang, rank] = verdicts.not_preempted(verdict, ineligible, until)
+                verdict, wake_at = told[gang, rank], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
-            wake_at = min(filter(None, (until, due)), default=None)
             decisions[job.key] = lifecycle.waiting(job, replace(verdict, position=position), self.now, wake_at)
         return decisions
-
-    def _not_preempted(self, verdict: Verdict, rank: Rank) -> tuple[Verdict, datetime | None]:
-        """The verdict with why nobody makes room, where that would help; and when the first who may not does so."""
-        if verdict.reason not in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
-            return verdict, None
-        ineligible, until = self.preemption.eligibility.ineligible(rank)
-        return verdicts.not_preempted(verdict, ineligible, until), until
 
     def _joined(self, job: Job, verdict: Verdict) -> Decision:
         """One more waits, of whom is known why."""

@@ -15,14 +15,14 @@ OTHERS: Final = ""
 _FREE: Final = Share()
 
 
-@dataclass
+@dataclass(eq=False)
 class QuotaUsage:
     """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
 
     pool: Pool
     held: Iterable[Allocation]
     """Places that jobs and services hold: their teams are charged with them."""
-    changed: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set, init=False)
     """Teams that were charged since somebody cleared this."""
 
     def team_of(self, namespace: str) -> str:

@@ -16,18 +16,18 @@ RESERVE_AFTER: Final = timedelta(minutes=10)
 """The first gang that has waited for so long gets a reservation: where it will go, nobody else may go any more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Reservations:
     """Room of a pool that is kept in this cycle, and limits of teams that are saved up."""
 
     capacity: FreeCapacity
     quota: QuotaUsage
     now: datetime
-    first: str = ""
+    first: str = field(default="", init=False)
     """Namespace and name of the first for whom room is kept."""
-    has_late: bool = False
+    _has_late: bool = field(default=False, init=False)
     """Whether room is kept for one that has waited long."""
-    saving: set[str] = field(default_factory=set)
+    _saving: set[str] = field(default_factory=set, init=False)
     """Teams that keep what their limit leaves for a gang that it has blocked for long."""
 
     def keep(self, job: Job, gang: Gang, assignment: Assignment) -> None:
@@ -40,21 +40,21 @@ class Reservations:
 
         `lasting` is what nobody may expect to end.
         """
-        if self.has_late:
+        if self._has_late:
             return None
         due = _due(job, self.now)
         if self.now < due:
             return due
         if assignment := self.capacity.to_reserve(gang, lasting()):
-            self.has_late = True
+            self._has_late = True
             self._hold(job, gang, assignment)
         return None
 
     def save_up(self, job: Job, gang: Gang) -> None:
         """Charge the team for the first gang that its limit has blocked for long: else smaller ones always pass it."""
         team = self.quota.team_of(job.key.namespace)
-        if self.now >= _due(job, self.now) and team not in self.saving:
-            self.saving.add(team)
+        if self.now >= _due(job, self.now) and team not in self._saving:
+            self._saving.add(team)
             self.quota.charge(job.key.namespace, gang, gang.workers)
 
     def _hold(self, job: Job, gang: Gang, assignment: Assignment) -> None:

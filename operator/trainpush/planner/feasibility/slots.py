@@ -57,7 +57,7 @@ def fits(free: Sequence[NDArray[np.int64]] | Amounts, amounts: Sequence[int]) ->
 
 def fits_one(free: Sequence[int], asked: Asked) -> int:
     """As `fits` for a single node, in plain numbers: arrays take longer to begin. `free` is of every resource."""
-    most = SLOTS_MAX
+    most = SLOTS_MAX if asked.rows else 0
     for row, amount in zip(asked.rows, asked.amounts, strict=True):
         workers = free[row] // amount
         if workers < most:  # noqa: PLR1730 - calling `min` takes longer than all the rest

@@ -1,7 +1,7 @@
 """Who would have room, or more of it, if nodes had another mode."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -34,6 +34,11 @@ class Demand:
     """Whether nodes may switch for it; else it only takes the room that others cannot have then."""
     instead_of: tuple[str, ...] = ()
     """What it would give up for it: one node per worker."""
+
+    @property
+    def of_one_worker(self) -> "Demand":
+        """The same for one worker: what helps none of the demands for which that is equal helps no larger one."""
+        return replace(self, gangs=(self.gangs[-1].of_size(1),))
 
 
 def demands(

@@ -1,20 +1,22 @@
 """What room would be made for a gang by nodes that change their mode, before any of them is chosen."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
 
 from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
-from trainpush.planner.feasibility.domains import Layout
+from trainpush.planner.feasibility.domains import in_slices
 from trainpush.planner.modes.candidates import Unit
+from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """What would change its mode, and the room that it would make."""
 
@@ -23,10 +25,15 @@ class Offer:
     slots: Mapping[int, int]
     """Workers for whom there would be room then, by row."""
 
-    @property
+    @cached_property
     def resting(self) -> Counter[Mode]:
         """The nodes that are not under way yet, by their modes."""
-        return Counter(node.mode for node in self.unit if node.is_resting)
+        return resting(self.unit)
+
+
+def resting(unit: Iterable[NodeState]) -> Counter[Mode]:
+    """The nodes that are not under way, by their modes."""
+    return Counter(node.mode for node in unit if node.is_resting)
 
 
 @dataclass(slots=True)
@@ -81,24 +88,36 @@ class OfferedCapacity:
         return offers
 
     def by_gain(self, offers: Iterable[Offer]) -> list[Offer]:
-        """The same, those first that complete the most slices for each node that changes; none that complete nothing.
+        """The same, those first that add the most whole slices for each node that changes; none that add nothing.
 
-        Under bounds a node that completes none would keep away the one that does.
+        Under bounds a node that completes no slice would keep away the one that does. In a domain of slices the nodes
+        that have most room come first, whatever they cost.
         """
-        parts = _Parts(self._layout, self._now)
-        together: dict[int, list[Offer]] = {}
-        for offer in filter(parts.gain, offers):
-            together.setdefault(parts.first(offer), []).append(offer)
+        levels, slots = self._layout.slice_levels, self._slots.copy()
+        held = int(in_slices(slots, levels).sum())
         priced: list[tuple[float, Offer]] = []
-        for members in together.values():
+        for members in self._by_part(offers):
             price, bundle = 0.0, list[Offer]()
-            for offer in sorted(members, key=parts.gain, reverse=True):
+            for offer in members:
                 bundle.append(offer)
-                if completed := parts.add(offer):
-                    price = max(price, sum(member.resting.total() for member in bundle) / completed)
+                rows = list(offer.slots)
+                slots[rows] = np.maximum(slots[rows], list(offer.slots.values()))
+                before, held = held, int(in_slices(slots, levels).sum())
+                if held > before:
+                    price = max(price, sum(member.resting.total() for member in bundle) / (held - before))
                     priced += ((price, member) for member in bundle)
                     bundle = []
         return [offer for _, offer in sorted(priced, key=itemgetter(0))]
+
+    def _by_part(self, offers: Iterable[Offer]) -> Iterable[list[Offer]]:
+        """By the domain of the outermost slices, or the node, in which each makes room first; the most room first."""
+        starts, parts = self._layout.slice_starts, defaultdict[int, list[tuple[int, Offer]]](list)
+        for offer in offers:
+            if gains := {row: room - self._now[row] for row, room in offer.slots.items() if room > self._now[row]}:
+                first = min(gains)
+                part = int(np.searchsorted(starts[-1][0], first, side="right")) if starts else first
+                parts[part].append((-sum(gains.values()), offer))
+        return ([offer for _, offer in sorted(members, key=itemgetter(0))] for members in parts.values())
 
     def _holds(self, domain: int, offers: Iterable[Offer]) -> bool:
         """Whether a domain has room for the gang once this has changed."""
@@ -106,33 +125,3 @@ class OfferedCapacity:
         for offer in offers:
             slots[list(offer.slots)] = list(offer.slots.values())
         return self._layout.capacity(slots).item(domain) >= self._workers
-
-
-class _Parts:
-    """What the domains of the outermost slices hold, nodes where there are no slices, while offers are added."""
-
-    def __init__(self, layout: Layout, now: list[int]) -> None:
-        nodes, levels = np.arange(len(now)), layout.slice_starts
-        self._size = layout.step if levels else 1
-        self._part: list[int] = (np.searchsorted(levels[-1][0], nodes, side="right") if levels else nodes).tolist()
-        self._now = now
-        self._held = Counter[int]()
-        for part, slots in zip(self._part, now, strict=True):
-            self._held[part] += slots
-
-    def first(self, offer: Offer) -> int:
-        """The first of them to which an offer adds."""
-        return self._part[min(offer.slots)]
-
-    def gain(self, offer: Offer) -> int:
-        """Workers for whom an offer makes room."""
-        return sum(max(0, room - self._now[row]) for row, room in offer.slots.items())
-
-    def add(self, offer: Offer) -> int:
-        """Add an offer; how many more slices are whole by it."""
-        completed = 0
-        for row, room in offer.slots.items():
-            part, gain = self._part[row], max(0, room - self._now[row])
-            completed += (self._held[part] + gain) // self._size - self._held[part] // self._size
-            self._held[part] += gain
-        return completed

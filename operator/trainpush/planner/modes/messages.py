@@ -13,8 +13,9 @@ from trainpush.planner.allocations import Owner
 from trainpush.planner.modes import state_machine
 from trainpush.planner.modes.budget import Budget
 from trainpush.planner.modes.cost import TakenNodes, cost
+from trainpush.planner.modes.demand_matching import DemandResult
 from trainpush.planner.modes.nodes import NodeState
-from trainpush.planner.modes.selection import DemandResult, Selection, told
+from trainpush.planner.modes.selection import Selection, told
 
 _NAMED_MAX: Final = 4
 """Most nodes that are named one by one."""
@@ -43,6 +44,8 @@ class SwitchPlan:
     nodes: Sequence[NodeState]
     """By name."""
     selection: Selection
+    results: Mapping[Owner, DemandResult]
+    """What demands led to."""
     budget: Budget
     switches: Mapping[str, Switch | None]
     """What each node is to bear."""
@@ -141,7 +144,7 @@ def _finished(here: SwitchPlan) -> Iterator[FinishedSwitch]:
 
 def helps(here: SwitchPlan) -> dict[Owner, Help]:
     """What switches do for each that waits; nothing is said to those for whom there is room without any."""
-    results = sorted(here.selection.results.items())
+    results = sorted(here.results.items())
     return {owner: _help(here, result) for owner, result in results if result.nodes or not result.is_met}
 
 

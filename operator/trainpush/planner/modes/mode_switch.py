@@ -70,11 +70,11 @@ def decide(
     usable = sum(node.is_usable and node.wish not in {Mode.MAINTENANCE, Mode.SHARED} for node in states.nodes)
     # Nobody waits for a node that may never get ready.
     projected = partial(ProjectedCapacity, capacity, [node for node in states.nodes if not node.lacking.is_late])
-    selection = Selection(states, feasible(bounds.bounds_at(switching, now), usable), switching, projected)
-    select(selection, demands(pool, quota, allocations, stages, given))
+    selection = Selection(states, feasible(bounds.bounds_at(switching, now), usable), switching)
+    results = select(selection, projected, demands(pool, quota, allocations, stages, given))
     budget = budget_of(pool, selection)
     switches = _annotations(pool, selection, budget)
-    planned = SwitchPlan(sorted(states.nodes, key=lambda node: node.name), selection, budget, switches)
+    planned = SwitchPlan(sorted(states.nodes, key=lambda node: node.name), selection, results, budget, switches)
     changed = ((node.name, node.switch) for node in planned.nodes if switches[node.name] != node.switch)
     return ModeDecision(
         nodes=tuple(NodeDecision(name, AnnotateNode(name, before, switches[name])) for name, before in changed),

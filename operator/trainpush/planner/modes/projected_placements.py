@@ -1,7 +1,20 @@
 """Who finds a place once nodes have changed their mode: all that want one, in their order."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from trainpush.model.gang import Gang
 from trainpush.planner.modes.demand import Demand
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
+
+
+class ProjectedPlacement(NamedTuple):
+    """A place that somebody will have."""
+
+    gang: Gang
+    """In the size that finds one."""
+    rows: tuple[int, ...]
+    """Of its nodes."""
 
 
 class ProjectedPlacements:
@@ -10,19 +23,23 @@ class ProjectedPlacements:
     def __init__(self, capacity: ProjectedCapacity) -> None:
         """Nobody has a place yet."""
         self.capacity = capacity
-        self.found: list[tuple[Demand, tuple[int, ...]]] = []
-        """Those that find one, and the rows of their nodes."""
+        self.found: dict[int, ProjectedPlacement] = {}
+        """By the position of the demand."""
+        self.rows: set[int] = set()
+        """Nodes on which somebody has one."""
         self._in_vain: set[Demand] = set()
+        """Those that found none; whoever asks for the same later finds none either."""
 
-    def place(self, demand: Demand) -> bool:
-        """Take the best place for somebody, if there is one; whether there is."""
+    def place(self, position: int, demand: Demand, gangs: Sequence[Gang]) -> bool:
+        """Take the best place for the first of `gangs` that finds one; whether there is any."""
         if demand in self._in_vain or self.capacity.is_cleared(demand.instead_of):
             return False
         self.capacity.release(demand.gangs[-1], demand.instead_of)
-        assignment = next(filter(None, map(self.capacity.assign, demand.gangs)), None)
-        if assignment is None:
-            self.capacity.retake(demand.gangs[-1], demand.instead_of)
-            self._in_vain.add(demand)
-            return False
-        self.found.append((demand, tuple(assignment.by_row)))
-        return True
+        for gang in gangs:
+            if assignment := self.capacity.assign(gang):
+                self.found[position] = ProjectedPlacement(gang, tuple(assignment.by_row))
+                self.rows.update(assignment.by_row)
+                return True
+        self.capacity.retake(demand.gangs[-1], demand.instead_of)
+        self._in_vain.add(demand)
+        return False

@@ -4,33 +4,43 @@ What is under way goes on as long as any of them has a reason for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 from trainpush.model.modes import Mode, SwitchStep
+from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import BOUNDED, ModeCounts
 from trainpush.planner.modes.candidates import Unit, is_other
 from trainpush.planner.modes.demand import Demand
+from trainpush.planner.modes.demand_matching import DemandMatching, DemandResult
 from trainpush.planner.modes.nodes import BEFORE_FLIP, EARLY, LATE, NodeState
+from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Selection
 
 _PEOPLE: Final = "people want it"
 """Why a node changes for itself, whatever its unit does."""
 
 
-def select(selection: Selection, demands: Iterable[Demand]) -> None:
-    """Choose what people wish, what the bounds ask for, what those who wait need; then keep what must go on."""
+def select(
+    selection: Selection, projected: Callable[[], ProjectedCapacity], demands: Iterable[Demand]
+) -> dict[Owner, DemandResult]:
+    """Choose what people wish, what the bounds ask for, what those who wait need; then keep what must go on.
+
+    What the demands led to, by who has them. `projected` is the capacity as it will be with nothing chosen.
+    """
     _give_up(selection)
     _wishes(selection)
     for mode in BOUNDED:
         selection.raise_to_least(mode)
     for mode in BOUNDED:
         selection.lower_to_most(mode)
+    matching = DemandMatching(selection, projected)
     for demand in demands:
-        selection.meet(demand)
-    _homecoming(selection)
+        matching.meet(demand)
+    _homecoming(selection, matching.awaited())
     _keep(selection)
     _complete(selection)
+    return matching.results()
 
 
 def _give_up(selection: Selection) -> None:
@@ -63,7 +73,7 @@ def _wishes(selection: Selection) -> None:
             selection.unmet.append(f"{node.name} does not become {wish} as people want: the bounds do not let it")
 
 
-def _homecoming(selection: Selection) -> None:
+def _homecoming(selection: Selection, awaited: Container[str]) -> None:
     """Nodes leave Maintenance when nobody wants them there any more; and so do shared ones, elsewhere the exception."""
     default = selection.default
     for unit in selection.states.units:
@@ -75,7 +85,7 @@ def _homecoming(selection: Selection) -> None:
             _send_home(selection, [node], home if selection.counts.may_have(home) else selection.home())
         strays = [node for node in nodes if node.mode is not default]
         # Only where all that is in their unit could stay then, and nobody is about to come.
-        is_awaited = any(node.name in selection.awaited for node in strays)
+        is_awaited = any(node.name in awaited for node in strays)
         may_go = (node.suits(default) and not selection.candidates.block_reason(node, default) for node in strays)
         if not is_awaited and all(may_go):
             _send_home(selection, [node for node in strays if node.mode is Mode.SHARED], default)

@@ -19,7 +19,7 @@ FEW: Final = 8
 """Up to so many domains are ranked anew one by one, more of them together: calls cost more than entries."""
 
 
-@dataclass
+@dataclass(eq=False)
 class DomainTree:
     """The domains of a table as numbers: level 0 is the pool, the last level are the hosts."""
 

@@ -53,7 +53,7 @@ class _Counted:
     """How many of all changes are accounted for."""
 
 
-@dataclass
+@dataclass(eq=False)
 class FreeCapacity:
     """A pool and what is `used` of it, which grows with every placement; amounts as in its table.
 

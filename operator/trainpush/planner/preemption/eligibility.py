@@ -46,7 +46,7 @@ class Eligible(NamedTuple):
     """Why it makes no room, or not enough; None where its rank says it all."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Eligibility:
     """The running gangs of a pool in this cycle, and what each may be asked for."""
 
@@ -54,7 +54,7 @@ class Eligibility:
     running: Collection[GangAllocation]
     """All that could be asked."""
     now: datetime
-    counted: dict[Rank, tuple[Counter[Cause], datetime | None]] = field(default_factory=dict)
+    _counted: dict[Rank, tuple[Counter[Cause], datetime | None]] = field(default_factory=dict, init=False)
     """What `ineligible` found."""
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
@@ -73,12 +73,12 @@ class Eligibility:
 
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
-        if rank not in self.counted:
+        if rank not in self._counted:
             causes = [(self.of(gang, rank).cause, gang) for gang in self.running]
             young = [gang for cause, gang in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
             until = min(filter(None, (gang.protected_until(self.now) for gang in young)), default=None)
-            self.counted[rank] = Counter(cause for cause, _ in causes if cause), until
-        return self.counted[rank]
+            self._counted[rank] = Counter(cause for cause, _ in causes if cause), until
+        return self._counted[rank]
 
     @cached_property
     def _borrowers(self) -> frozenset[Key]:

@@ -34,7 +34,7 @@ The others have their turn when room was made for these; what is announced begin
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class PreemptionPolicy:
     """What is taken from the running gangs of a pool in this cycle, and for whom."""
 
@@ -43,7 +43,7 @@ class PreemptionPolicy:
     running: Iterable[GangAllocation]
     """Those that stay as they are, unless others need their room."""
     now: datetime
-    wanted: dict[Key, Eviction] = field(default_factory=dict)
+    wanted: dict[Key, Eviction] = field(default_factory=dict, init=False)
     """What is taken, by whose it is."""
     _searches: int = field(default=0, init=False)
     _reach: dict[Rank, tuple[Mask, Mask]] = field(default_factory=dict, init=False)
@@ -82,7 +82,7 @@ class PreemptionPolicy:
 
     @cached_property
     def _terminating(self) -> Amounts:
-        """What ended before anything was taken."""
+        """What was about to end before anything was taken: `make_room` reads it before it takes."""
         return self.capacity.terminating.copy()
 
     @cached_property

@@ -4,7 +4,7 @@ Either is a new attempt of another legal size, which goes on from the last check
 """
 
 from collections.abc import Collection, Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -29,7 +29,7 @@ _BY_MAX: Final = 512
 """Longest text that status takes: names of nodes may have 253 characters each."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Resizing:
     """The running gangs of a pool that change their size or their place in this cycle, though nobody preempts them."""
 
@@ -38,7 +38,7 @@ class Resizing:
     running: Collection[GangAllocation]
     """Those that have a place and keep it, unless others need it more."""
     now: datetime
-    wake_at: datetime | None = None
+    wake_at: datetime | None = field(default=None, init=False)
     """When a gang may grow for which there is room already."""
 
     @cached_property
