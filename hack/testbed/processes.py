@@ -90,7 +90,7 @@ def parts(bed_dir: Path) -> dict[str, Part]:
 
 def sweep(bed_dir: Path) -> list[int]:
     """Kill whatever still bears the bed's mark, with or without a pid file, and return the process ids."""
-    left = [pid for pid in _all_pids() if _is_marked(_environment(pid), bed_dir)]
+    left = [pid for pid in _all_pids() if _is_program(pid) and _is_marked(_settled_environment(pid), bed_dir)]
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -194,6 +194,14 @@ def _environment(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return []
+
+
+def _is_program(pid: int) -> bool:
+    """Whether a process runs a program: those of the kernel do not, and show no environment ever."""
+    try:
+        return bool(Path(f"/proc/{pid}/exe").readlink())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
 
 
 def _all_pids() -> list[int]:
