@@ -1,6 +1,6 @@
 """Which nodes may change their mode for another one, the best first, in units that change together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
 from trainpush.model.modes import Mode, Switching
@@ -57,6 +57,19 @@ class Candidates:
         """Why a node does not change to `to`: what is on it, else the bounds, or that not all of its unit may."""
         beyond = BlockReason.FLOOR if len(self._states.units[node.unit]) == 1 else BlockReason.UNIT
         return self.block_reason(node, to) or beyond
+
+    def may_join(self, drafted: Iterable[NodeState], unit: Unit, to: Mode) -> bool:
+        """Whether what is on a unit lets it change beside nodes that are drafted for the same mode, too."""
+        if all(node.suits(to) for node in unit):
+            return True
+        taken = self._taken.copy()
+        for node in drafted:
+            taken.add(node)
+        for node in unit:
+            if block_reason(node, to, self._states, self._switching, taken):
+                return False
+            taken.add(node)
+        return True
 
     def take(self, node: NodeState, to: Mode) -> Cost:
         """Choose a node; what that costs beside those that were chosen before."""

@@ -32,6 +32,7 @@ class BlockReason(StrEnum):
     FLOOR = "that their mode needs for its minimum"
     UNIT = "in units that cannot change as a whole"
     EARLIER = "that those before it would take"
+    TOO_FEW = "that would not be enough together"
 
 
 class Cost(NamedTuple):

@@ -1,7 +1,7 @@
 """What room would be made for a gang by nodes that change their mode, before any of them is chosen."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -11,6 +11,7 @@ import numpy as np
 from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.planner.feasibility.domains import in_slices
+from trainpush.planner.feasibility.slots import Slots
 from trainpush.planner.modes.candidates import Unit
 from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
@@ -40,6 +41,8 @@ def resting(unit: Iterable[NodeState]) -> Counter[Mode]:
 class Draft:
     """Offers that might be taken together for one domain."""
 
+    slots: Slots
+    """Workers for whom each node would have room with it."""
     offers: list[Offer] = field(default_factory=list)
     gone: Counter[Mode] = field(default_factory=Counter)
     """Nodes that each mode would lose by it."""
@@ -51,6 +54,7 @@ class Draft:
     def add(self, offer: Offer, gained: int) -> None:
         """One offer more."""
         self.offers.append(offer)
+        self.slots[list(offer.slots)] = list(offer.slots.values())
         self.gone.update(offer.resting)
         self.come[offer.to] += offer.resting.total()
         self.gained += gained
@@ -76,16 +80,28 @@ class OfferedCapacity:
                 gains[self._domain[row]] += room - self._now[row]
         return gains
 
+    def could_hold(self, rows: Sequence[int], slots: Slots) -> bool:
+        """Whether any domain would hold the gang if all of these nodes had as much room as `slots` says."""
+        most = self._slots.copy()
+        most[rows] = np.maximum(most[rows], slots[rows])
+        return self._layout.largest(most) >= self._workers
+
+    def begun(self) -> Draft:
+        """A draft without any offer."""
+        return Draft(self._slots.copy())
+
     def needed(self, domain: int, draft: Draft) -> list[Offer]:
         """Of a draft that holds the gang in `domain` what must stay, its last offer too; nothing where it does not."""
-        if self._most[domain] + draft.gained < self._workers or not self._holds(domain, draft.offers):
+        if self._most[domain] + draft.gained < self._workers or not self._holds(domain, draft.slots):
             return []
-        offers = draft.offers
-        for offer in offers[-2::-1]:
-            fewer = [other for other in offers if other is not offer]
-            if self._holds(domain, fewer):
-                offers = fewer
-        return offers
+        slots, needed = draft.slots.copy(), draft.offers[-1:]
+        for offer in draft.offers[-2::-1]:
+            rows = list(offer.slots)
+            slots[rows] = self._slots[rows]
+            if not self._holds(domain, slots):
+                slots[rows] = draft.slots[rows]
+                needed.insert(0, offer)
+        return needed
 
     def by_gain(self, offers: Iterable[Offer]) -> list[Offer]:
         """The same, those first that add the most whole slices for each node that changes; none that add nothing.
@@ -119,9 +135,5 @@ class OfferedCapacity:
                 parts[part].append((-sum(gains.values()), offer))
         return ([offer for _, offer in sorted(members, key=itemgetter(0))] for members in parts.values())
 
-    def _holds(self, domain: int, offers: Iterable[Offer]) -> bool:
-        """Whether a domain has room for the gang once this has changed."""
-        slots = self._slots.copy()
-        for offer in offers:
-            slots[list(offer.slots)] = list(offer.slots.values())
+    def _holds(self, domain: int, slots: Slots) -> bool:
         return self._layout.capacity(slots).item(domain) >= self._workers

@@ -1,10 +1,12 @@
 """Who finds a place once nodes have changed their mode: all that want one, in their order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from trainpush.model.gang import Gang
+from trainpush.model.modes import Mode
 from trainpush.planner.modes.demand import Demand
+from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
 
@@ -29,6 +31,12 @@ class ProjectedPlacements:
         """Nodes on which somebody has one."""
         self._in_vain: set[Demand] = set()
         """Those that found none; whoever asks for the same later finds none either."""
+
+    def switch(self, nodes: Iterable[tuple[NodeState, Mode]]) -> None:
+        """Nodes change as well; who has a place stays there."""
+        for node, to in nodes:
+            self.capacity.switch(node, to)
+        self._in_vain.clear()
 
     def place(self, position: int, demand: Demand, gangs: Sequence[Gang]) -> bool:
         """Take the best place for the first of `gangs` that finds one; whether there is any."""

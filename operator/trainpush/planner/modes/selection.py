@@ -14,7 +14,7 @@ from trainpush.model.wording import count
 from trainpush.planner.modes.bounds import BOUNDED, FeasibleBounds, ModeCounts
 from trainpush.planner.modes.candidates import Candidates, Unit
 from trainpush.planner.modes.cost import BlockReason, Cost
-from trainpush.planner.modes.draft import Draft, resting
+from trainpush.planner.modes.draft import resting
 from trainpush.planner.modes.nodes import NodeState, NodeStates
 
 PICKS_MAX: Final = 64
@@ -88,15 +88,14 @@ class Selection:
 
     def may(self, unit: Iterable[NodeState], to: Mode) -> bool:
         """Whether bounds let nodes change."""
-        return self.may_join(Draft(), resting(unit), to)
+        return self.may_beside(resting(unit), to, Counter(), Counter())
 
-    def may_join(self, draft: Draft, leaving: Counter[Mode], to: Mode) -> bool:
-        """Whether bounds let so many nodes of each mode change beside those of a draft."""
+    def may_beside(self, leaving: Counter[Mode], to: Mode, gone: Counter[Mode], come: Counter[Mode]) -> bool:
+        """Whether bounds let so many nodes of each mode change beside others, by the mode they leave and come to."""
         if not leaving:
             return True
-        gone = draft.gone
         can_go = to not in leaving and all(self.counts.may_lose(mode, gone[mode] + n) for mode, n in leaving.items())
-        return can_go and self.counts.may_have(to, draft.come[to] + leaving.total())
+        return can_go and self.counts.may_have(to, come[to] + leaving.total())
 
     def raise_to_least(self, mode: Mode) -> None:
         """Choose nodes until `mode` has what it shall have at least; what is under way to it counts."""

@@ -34,6 +34,7 @@ def select(
         selection.raise_to_least(mode)
     for mode in BOUNDED:
         selection.lower_to_most(mode)
+    _complete(selection)  # else those who want room would count on nodes that follow their unit
     matching = DemandMatching(selection, projected)
     for demand in demands:
         matching.meet(demand)

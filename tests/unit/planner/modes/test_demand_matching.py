@@ -7,20 +7,21 @@ from functools import partial
 from support.build import GPU
 from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.gang import Gang, Slices
-from trainpush.model.modes import Bounds, Mode, Switching
+from trainpush.model.modes import Bounds, Hook, Mode, Switching, SwitchStep
 from trainpush.model.serving import Service
-from trainpush.model.workload import Job
+from trainpush.model.workload import Job, Preemption
 from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import bounds_at, feasible
 from trainpush.planner.modes.cost import BlockReason
 from trainpush.planner.modes.demand import Demand
-from trainpush.planner.modes.demand_matching import DemandMatching, DemandResult
+from trainpush.planner.modes.demand_matching import DemandResult
 from trainpush.planner.modes.nodes import node_states
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Selection
+from trainpush.planner.modes.selection_order import select
 from trainpush.planner.placing.free_capacity import FreeCapacity
 
-TRAINING, INFERENCE = a_switch(Mode.TRAINING), a_switch(Mode.INFERENCE)
+TRAINING, INFERENCE, SHARED = (a_switch(mode) for mode in (Mode.TRAINING, Mode.INFERENCE, Mode.SHARED))
 POLICY = Switching(default=Mode.INFERENCE, is_enforced=True)
 
 
@@ -36,16 +37,14 @@ def wanted(work: Job | Service, *, may_switch: bool = True) -> Demand:
 
 
 def matched(world: World, *demands: Demand) -> tuple[dict[str, str], Mapping[Owner, DemandResult]]:
-    """The nodes that are chosen, and for whom; and what the demands led to."""
+    """The nodes that are chosen, and why; and what the demands led to."""
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     _, allocations = books(pool, jobs, services)
     capacity = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
     states = node_states(pool, allocations, {}, {}, world.now)
     selection = Selection(states, feasible(bounds_at(world.switching, world.now), len(states.nodes)), world.switching)
-    matching = DemandMatching(selection, partial(ProjectedCapacity, capacity, states.nodes))
-    for demand in demands:
-        matching.meet(demand)
-    return {name: pick.why for name, pick in selection.picks.items()}, matching.results()
+    results = select(selection, partial(ProjectedCapacity, capacity, states.nodes), demands)
+    return {name: pick.why for name, pick in selection.picks.items()}, results
 
 
 def with_gpus(world: World, **gpus: int) -> World:
@@ -107,6 +106,43 @@ def test_torn_slices_inside_of_others_count_for_nothing() -> None:
     world = with_gpus(World.of(policy, nodes=6, **modes).in_racks(3), n1=6, n2=2, n3=0, n4=4, n5=4, n6=0)
     picks, _ = matched(world, wanted(job))
     assert sorted(picks) == ["n4", "n5"]
+
+
+def test_nodes_of_one_draft_leave_a_gang_what_is_protected() -> None:
+    """Each node alone could be spared. To bring them into training resets them, so that the gang has to leave."""
+    hook = Hook("mig", {Mode.TRAINING: "whole", Mode.SHARED: "split"}, "state")
+    policy = replace(POLICY, default=Mode.TRAINING, hook=hook)
+    runs = a_trainer("runs", "n1", "n2", "n3", sizes=(3, 2), preemption=Preemption.BEYOND_MIN)
+    world = World.of(policy, runs, nodes=3, n1=SHARED, n2=SHARED, n3=SHARED)
+    assert list(matched(world, wanted(a_trainer("one")))[0]) == ["n1"]
+    assert not matched(world, wanted(a_trainer("two", workers=2)))[0]
+
+
+def test_a_node_that_follows_its_unit_is_counted_on_by_nobody() -> None:
+    """The other node of its rack trains already, as far as that goes."""
+    policy = replace(POLICY, unit="rack")
+    turning = a_switch(Mode.INFERENCE, Mode.TRAINING, step=SwitchStep.FLIPPING)
+    picks, results = matched(World.of(policy, nodes=2, n1=turning, n2=INFERENCE).in_racks(2), wanted(a_server()))
+    assert list(picks) == ["n2"]
+    assert [result.is_met for result in results.values()] == [False]
+
+
+def test_other_nodes_are_drafted_where_the_first_would_be_taken_by_somebody_else() -> None:
+    """The promised one would move onto n5, which completes a slice beside n4; n1 completes one beside n3."""
+    promised = a_trainer("promised", gpus=4)
+    job = a_trainer(workers=4, gpus=4, slices=(Slices("rack", 2),))
+    modes = {"n1": INFERENCE, "n2": TRAINING, "n3": TRAINING, "n4": INFERENCE, "n5": INFERENCE}
+    world = with_gpus(World.of(POLICY, nodes=5, **modes).in_racks(3), n2=4, n4=4)
+    picks, results = matched(world, wanted(promised, may_switch=False), wanted(job))
+    assert list(picks) == ["n1"]
+    assert all(result.is_met for result in results.values())
+
+
+def test_too_few_nodes_are_not_said_to_be_needed_by_their_mode() -> None:
+    """There is no minimum."""
+    job = a_trainer(workers=4)
+    _, results = matched(World.of(POLICY, nodes=2, n1=INFERENCE, n2=INFERENCE), wanted(job))
+    assert results[wanted(job).owner].blocks == {BlockReason.TOO_FEW: 2}
 
 
 def test_what_many_want_in_vain_is_drafted_a_few_times_only() -> None:
