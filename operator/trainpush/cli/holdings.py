@@ -64,7 +64,7 @@ def _node(body: Body) -> decode.NodeObject:
 def _pod(body: Body) -> Object:
     """What it takes stands in `spec.resources`; of a foreign pod, nothing else is kept than where it takes that."""
     pod = decode.pod(body)
-    requests = {name: _quantity(amount) for name, amount in pod.requests.items()}
+    requests = {name: f"{amount}m" if amount % 1000 else str(amount // 1000) for name, amount in pod.requests.items()}
     if pod_row(pod).ours is None:
         meta = pod.metadata
         pod = decode.PodObject(
@@ -76,10 +76,6 @@ def _pod(body: Body) -> Object:
     plain.pop("requests", None)
     spec = {key: value for key, value in plain.get("spec", {}).items() if key not in {"resources", "overhead"}}
     return {**plain, "spec": {**spec, "resources": {"requests": requests}}}
-
-
-def _quantity(thousandths: int) -> str:
-    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
 
 
 def _own(body: Body) -> Object:

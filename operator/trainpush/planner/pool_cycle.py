@@ -98,7 +98,9 @@ class PoolCycle:
         if (gang, rank) not in self._dead_ends:
             if assignment := self.capacity.after_terminations(gang):
                 reservations.keep(job, gang, assignment)
-                return self._joined(job, self._awaiting_terminations(job, gang))
+                if for_it := self._carried_out.get(str(job.key)):
+                    return self._joined(job, verdicts.preempting(gang, for_it, is_announced=False))
+                return self._joined(job, verdicts.awaiting_terminations(gang))
             # For a gang whose pods could not be bound in its last place nobody need give up anything again.
             if last is None or last.reason != Reason.BIND_TIMEOUT:
                 if taken := preemption.make_room(preemptor):
@@ -111,12 +113,6 @@ class PoolCycle:
         self._waiting += 1
         self._blocked.append((preemptor, self._waiting, wake_at))
         return None
-
-    def _awaiting_terminations(self, job: Job, gang: Gang) -> Verdict:
-        """There will be room when pods have ended; said is whose, where they end for its sake."""
-        if for_it := self._carried_out.get(str(job.key)):
-            return verdicts.preempting(gang, for_it, is_announced=False)
-        return verdicts.awaiting_terminations(gang)
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:

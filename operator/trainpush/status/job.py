@@ -47,7 +47,7 @@ def read(status: JobStatus) -> Recorded:
         outcome=Outcome.FAILED if Condition.FAILED in true else ended,
         queued_at=status.queued_at,
         hold_until=placed.last_transition_time + HOLD if placed and placed.reason == Reason.BIND_TIMEOUT else None,
-        last=_read_cause(status.last_failure),
+        last=Refusal(failure.reason, failure.message) if (failure := status.last_failure) else None,
         checkpoint=_read_checkpoint(status.checkpoint),
         heard=_read_progress(status.progress),
     )
@@ -79,7 +79,7 @@ def write(
         eviction=_write_eviction(record.eviction),
         verdict=verdict(decision.verdict),
         push=_write_push(decision.push),
-        last_failure=_write_cause(record.last),
+        last_failure=Cause(reason=last.reason, message=cut(last.message)) if (last := record.last) else None,
     )
     kept = () if resolved else ("resolved", "push") if placement else ("push",)
     return {**part(old, *kept), **plain(status)}
@@ -156,14 +156,6 @@ def _write_checkpoint(saved: Checkpoint | None) -> CheckpointStatus | None:
     if saved is None:
         return None
     return CheckpointStatus(attempt=saved.attempt, step=saved.step, uri=saved.uri, digest=saved.digest, at=saved.at)
-
-
-def _read_cause(told: Cause | None) -> Refusal | None:
-    return Refusal(told.reason, told.message) if told else None
-
-
-def _write_cause(cause: Refusal | None) -> Cause | None:
-    return Cause(reason=cause.reason, message=cut(cause.message)) if cause else None
 
 
 def read_push(status: JobStatus) -> Pushing | None:

@@ -14,7 +14,7 @@ from trainpush.model.modes import Mode
 from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.cost import BlockReason
 from trainpush.planner.modes.demand import Demand
-from trainpush.planner.modes.draft import Draft, Offer, OfferedCapacity
+from trainpush.planner.modes.draft import Draft, Offer, OfferedCapacity, resting
 from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.projected_placements import ProjectedPlacements
@@ -173,7 +173,7 @@ class DemandMatching:
             is_awaited = to is not Mode.SHARED and any(node.row in awaited for node in nodes)
             if not is_awaited and not any(node.name in in_vain for node in nodes):
                 slots = {node.row: kept[node.row] if node.suits(to) else emptied[node.row] for node in nodes}
-                yield Offer(nodes, to, slots)
+                yield Offer(nodes, to, slots, resting(nodes))
 
     def _target(self, mode: Mode) -> Mode:
         """What a node becomes for the sake of work: training gets back what is shared, where that is the default."""

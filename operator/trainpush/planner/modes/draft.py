@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -17,7 +16,7 @@ from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Offer:
     """What would change its mode, and the room that it would make."""
 
@@ -25,11 +24,8 @@ class Offer:
     to: Mode
     slots: Mapping[int, int]
     """Workers for whom there would be room then, by row."""
-
-    @cached_property
-    def resting(self) -> Counter[Mode]:
-        """The nodes that are not under way yet, by their modes."""
-        return resting(self.unit)
+    resting: Counter[Mode]
+    """The nodes that are not under way yet, by their modes."""
 
 
 def resting(unit: Iterable[NodeState]) -> Counter[Mode]:

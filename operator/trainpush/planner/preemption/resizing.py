@@ -72,7 +72,8 @@ class Resizing:
             may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
             if it.job.key in taken or not may_grow or not is_growth_wanted(it.job):
                 continue
-            size, due = self._size_instead(it), it.place.since + (switching.cooldown if switching else COOLDOWN)
+            due = it.place.since + (switching.cooldown if switching else COOLDOWN)
+            size = self.capacity.largest_instead(self._allowed(it.job, it.gang, len(it.nodes)), it.nodes)
             if size > len(it.nodes) and self.now >= due:
                 message = f"goes on with {count(size, 'worker')} instead of {len(it.nodes)}, since there is room"
                 # It is nobody's victim but its own.
@@ -85,10 +86,6 @@ class Resizing:
         for it, more in grown:  # they do not have it yet
             self.quota.charge(it.job.key.namespace, it.gang, -more)
         return growing
-
-    def _size_instead(self, it: GangAllocation) -> int:
-        """The largest size that a running gang could have."""
-        return self.capacity.largest_instead(self._allowed(it.job, it.gang, len(it.nodes)), it.nodes)
 
     def _allowed(self, job: Job, gang: Gang, workers: int) -> Gang:
         """A gang with the sizes that its team may have in place of so many workers."""
