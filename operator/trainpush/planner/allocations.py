@@ -167,16 +167,7 @@ def _workers(job: Job) -> Iterator[LivePod]:
             is_in_place = place is not None and place.nodes[worker.rank : worker.rank + 1] == (worker.node,)
             # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
-            beyond = _beyond(worker, request)
-            yield LivePod(
-                job.key,
-                is_service=False,
-                name=worker.name,
-                uid=worker.uid,
-                node=worker.node,
-                request=beyond,
-                is_leaving=not is_in_place,
-            )
+            yield _pod(job.key, worker, request, is_service=False, is_leaving=not is_in_place)
 
 
 def _pods(service: Service) -> Iterator[LivePod]:
@@ -187,18 +178,10 @@ def _pods(service: Service) -> Iterator[LivePod]:
             is_in_place = places.get((pod.serial, pod.revision)) == pod.node
             gang = gangs.get(pod.revision) if is_in_place else None
             request = gang.requirements.request if gang else {}
-            beyond = _beyond(pod, request)
-            yield LivePod(
-                service.key,
-                is_service=True,
-                name=pod.name,
-                uid=pod.uid,
-                node=pod.node,
-                request=beyond,
-                is_leaving=not is_in_place,
-            )
+            yield _pod(service.key, pod, request, is_service=True, is_leaving=not is_in_place)
 
 
-def _beyond(pod: Worker | Replica, planned: Mapping[str, int]) -> Mapping[str, int]:
+def _pod(key: Key, pod: Worker | Replica, planned: Mapping[str, int], *, is_service: bool, is_leaving: bool) -> LivePod:
     """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
-    return {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
+    beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
+    return LivePod(key, is_service, pod.name, pod.uid, pod.node or "", beyond, is_leaving)

@@ -12,6 +12,7 @@ from typing import Final
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode
 from trainpush.planner.allocations import Owner
+from trainpush.planner.feasibility.slots import Slots
 from trainpush.planner.modes.cost import BlockReason
 from trainpush.planner.modes.demand import Demand
 from trainpush.planner.modes.draft import Draft, Offer, OfferedCapacity, resting
@@ -137,13 +138,13 @@ class DemandMatching:
     def _offers(self, mode: Mode, gang: Gang, in_vain: Container[str]) -> list[Offer]:
         """What makes enough room in one domain, and no more than that: of all domains that where the best nodes do."""
         capacity = OfferedCapacity(self._placements.capacity, gang)
-        _, emptied = self._placements.capacity.slots_in_mode(gang)
+        in_mode = self._placements.capacity.slots_in_mode(gang)
         rows = [node.row for unit in self._selection.candidates.to(mode) for node in unit]
-        if not capacity.could_hold(rows, emptied):
+        if not capacity.could_hold(rows, in_mode[1]):
             return []
-        found, is_bounded = self._drafted(capacity, self._offered(mode, gang, in_vain))
+        found, is_bounded = self._drafted(capacity, self._offered(mode, in_mode, in_vain))
         if is_bounded and not found:
-            found, _ = self._drafted(capacity, capacity.by_gain(self._offered(mode, gang, in_vain)))
+            found, _ = self._drafted(capacity, capacity.by_gain(self._offered(mode, in_mode, in_vain)))
         return found
 
     def _drafted(self, capacity: OfferedCapacity, offers: Iterable[Offer]) -> tuple[list[Offer], bool]:
@@ -163,9 +164,9 @@ class DemandMatching:
                         return needed, is_bounded
         return [], is_bounded
 
-    def _offered(self, mode: Mode, gang: Gang, in_vain: Container[str]) -> Iterator[Offer]:
+    def _offered(self, mode: Mode, in_mode: tuple[Slots, Slots], in_vain: Container[str]) -> Iterator[Offer]:
         """What may change for the sake of `mode`, the best first; not where somebody counts on a node as it is."""
-        kept, emptied = (slots.tolist() for slots in self._placements.capacity.slots_in_mode(gang))
+        kept, emptied = (slots.tolist() for slots in in_mode)
         target, awaited = self._target(mode), self._placements.rows
         for unit in self._selection.candidates.to(mode):
             to = next((node.to for node in unit if not node.is_resting), target)

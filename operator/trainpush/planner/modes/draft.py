@@ -71,10 +71,12 @@ class OfferedCapacity:
     def gains(self, offer: Offer) -> Counter[int]:
         """For how many workers more there would be room, by domain; only domains in which there are any."""
         gains = Counter[int]()
-        for row, room in offer.slots.items():
-            if room > self._now[row]:
-                gains[self._domain[row]] += room - self._now[row]
+        for row, gain in self._gains_by_row(offer).items():
+            gains[self._domain[row]] += gain
         return gains
+
+    def _gains_by_row(self, offer: Offer) -> dict[int, int]:
+        return {row: room - self._now[row] for row, room in offer.slots.items() if room > self._now[row]}
 
     def could_hold(self, rows: Sequence[int], slots: Slots) -> bool:
         """Whether any domain would hold the gang if all of these nodes had as much room as `slots` says."""
@@ -125,7 +127,7 @@ class OfferedCapacity:
         """By the domain of the outermost slices, or the node, in which each makes room first; the most room first."""
         starts, parts = self._layout.slice_starts, defaultdict[int, list[tuple[int, Offer]]](list)
         for offer in offers:
-            if gains := {row: room - self._now[row] for row, room in offer.slots.items() if room > self._now[row]}:
+            if gains := self._gains_by_row(offer):
                 first = min(gains)
                 part = int(np.searchsorted(starts[-1][0], first, side="right")) if starts else first
                 parts[part].append((-sum(gains.values()), offer))
