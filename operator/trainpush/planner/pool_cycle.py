@@ -127,13 +127,12 @@ class PoolCycle:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
         if not self._blocked:
             return {}
-        capacity, held = self.capacity, holdings(self.capacity.pool.table, [*self._before, *self._assigned])
-        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
+        held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
         decisions, known = {}, dict[Gang, Verdict]()
         told: dict[tuple[Gang, Rank], Verdict] = {}
         for (job, gang, rank), position, due in self._blocked:
             if gang not in known:
-                known[gang] = verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
+                known[gang] = self._why(gang, held)
             verdict, wake_at = known[gang], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 ineligible, until = self.preemption.eligibility.ineligible(rank)
@@ -165,8 +164,12 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
+        return self._why(gang, self._held_before)
+
+    def _why(self, gang: Gang, held: Holdings) -> Verdict:
+        """Why a gang finds no room."""
         capacity = self.capacity
-        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, self._held_before)
+        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
         return verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
 
     def wanted(self) -> dict[Key, Eviction]:
