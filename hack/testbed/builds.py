@@ -17,8 +17,23 @@ from .report import BedError
 from .work import Work
 
 SOURCE = Path(__file__).parent / "go"
-PACKAGES = ("tool", "./...")
-"""All that go.mod lists as tools, and what lies beside it."""
+PACKAGES = {
+    "tools": (
+        "helm.sh/helm/v3/cmd/helm",
+        "k8s.io/kubernetes/cmd/kubectl",
+        "sigs.k8s.io/kind",
+        "sigs.k8s.io/kwok/cmd/kwok",
+        "./deviceplugin",
+    ),
+    "kubernetes": (
+        "go.etcd.io/etcd/server/v3",
+        *(f"k8s.io/kubernetes/cmd/kube-{part}" for part in ("apiserver", "controller-manager", "proxy", "scheduler")),
+        "k8s.io/kubernetes/cmd/kubeadm",
+        "k8s.io/kubernetes/cmd/kubelet",
+        "./coredns",
+    ),
+}
+"""What every bed needs, and what runs a control plane here and goes into our image of kind's nodes."""
 
 # These learn versions at link time. Without it the API server calls itself v0.0.0 and clients misbehave, and helm takes
 # a cluster that it does not see for Kubernetes 1.20.
@@ -40,36 +55,48 @@ FLAGS = (
 )
 # CGO_ENABLED=0: static binaries, so that no C compiler is needed. GOWORK=off: a workspace must not change versions.
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off"}
-MINUTES = 8
+MINUTES = {"tools": 4, "kubernetes": 5}
 """What a first build takes on 2 cores."""
 
 
 def binary(name: str) -> Path:
-    """Return the path of a program, building all of them first if the cache does not hold them.
+    """Return the path of a program, building it and its like first if the cache does not hold them.
 
     Several processes may ask at once: one builds, the others wait.
     """
-    make_all()
-    return folder() / name
+    make(_kind(name))
+    return path(name)
+
+
+def path(name: str) -> Path:
+    """Where a program is once it is built."""
+    return folder() / _kind(name) / name
 
 
 def make_all() -> None:
-    """Build the programs, unless the cache holds them."""
-    if not folder().exists():
+    """Build all programs that the cache lacks."""
+    for kind in PACKAGES:
+        make(kind)
+
+
+def make(kind: str) -> None:
+    """Build the programs of a kind, unless the cache holds them."""
+    if not (folder() / kind).exists():
         with state.locked(folder().with_suffix(".lock")):
-            if not folder().exists():
-                _build()
+            if not (folder() / kind).exists():
+                _build(kind)
 
 
 @functools.cache
 def folder() -> Path:
-    """The folder of the programs; its name changes with anything that could change them."""
+    """The folder of the programs, one folder of a kind each; its name changes with anything that could change them."""
     sources = sorted(file for file in SOURCE.rglob("*") if file.suffix in {".mod", ".sum", ".go"})
     parts = [file.read_bytes() for file in sources]
     parts += [subprocess.check_output([_go(), "env", "GOVERSION"]), " ".join(FLAGS).encode()]
     return state.cache() / "bin" / hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
+@functools.cache
 def module_source(module: str) -> Path:
     """The folder of a module's source at the version that is pinned, fetched if need be; read-only."""
     command = [_go(), "mod", "download", "-json", module]
@@ -79,15 +106,20 @@ def module_source(module: str) -> Path:
     return Path(json.loads(answer.stdout)["Dir"])
 
 
-def _build() -> None:
-    work = Work("programs")
-    work.say(f"fetching and compiling Kubernetes, etcd, CoreDNS, kwok and helm (first time about {MINUTES} min)")
-    total = len(_packages(_run(work, _fetched, "list", "-deps", *PACKAGES)))
-    partial = folder().with_suffix(".part")
+def _kind(name: str) -> str:
+    return "tools" if any(package.endswith(f"/{name}") for package in PACKAGES["tools"]) else "kubernetes"
+
+
+def _build(kind: str) -> None:
+    work, packages = Work(f"programs of {kind}"), PACKAGES[kind]
+    work.say(f"fetching and compiling (first time about {MINUTES[kind]} min)")
+    total = len(_packages(_run(work, _fetched, "list", "-deps", *packages)))
+    partial = (folder() / kind).with_suffix(".part")
     shutil.rmtree(partial, ignore_errors=True)
-    _run(work, lambda said: _compiled(said, total), "build", "-v", *FLAGS, f"-o={partial}/", *PACKAGES)
-    (partial / "server").rename(partial / "etcd")  # Go names a program by its folder
-    partial.replace(folder())
+    _run(work, lambda said: _compiled(said, total), "build", "-v", *FLAGS, f"-o={partial}/", *packages)
+    if (partial / "server").exists():
+        (partial / "server").rename(partial / "etcd")  # Go names a program by its folder
+    partial.replace(folder() / kind)
     work.end()
 
 

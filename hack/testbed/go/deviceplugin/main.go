@@ -32,12 +32,11 @@ func main() {
 	node := flag.String("node", "", "name of the node, from which the devices' UUIDs are made")
 	resource := flag.String("resource", "nvidia.com/gpu", "resource to advertise")
 	count := flag.Int("count", 8, "number of devices")
-	readyFile := flag.String("ready-file", "", "file that shall be there while a kubelet knows the devices")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	plugin := &plugin{folder: *folder, resource: *resource, devices: devices(*node, *count), readyFile: *readyFile}
+	plugin := &plugin{folder: *folder, resource: *resource, devices: devices(*node, *count)}
 	for ctx.Err() == nil {
 		if err := plugin.serveOneKubelet(ctx); err != nil && ctx.Err() == nil {
 			log.Printf("%v; trying again", err)
@@ -67,10 +66,9 @@ func pause(ctx context.Context, duration time.Duration) {
 
 type plugin struct {
 	api.UnimplementedDevicePluginServer
-	folder    string
-	resource  string
-	devices   []*api.Device
-	readyFile string
+	folder   string
+	resource string
+	devices  []*api.Device
 }
 
 // serveOneKubelet waits for a kubelet, registers with it and serves it until it ends.
@@ -143,10 +141,6 @@ func (p *plugin) ListAndWatch(_ *api.Empty, stream grpc.ServerStreamingServer[ap
 	if err := stream.Send(&api.ListAndWatchResponse{Devices: p.devices}); err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.readyFile, nil, 0o644); err != nil {
-		return err
-	}
-	defer os.Remove(p.readyFile)
 	<-stream.Context().Done()
 	return nil
 }
