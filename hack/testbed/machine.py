@@ -1,48 +1,69 @@
-"""What real nodes need of this machine: Debian packages, mounts, and running commands with one-line errors."""
+"""What an engine and images need of this machine: Debian packages, mounts, commands that fail in one line."""
 
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .report import BedError
 from .work import Work
 
-CNI_PLUGINS = Path("/usr/lib/cni")
-# A file or program that tells whether a package is there. By that, and not by the package's name, containerd from
+# A file or program that tells whether a package is there. By that, and not by the package's name, a program from
 # another source counts too, which Debian's package would throw out.
 PACKAGES = {
     "buildah": "buildah",
-    "containerd": "containerd",
+    "dockerd": "docker.io",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
-    "nft": "nftables",
-    "runc": "runc",
-    str(CNI_PLUGINS / "bridge"): "containernetworking-plugins",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
 
 
-def check_root() -> None:
-    """Refuse to go on without the rights that real nodes and their images need."""
+def check_root(what: str) -> None:
+    """Refuse to go on without the rights that something needs where no Docker does it."""
     if os.geteuid() != 0:
-        raise BedError("real nodes need root: run this as root, or without real nodes")
+        raise BedError(f"{what} takes root here: start Docker where it can pull images, or run this as root on Debian")
 
 
 def install_packages() -> None:
-    """Install what is missing of the packages that real nodes and images need."""
+    """Install what is missing of the packages that an engine and images of our own need."""
     missing = [package for sign, package in PACKAGES.items() if not shutil.which(sign) and not Path(sign).exists()]
-    if not missing:
-        return
+    if missing:
+        _install(missing)
+    if not shutil.which("docker"):
+        _install(["docker-cli"])  # from Debian 13 on no part of docker.io
+
+
+def _install(packages: list[str]) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise BedError(f"real nodes need {', '.join(missing)}: install them, or run this as root on Debian or Ubuntu")
+        raise BedError(f"{', '.join(packages)} missing: install them, or run this as root on Debian or Ubuntu")
     work = Work("packages")
-    work.say(f"installing {', '.join(missing)}")
+    work.say(f"installing {', '.join(packages)}")
     patience = "-oDPkg::Lock::Timeout=300"
     work.run("apt-get", patience, "update", "--quiet")
-    work.run("apt-get", patience, "install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", *missing)
+    with _nothing_started():
+        work.run(
+            "apt-get", patience, "install", "--yes", "--quiet", "--no-install-recommends", "--no-remove", *packages
+        )
+
+
+@contextmanager
+def _nothing_started() -> Iterator[None]:
+    """Keep packages from starting services: a Docker of this machine's own would stay, and make rules."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
 
 
 def run(*command: str | Path) -> str:
