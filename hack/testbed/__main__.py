@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from . import builds, fake_nodes, images, processes
+from . import builds, engine, fake_nodes, holding, processes
 from .bed import Bed
-from .cluster import Layer
+from .kind_bed import KindBed, prepare
+from .local_bed import Layer, LocalBed
 from .report import BedError, step
-from .work import side_by_side
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(words)
     commands = {"up": _up, "down": _down, "status": _status, "kubeconfig": _kubeconfig, "build": _build}
     try:
-        return commands[given.command](Bed(given.name), given)
+        return commands[given.command](given)
     except BedError as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
@@ -28,13 +29,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="testbed", description="A real Kubernetes made of ordinary processes.")
+    parser = argparse.ArgumentParser(prog="testbed", description="A real Kubernetes on this machine.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="up|down|status|kubeconfig|build")
     up = commands.add_parser("up", help="start what does not run yet")
     up.add_argument("--fake-nodes", type=_count, default=0, metavar="N", help="nodes that run nothing (default 0)")
     up.add_argument("--racks", type=_count, default=1, metavar="R", help="racks to spread them over (default 1)")
-    up.add_argument("--real-nodes", type=_count, default=0, metavar="N", help="nodes that run containers (default 0)")
+    up.add_argument(
+        "--workers", type=_count, default=0, metavar="N", help="nodes of kind that run containers (default 0)"
+    )
     down = commands.add_parser("down", help="stop everything; the next up takes seconds")
+    down.add_argument("--when-free", action="store_true", help="wait until whoever holds it is gone")
     down.add_argument("--purge", action="store_true", help="also remove the bed's folder")
     status = commands.add_parser("status", help="show what runs")
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of the administrator's kubeconfig")
@@ -51,39 +55,52 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _up(bed: Bed, given: argparse.Namespace) -> int:
+def _bed(name: str) -> Bed:
+    local = LocalBed(name)
+    return KindBed(name) if local.is_of_kind else local
+
+
+def _up(given: argparse.Namespace) -> int:
     nodes = fake_nodes.layout(given.fake_nodes, given.racks)
-    bed.up(Layer.SCALE, real_nodes=given.real_nodes)
+    bed = _bed(given.name)
+    if given.workers or bed.is_of_kind:
+        bed = KindBed(given.name)
+        bed.up(given.workers or None)
+    else:
+        LocalBed(given.name).up(Layer.SCALE)
     bed.add_fake_nodes(nodes)
     step(f"bed {bed.name} is up: export KUBECONFIG={bed.kubeconfig}")
     return 0
 
 
-def _down(bed: Bed, given: argparse.Namespace) -> int:
-    bed.down(purge=given.purge)
-    step(f"bed {bed.name} is down")
+def _down(given: argparse.Namespace) -> int:
+    with holding.wait_until_free(given.name) if given.when_free else nullcontext():
+        _bed(given.name).down(purge=given.purge)
+    step(f"bed {given.name} is down")
     return 0
 
 
-def _kubeconfig(bed: Bed, given: argparse.Namespace) -> int:
+def _kubeconfig(given: argparse.Namespace) -> int:
+    bed = _bed(given.name)
     if not bed.kubeconfig.exists():
         raise BedError(f"bed {bed.name} is not up: bring it up first")
     print(bed.kubeconfig)
     return 0
 
 
-def _build(bed: Bed, given: argparse.Namespace) -> int:
-    if os.geteuid() == 0:
-        side_by_side(builds.make_all, images.make_all)
+def _build(given: argparse.Namespace) -> int:
+    if os.geteuid() == 0 or engine.runs():
+        prepare()
     else:
-        step("images need root: only programs are built")
-        builds.make_all()
+        step("images need a container engine or root: only programs are built")
+    builds.make_all()
     return 0
 
 
-def _status(bed: Bed, given: argparse.Namespace) -> int:
+def _status(given: argparse.Namespace) -> int:
+    bed = _bed(given.name)
     parts = bed.parts
-    if not parts:
+    if not parts and not bed.kubeconfig.exists():
         print(f"bed {bed.name} is down")
         return 1
     row = "{:<26} {:>8} {:>9} {:>8}  {}"
@@ -91,7 +108,7 @@ def _status(bed: Bed, given: argparse.Namespace) -> int:
     for name, part in parts.items():
         log = processes.log_file(bed.folder, name)
         print(row.format(name, part.pid, _duration(part.since), f"{part.memory >> 20} MiB", log))
-    if "kube-apiserver" in parts:
+    if bed.kubeconfig.exists():
         print(f"\nKUBECONFIG={bed.kubeconfig}\nnodes: {_nodes(bed)}")
     return 0
 

@@ -8,9 +8,12 @@ import ipaddress
 import json
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .cluster import Cluster
 from .report import BedError
+
+if TYPE_CHECKING:
+    from .bed import Bed
 
 # Python 3.13 refuses certificates without key identifiers, and an authority without keyUsage.
 EXTENSIONS = """
@@ -36,7 +39,7 @@ authorityKeyIdentifier = keyid
 """
 
 
-def certificate_authority(bed: Cluster) -> Path:
+def certificate_authority(bed: "Bed") -> Path:
     """Return the bed's authority (PEM; its key lies beside it), made at the first call."""
     certificate = bed.certificates / "ca.crt"
     if not certificate.exists():
@@ -45,32 +48,29 @@ def certificate_authority(bed: Cluster) -> Path:
     return certificate
 
 
-def server_certificate(bed: Cluster, name: str, hosts: list[str]) -> tuple[Path, Path]:
+def server_certificate(bed: "Bed", name: str, hosts: list[str]) -> tuple[Path, Path]:
     """Return certificate and key for a server that is reached under these names and addresses."""
     names = ",".join(f"IP:{host}" if _is_address(host) else f"DNS:{host}" for host in hosts)
     return _certificate(bed, name, f"/CN={name}", "server", names)
 
 
-def client_certificate(bed: Cluster, user: str, groups: list[str]) -> tuple[Path, Path]:
+def client_certificate(bed: "Bed", user: str, groups: list[str]) -> tuple[Path, Path]:
     """Return certificate and key that name a user, and the groups that RBAC sees."""
     subject = "".join(f"/O={_escaped(group)}" for group in groups) + f"/CN={_escaped(user)}"
     return _certificate(bed, _file_name(user), subject, "client")
 
 
-def client_kubeconfig(bed: Cluster, user: str, groups: list[str], server: str | None = None) -> Path:
-    """Return a kubeconfig with a client certificate for this user, made at the first call.
-
-    It names the API server as this machine sees it, unless a `server` is given.
-    """
+def client_kubeconfig(bed: "Bed", user: str, groups: list[str]) -> Path:
+    """Return a kubeconfig with a client certificate for this user, made at the first call."""
     path = bed.accounts / f"{_file_name(user)}.kubeconfig"
     if not path.exists():
         certificate, key = client_certificate(bed, user, groups)
         credentials = {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
-        _write_kubeconfig(bed, path, user, credentials, server)
+        _write_kubeconfig(bed, path, user, credentials)
     return path
 
 
-def service_account_kubeconfig(bed: Cluster, namespace: str, name: str) -> Path:
+def service_account_kubeconfig(bed: "Bed", namespace: str, name: str) -> Path:
     """Return a kubeconfig with a fresh 24 h token of a ServiceAccount; namespace and account are created if absent."""
     for kind, manifest in {
         "Namespace": {"metadata": {"name": namespace}},
@@ -85,7 +85,7 @@ def service_account_kubeconfig(bed: Cluster, namespace: str, name: str) -> Path:
     return path
 
 
-def signing_key(bed: Cluster) -> tuple[Path, Path]:
+def signing_key(bed: "Bed") -> tuple[Path, Path]:
     """Return private and public key for ServiceAccount tokens, made at the first call."""
     private, public = bed.certificates / "tokens.key", bed.certificates / "tokens.pub"
     if not public.exists():
@@ -94,7 +94,7 @@ def signing_key(bed: Cluster) -> tuple[Path, Path]:
     return private, public
 
 
-def _certificate(bed: Cluster, name: str, subject: str, kind: str, names: str = "") -> tuple[Path, Path]:
+def _certificate(bed: "Bed", name: str, subject: str, kind: str, names: str = "") -> tuple[Path, Path]:
     certificate, key = bed.certificates / f"{name}.crt", bed.certificates / f"{name}.key"
     if not certificate.exists():
         authority = certificate_authority(bed)
@@ -103,7 +103,7 @@ def _certificate(bed: Cluster, name: str, subject: str, kind: str, names: str = 
     return certificate, key
 
 
-def _request(bed: Cluster, name: str, subject: str, kind: str, *more: str) -> None:
+def _request(bed: "Bed", name: str, subject: str, kind: str, *more: str) -> None:
     """Make a key and a certificate for it, self-signed unless `more` names a signer."""
     settings = bed.certificates / "openssl.cnf"
     settings.write_text(EXTENSIONS)
@@ -123,11 +123,9 @@ def _openssl(*arguments: str) -> None:
         raise BedError(f"openssl {arguments[0]} failed: {error.stderr.strip().splitlines()[-1]}") from None
 
 
-def _write_kubeconfig(
-    bed: Cluster, path: Path, user: str, credentials: dict[str, str], server: str | None = None
-) -> None:
+def _write_kubeconfig(bed: "Bed", path: Path, user: str, credentials: dict[str, str]) -> None:
     """Write a kubeconfig in JSON, which every reader of YAML reads."""
-    cluster = {"server": server or bed.server, "certificate-authority-data": _encoded(certificate_authority(bed))}
+    cluster = {"server": bed.server, "certificate-authority-data": _encoded(certificate_authority(bed))}
     document = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -9,35 +9,16 @@ import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import accounts, builds, processes
-from .cluster import Cluster
+from . import accounts, audit, builds, processes
 from .report import step
 
-# Writes only, one line each when the answer is known. The beating hearts of nodes and of the control plane are left
-# out: they would drown what tests look for.
-AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "None", "verbs": ["get", "list", "watch"]},
-        {
-            "level": "None",
-            "namespaces": ["kube-node-lease"],
-            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
-        },
-        {
-            "level": "None",
-            "userGroups": ["system:nodes", "testbed:kwok"],
-            "resources": [{"group": "", "resources": ["nodes/status", "events"]}],
-        },
-        {"level": "Metadata"},
-    ],
-}
+if TYPE_CHECKING:
+    from .local_bed import LocalBed
 
 
-def start_api(bed: Cluster) -> None:
+def start_api(bed: "LocalBed") -> None:
     """Start etcd and kube-apiserver and wait until the API answers; what already runs is left alone."""
     _start_etcd(bed)
     if processes.start(bed.folder, "kube-apiserver", _apiserver_command(bed)):
@@ -45,7 +26,7 @@ def start_api(bed: Cluster) -> None:
     _wait_until_ready(bed, "kube-apiserver", "/readyz")
 
 
-def start_controllers(bed: Cluster) -> None:
+def start_controllers(bed: "LocalBed") -> None:
     """Start kube-controller-manager and kube-scheduler and wait until both are healthy."""
     for name, command in {
         "kube-controller-manager": _controller_manager_command(bed),
@@ -57,7 +38,7 @@ def start_controllers(bed: Cluster) -> None:
         _wait_until_ready(bed, name, "/healthz")
 
 
-def _start_etcd(bed: Cluster) -> None:
+def _start_etcd(bed: "LocalBed") -> None:
     bed.control_plane.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Sockets in a folder of ours instead of ports: who reaches etcd owns the cluster. It insists on advertising some
     # host and port, which nobody calls since it has no peers.
@@ -76,32 +57,26 @@ def _start_etcd(bed: Cluster) -> None:
     processes.wait_until("etcd's start", _etcd_socket(bed).is_socket, 30, bed.folder, "etcd")
 
 
-def _etcd_socket(bed: Cluster) -> Path:
+def _etcd_socket(bed: "LocalBed") -> Path:
     return bed.control_plane / "etcd.sock"
 
 
-def _apiserver_command(bed: Cluster) -> list[str | Path]:
-    inside = [f"kubernetes.default.svc{tail}" for tail in ("", ".cluster.local")] + ["kubernetes.default", "kubernetes"]
-    hosts = ["127.0.0.1", "localhost", bed.host_address, bed.first_service_address, *inside]
-    serving = accounts.server_certificate(bed, "kube-apiserver", hosts)
-    to_kubelets = accounts.client_certificate(bed, "kube-apiserver-kubelet-client", ["system:masters"])
+def _apiserver_command(bed: "LocalBed") -> list[str | Path]:
+    serving = accounts.server_certificate(bed, "kube-apiserver", ["127.0.0.1", "localhost"])
     to_extensions = accounts.client_certificate(bed, "front-proxy", [])
     tokens_key, tokens_public = accounts.signing_key(bed)
     authority = accounts.certificate_authority(bed)
     return [
         builds.binary("kube-apiserver"),
         f"--etcd-servers=unix://{_etcd_socket(bed)}",
-        # Pods of real nodes come in by the bridge; a bed without them stays on the loopback interface.
-        f"--bind-address={'0.0.0.0' if bed.has_real_nodes else '127.0.0.1'}",  # noqa: S104
-        f"--advertise-address={bed.host_address}",
+        "--bind-address=127.0.0.1",
+        # Nobody comes in by the Service `kubernetes`, whose endpoints may not be loopback addresses.
+        *("--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"),
         f"--secure-port={bed.port('kube-apiserver')}",
         f"--service-cluster-ip-range={bed.service_range}",
         f"--tls-cert-file={serving[0]}",
         f"--tls-private-key-file={serving[1]}",
         f"--client-ca-file={authority}",
-        f"--kubelet-client-certificate={to_kubelets[0]}",
-        f"--kubelet-client-key={to_kubelets[1]}",
-        "--kubelet-preferred-address-types=InternalIP",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={tokens_public}",
         f"--service-account-signing-key-file={tokens_key}",
@@ -121,13 +96,13 @@ def _apiserver_command(bed: Cluster) -> list[str | Path]:
         "--allow-privileged=true",
         "--max-requests-inflight=4000",
         "--max-mutating-requests-inflight=2000",
-        f"--audit-policy-file={_settings(bed, 'audit-policy', AUDIT_POLICY)}",
+        f"--audit-policy-file={_settings(bed, 'audit-policy', audit.POLICY)}",
         f"--audit-log-path={bed.audit_log}",
         "--audit-log-maxsize=100000",
     ]
 
 
-def _controller_manager_command(bed: Cluster) -> list[str | Path]:
+def _controller_manager_command(bed: "LocalBed") -> list[str | Path]:
     kubeconfig = accounts.client_kubeconfig(bed, "system:kube-controller-manager", [])
     return [
         builds.binary("kube-controller-manager"),
@@ -142,7 +117,7 @@ def _controller_manager_command(bed: Cluster) -> list[str | Path]:
     ]
 
 
-def _scheduler_command(bed: Cluster) -> list[str | Path]:
+def _scheduler_command(bed: "LocalBed") -> list[str | Path]:
     kubeconfig = accounts.client_kubeconfig(bed, "system:kube-scheduler", [])
     settings = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -157,7 +132,7 @@ def _scheduler_command(bed: Cluster) -> list[str | Path]:
     ]
 
 
-def _serving(bed: Cluster, name: str, kubeconfig: Path) -> list[str]:
+def _serving(bed: "LocalBed", name: str, kubeconfig: Path) -> list[str]:
     """Flags for health and metrics on the loopback interface, open to whom the API server would let in."""
     certificate, key = accounts.server_certificate(bed, name, ["127.0.0.1", "localhost"])
     return [
@@ -171,18 +146,18 @@ def _serving(bed: Cluster, name: str, kubeconfig: Path) -> list[str]:
     ]
 
 
-def _settings(bed: Cluster, name: str, content: Mapping[str, object]) -> Path:
+def _settings(bed: "LocalBed", name: str, content: Mapping[str, object]) -> Path:
     """Write a configuration file in JSON, which Kubernetes reads as it reads YAML."""
     path = bed.control_plane / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
     return path
 
 
-def _wait_until_ready(bed: Cluster, part: str, path: str) -> None:
+def _wait_until_ready(bed: "LocalBed", part: str, path: str) -> None:
     processes.wait_until(f"{part}'s start", lambda: _answers(bed, part, path), 120, bed.folder, part)
 
 
-def _answers(bed: Cluster, part: str, path: str) -> bool:
+def _answers(bed: "LocalBed", part: str, path: str) -> bool:
     """Tell whether a part of the control plane answers 200 under this path."""
     trust = ssl.create_default_context(cafile=str(accounts.certificate_authority(bed)))
     connection = http.client.HTTPSConnection("127.0.0.1", bed.port(part), timeout=5, context=trust)

@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import accounts, builds, processes
-from .cluster import Cluster
 from .report import BedError, step
+
+if TYPE_CHECKING:
+    from .bed import Bed
 
 TAINT = {"key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule"}
 MARK = {"training.ai/testbed": "fake"}
@@ -38,7 +41,7 @@ def layout(count: int, racks: int) -> list[FakeNode]:
     return [_standard_node(rack=index % racks + 1, index=index // racks) for index in range(count)]
 
 
-def start(bed: Cluster) -> None:
+def start(bed: "Bed") -> None:
     """Start kwok, which plays the kubelet for every node of `add`."""
     command: list[str | Path] = [
         builds.binary("kwok"),
@@ -54,7 +57,7 @@ def start(bed: Cluster) -> None:
         processes.start(bed.folder, "kwok", command)
 
 
-def add(bed: Cluster, nodes: Sequence[FakeNode]) -> None:
+def add(bed: "Bed", nodes: Sequence[FakeNode]) -> None:
     """Create nodes and wait until they are Ready; one that exists keeps its resources and gets its labels again."""
     if not nodes:
         return
@@ -70,7 +73,7 @@ def add(bed: Cluster, nodes: Sequence[FakeNode]) -> None:
     processes.wait_until(f"{len(nodes)} fake nodes", all_ready, 30 + len(nodes) / 10, bed.folder, "kwok")
 
 
-def readiness(bed: Cluster) -> dict[str, tuple[str, bool]]:
+def readiness(bed: "Bed") -> dict[str, tuple[str, bool]]:
     """All nodes of the bed by name: their kind (label training.ai/testbed, fake or real) and whether they are Ready."""
     nodes = json.loads(bed.kubectl("get", "nodes", "-o", "json", "--request-timeout=10s"))["items"]
     return {
@@ -108,7 +111,7 @@ def _manifest(node: FakeNode) -> dict[str, object]:
     }
 
 
-def _forget_leases(bed: Cluster) -> None:
+def _forget_leases(bed: "Bed") -> None:
     """Delete the leases of fake nodes: a new kwok would wait for the old one's to run out before it takes over."""
     selector = ",".join(f"{key}={value}" for key, value in MARK.items())
     names = bed.kubectl("get", "nodes", "-l", selector, "-o", "jsonpath={.items[*].metadata.name}").split()

@@ -1,6 +1,7 @@
 """What a bed remembers between two runs: its number, its ports, what it was last asked to be."""
 
 import fcntl
+import hashlib
 import ipaddress
 import json
 import os
@@ -8,7 +9,7 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from .report import BedError
@@ -44,39 +45,26 @@ def locked(file: Path) -> Iterator[None]:
 class State:
     """The memory of one bed, kept as state.json in its folder.
 
-    `index` (0 to 39) sets its addresses apart from those of other beds; `layer` and `real_nodes` are the most that
-    was asked for since the bed came up, so that a smaller request does not take anything away.
+    `index` (0 to 39) sets its addresses apart from those of other beds; `layer` is the most that was asked for since
+    the bed came up, so that a smaller request does not take anything away; `workers` are those of a cluster of kind,
+    which `is_complete` once all of it was made.
     """
 
     index: int
     layer: int = 0
-    real_nodes: int = 0
+    workers: int = 0
+    is_complete: bool = False
     ports: dict[str, int] = field(default_factory=dict)
 
     @property
-    def subnet(self) -> str:
-        """Addresses of the bridge and of the pods on real nodes."""
+    def pod_range(self) -> str:
+        """Addresses of pods, as a /16."""
         return f"10.{200 + self.index}.0.0/16"
 
     @property
-    def bridge_address(self) -> str:
-        """The bridge's own address: gateway and name server of pods."""
-        return f"10.{200 + self.index}.0.1"
-
-    @property
-    def host_address(self) -> str:
-        """Address of this machine on the bridge, under which nodes and pods reach the API server."""
-        return f"10.{200 + self.index}.0.2"
-
-    @property
     def service_range(self) -> str:
-        """Addresses of Services."""
+        """Addresses of Services, as a /16."""
         return f"10.{140 + self.index}.0.0/16"
-
-    @property
-    def first_service_address(self) -> str:
-        """The address of the Service `kubernetes`."""
-        return f"10.{140 + self.index}.0.1"
 
     def port(self, part: str) -> int:
         """The port of a part, chosen free at the first question and remembered."""
@@ -86,11 +74,13 @@ class State:
 
 
 def read(folder: Path) -> State | None:
-    """Return what the bed in this folder remembers, None when there is nothing."""
+    """Return what the bed in this folder remembers, None when there is nothing; what another version added is left."""
     try:
-        return State(**json.loads((folder / "state.json").read_text()))
+        found = json.loads((folder / "state.json").read_text())
     except FileNotFoundError:
         return None
+    known = {part.name for part in fields(State)}
+    return State(**{name: value for name, value in found.items() if name in known})
 
 
 def write(folder: Path, state: State) -> None:
@@ -115,12 +105,21 @@ def begin(folder: Path) -> None:
 
 
 def routed() -> set[int]:
-    """Bed numbers whose subnet this machine already routes somewhere, for instance a bed of another user."""
+    """Bed numbers whose pods this machine already routes somewhere, for instance a bed of another user."""
+    return {index for index in range(BEDS) if is_routed(State(index).pod_range)}
+
+
+def is_routed(subnet: str) -> bool:
+    """Tell whether this machine routes some address of a subnet somewhere."""
     lines = Path("/proc/net/route").read_text().splitlines()[1:]
     # The kernel prints addresses as little-endian numbers in hexadecimal.
     targets = [ipaddress.ip_address(int.from_bytes(bytes.fromhex(line.split()[1]), "little")) for line in lines]
-    subnets = {index: ipaddress.ip_network(State(index).subnet) for index in range(BEDS)}
-    return {index for index, subnet in subnets.items() if any(target in subnet for target in targets)}
+    return any(target in ipaddress.ip_network(subnet) for target in targets)
+
+
+def mark(folder: Path) -> str:
+    """Eight hexadecimal digits, a folder's own on this machine: for names of what lives outside of it."""
+    return hashlib.sha256(str(folder).encode()).hexdigest()[:8]
 
 
 def _free_port(taken: set[int]) -> int:
