@@ -22,11 +22,11 @@ $(STAMP): pyproject.toml | python
 	$(RUN) -m pip install --editable . --group dev
 	@touch $@
 
-demo: python ## from nothing to a trained model on a real cluster
-	PYTHONPATH=hack $(PYTHON) -m demo up
+demo: $(STAMP) ## from nothing to a trained model on a real cluster
+	PYTHONPATH=hack $(RUN) -m demo up
 
-demo-down: python ## take the demo down
-	PYTHONPATH=hack $(PYTHON) -m demo down
+demo-down: $(STAMP) ## take the demo down
+	PYTHONPATH=hack $(RUN) -m demo down
 
 test: $(STAMP) ## all tests but long stories; SEED=... draws the same kill points again
 ifndef TRAINPUSH_TEST_KUBECONFIG

@@ -4,15 +4,14 @@ Ends with a table and exit status 0 only if everything in it is as it should be.
 """
 
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
 
-from testbed import Bed, BedError, Layer, builds, images
+from testbed import BedError, KindBed, builds
 from testbed.fake_nodes import layout
+from testbed.kind_bed import prepare
 from testbed.report import step
-from testbed.work import side_by_side
 
 from . import serving
 from .install import NAMESPACE, install
@@ -26,7 +25,7 @@ FULL_RACK = "r2"
 
 def main() -> int:
     """Run one of the two commands; the exit status."""
-    bed = Bed("demo")
+    bed = KindBed("demo")
     try:
         if sys.argv[1:] == ["down"]:
             bed.down()
@@ -38,11 +37,11 @@ def main() -> int:
         return 1
 
 
-def _up(bed: Bed) -> int:
-    side_by_side(builds.make_all, images.make_all)
-    bed.up(Layer.NODES, real_nodes=2)
+def _up(bed: KindBed) -> int:
+    prepare()
+    bed.up(workers=2)
     bed.add_fake_nodes(layout(15, 3))
-    for image in ("training", "triton"):
+    for image in ("busybox", "training", "triton"):
         bed.load_image(image)
     rows = _install(bed)
     _fill_rack(bed)
@@ -52,7 +51,7 @@ def _up(bed: Bed) -> int:
     return 0 if all(is_good for _, _, is_good in rows) else 1
 
 
-def _install(bed: Bed) -> list[Row]:
+def _install(bed: KindBed) -> list[Row]:
     step("installing the operator by helm: two replicas as pods under their own ServiceAccount")
     install(bed)
     bed.kubectl("apply", "-f", str(ROOT / "examples" / "pools.yaml"))
@@ -62,7 +61,7 @@ def _install(bed: Bed) -> list[Row]:
     return [("operator: replicas ready", f"{ready}/{wanted}", ready == wanted)]
 
 
-def _fill_rack(bed: Bed) -> None:
+def _fill_rack(bed: KindBed) -> None:
     """Pods that nobody asked trainpush about take GPUs on two of five nodes of a rack."""
     pods = [_foreign_pod(f"foreign-{index}") for index in range(2)]
     bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
@@ -84,7 +83,7 @@ def _foreign_pod(name: str) -> Object:
     }
 
 
-def _seed(bed: Bed) -> list[Row]:
+def _seed(bed: KindBed) -> list[Row]:
     step("applying the seed manifest: 4 workers of 8 GPUs, three racks, one of them too full")
     _delete(bed, "tpj/llama-7b-training")
     started = time.monotonic()
@@ -102,11 +101,11 @@ def _seed(bed: Bed) -> list[Row]:
     ]
 
 
-def _digits(bed: Bed) -> list[Row]:
-    step("training on the UCI digits: 2 workers x 2 processes, FSDP, real containers on 2 real nodes")
+def _digits(bed: KindBed) -> list[Row]:
+    step("training on the UCI digits: 2 workers x 2 processes, FSDP, real containers on 2 workers of kind")
     _delete(bed, "infsvc/digits")
     _delete(bed, "tpj/digits")
-    shutil.rmtree(bed.folder / "volumes", ignore_errors=True)
+    bed.docker("exec", bed.workers[0], "find", bed.folder / "volumes", "-mindepth", "1", "-delete")
     volume = (ROOT / "examples" / "digits" / "volume.yaml").read_text()
     bed.kubectl("apply", "-f", "-", stdin=volume.replace("/var/lib/trainpush-demo", f"{bed.folder}/volumes"))
     started = time.monotonic()
@@ -125,7 +124,7 @@ def _digits(bed: Bed) -> list[Row]:
     ]
 
 
-def _follow(bed: Bed, name: str, seconds: float) -> None:
+def _follow(bed: KindBed, name: str, seconds: float) -> None:
     """Say what the job does until it has ended: whenever that changes, and every ten seconds."""
     said, say_again_at = "", 0.0
     deadline = time.monotonic() + seconds
@@ -143,7 +142,7 @@ def _follow(bed: Bed, name: str, seconds: float) -> None:
     raise BedError(f"{name} did not end within {seconds:.0f} s: see `kubectl describe tpj {name}`")
 
 
-def _delete(bed: Bed, name: str) -> None:
+def _delete(bed: KindBed, name: str) -> None:
     bed.kubectl("delete", name, "--ignore-not-found", "--cascade=foreground", "--timeout=90s")
 
 
@@ -154,7 +153,7 @@ def _print(rows: list[Row]) -> None:
         print(f"  {what:<{width}}  {value:<12}{'' if is_good else '  <- not as it should be'}")
 
 
-def _print_hints(bed: Bed) -> None:
+def _print_hints(bed: KindBed) -> None:
     metrics = f"/api/v1/namespaces/{NAMESPACE}/services/trainpush:metrics/proxy/metrics"
     kubectl = builds.binary("kubectl")
     print(f"""

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from testbed import Bed, images
+from testbed import KindBed, images
 
 CHART = Path(__file__).parents[2] / "charts" / "trainpush"
 NAMESPACE = "trainpush-system"
 
 
-def install(bed: Bed) -> None:
+def install(bed: KindBed) -> None:
     """Install the chart, or upgrade to it, with the images of this working tree, and wait until every replica is ready.
 
     The bed needs real nodes.
