@@ -11,7 +11,7 @@ from support.api import admin
 from support.cluster import Space, a_pool, new_space
 from support.manifests import pool, racks
 from support.operator_process import OperatorProcess
-from testbed import Bed, Layer
+from testbed import Bed, Layer, LocalBed, held
 from trainpush.kube.client import Client
 
 RACKS: Final = [25] * 20
@@ -19,7 +19,7 @@ RACKS: Final = [25] * 20
 
 
 @dataclass
-class FreeCapacity:
+class Ground:
     """A fresh cluster with nodes, a pool and the operator's credentials."""
 
     bed: Bed
@@ -40,15 +40,11 @@ class FreeCapacity:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[FreeCapacity]:
+def ground(folder: Path) -> Iterator[Ground]:
     """The cluster, taken down afterwards; `folder` is for logs."""
-    bed = Bed("bench")
-    bed.down()
-    try:
+    with held(LocalBed("bench")) as bed:
         bed.up(Layer.SCALE)
         kubeconfig = operator_process.install(bed)
         bed.add_fake_nodes(racks("bench", RACKS))
         with a_pool(bed, pool("bench", "bench", default=True)):
-            yield FreeCapacity(bed, kubeconfig, folder)
-    finally:
-        bed.down()
+            yield Ground(bed, kubeconfig, folder)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.ground import RACKS, FreeCapacity, ground
+from bench.ground import RACKS, Ground, ground
 from bench.result import Result
 from support.cluster import Space
 from support.manifests import foreign_pod, racks
@@ -44,7 +44,7 @@ async def measure(seed: int, folder: Path) -> Result:
     return Result(max(seen_coming, found_there), "MiB", GOAL_MIB, details)
 
 
-async def _of_a_new_one(field: FreeCapacity) -> float:
+async def _of_a_new_one(field: Ground) -> float:
     with field.operator() as operator:
         return await _settled(operator)
 
