@@ -13,7 +13,7 @@ from support.fault_proxy import FaultProxy
 from support.given_cluster import OURS, Cluster, given, given_cluster
 from support.operator_account import as_operator
 from support.operator_process import ROOT
-from testbed import Bed, Layer
+from testbed import LocalBed, held
 from trainpush.kube.client import Client
 
 
@@ -29,12 +29,9 @@ def cluster(required: Callable[[Callable[[], None]], None]) -> Iterator[Cluster]
 
 @contextmanager
 def _a_bed(required: Callable[[Callable[[], None]], None]) -> Iterator[Cluster]:
-    bed = Bed("test-api")
-    try:
-        required(lambda: bed.up(layer=Layer.API))
+    with held(LocalBed("test-api")) as bed:
+        required(bed.up)
         yield bed
-    finally:
-        bed.down()
 
 
 @pytest.fixture(scope="session")

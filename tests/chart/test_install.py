@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support.chart import CHART, NAMESPACE, VALUES, WITH_IMAGE, Object, render, the
-from testbed import Bed, BedError, Layer
+from testbed import Bed, BedError, LocalBed, held
 from trainpush.kube import rights
 from trainpush.kube.client import Client
 from trainpush.kube.credentials import load
@@ -24,13 +24,10 @@ POOL = "{apiVersion: training.ai/v1, kind: GPUPool, metadata: {name: kept}, spec
 @pytest.fixture(scope="module")
 def bed(required: Callable[[Callable[[], None]], None]) -> Iterator[Bed]:
     """An API server without our kinds; no controllers."""
-    bed = Bed("test-chart")
-    try:
-        required(lambda: bed.up(layer=Layer.API))
+    with held(LocalBed("test-chart")) as bed:
+        required(bed.up)
         bed.kubectl("create", "namespace", NAMESPACE)
         yield bed
-    finally:
-        bed.down()
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
-"""A cluster with two real nodes, on which containers run."""
+"""A cluster with two workers, on which containers run."""
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,7 +10,9 @@ from support.digits import DigitsBed
 from support.given_cluster import refuse_given
 from support.installed_operator import InstalledOperator
 from support.operator_process import ACCOUNT, NAMESPACE
-from testbed import Bed
+from testbed import KindBed, held
+
+SMALL_DISK: Final = "/mnt/small"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,36 +21,31 @@ def _own_bed(required: Callable[[Callable[[], None]], None]) -> None:
 
 
 @pytest.fixture(scope="session")
-def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A disk of 32 KiB; mounted before the kubelets start, which see no mounts that come later."""
-    folder = tmp_path_factory.mktemp("disk")
-    if os.geteuid() != 0:
-        yield folder  # the bed will say that it needs root
-        return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-@pytest.fixture(scope="session")
-def installed(required: Callable[[Callable[[], None]], None], small_disk: Path) -> Iterator[InstalledOperator]:
-    """A bed with nodes and images, and the chart installed on it."""
-    bed = Bed("test-e2e")
-    installed = InstalledOperator(bed)
-    try:
-        required(lambda: bed.up(real_nodes=2))
-        for image in ("training", "triton"):
+def installed(required: Callable[[Callable[[], None]], None]) -> Iterator[InstalledOperator]:
+    """A bed with workers and images, and the chart installed on it."""
+    with held(KindBed("test-e2e")) as bed:
+        installed = InstalledOperator(bed)
+        required(bed.up)
+        required(bed.route)
+        for image in ("busybox", "training", "triton"):
             required(partial(bed.load_image, image))
         required(installed.install)
         yield installed
-    finally:
-        bed.down()
 
 
 @pytest.fixture(scope="session")
 def real(installed: InstalledOperator) -> DigitsBed:
     """The bed with the pool `real`."""
     return DigitsBed(installed.bed, installed.bed.kubeconfig_for(NAMESPACE, ACCOUNT))
+
+
+@pytest.fixture
+def small_disk(installed: InstalledOperator) -> str:
+    """Where on every worker a disk of 32 KiB is mounted, which goes when the node is killed."""
+    mount = f"mkdir --parents {SMALL_DISK}; mount --types tmpfs --options size=32k tmpfs {SMALL_DISK}"
+    for node in installed.bed.workers:
+        installed.bed.docker("exec", node, "sh", "-c", f"mountpoint --quiet {SMALL_DISK} || {{ {mount}; }}")
+    return SMALL_DISK
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_an_export_that_fails_says_so(serving: Serving, clients: Traffic) -> Non
     assert "to export again" in message
 
 
-def test_a_full_volume_says_so_and_leaves_nothing_half(serving: Serving, clients: Traffic, small_disk: Path) -> None:
+def test_a_full_volume_says_so_and_leaves_nothing_half(serving: Serving, clients: Traffic, small_disk: str) -> None:
     """No directory appears under its final name, and the disk is free again."""
     make_full_volume(serving, "full", small_disk)
     job = serving.quick_job(EXPORT, name="full")
@@ -114,10 +114,11 @@ def test_a_full_volume_says_so_and_leaves_nothing_half(serving: Serving, clients
     serving.digits.apply(job)
     serving.digits.until(lambda: serving.pushed("full").get("reason") == "ExportFailed", "ExportFailed", 180)
     assert "No space left on device" in serving.pushed("full")["message"]
-    assert [file for file in small_disk.rglob("*") if file.is_file()] == []
+    bed = serving.digits.bed
+    assert [bed.docker("exec", node, "find", small_disk, "-type", "f") for node in bed.workers] == ["", ""]
 
 
-def make_full_volume(serving: Serving, name: str, folder: Path) -> None:
+def make_full_volume(serving: Serving, name: str, folder: str) -> None:
     """A claim of a volume that takes 32 KiB."""
     size = {"storage": "1Mi"}
     volume = {
@@ -128,7 +129,7 @@ def make_full_volume(serving: Serving, name: str, folder: Path) -> None:
             "accessModes": ["ReadWriteMany"],
             "capacity": size,
             "claimRef": {"namespace": serving.namespace, "name": name},
-            "hostPath": {"path": str(folder)},
+            "hostPath": {"path": folder},
             "storageClassName": "",
         },
     }

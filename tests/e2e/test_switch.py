@@ -20,7 +20,7 @@ STEPS = 200
 def served(real: DigitsBed, operator: InstalledOperator) -> Iterator[Serving]:
     """A namespace in which one replica serves on the node that training and inference share."""
     serving = Serving(real.namespace("switch"))
-    with modes(real, serving.digits, real_0="Shared"):
+    with modes(real, serving.digits, {KEPT: "Shared"}):
         serving.digits.until(lambda: has(real.bed, KEPT, "Shared"), f"{KEPT} is shared")
         serving.digits.until(lambda: has(real.bed, LENT, "Training"), f"{LENT} trains")
         service = serving.service_manifest(replicas=1)

@@ -4,7 +4,6 @@ import json
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +11,14 @@ import pytest
 
 from support.digits import DigitsBed
 from support.wait import until
-from testbed import Bed
+from testbed import KindBed
 
 
 @dataclass
 class Web:
     """Pods web-0 and on, each of which answers its own name, and the Service `web` in front of them."""
 
-    bed: Bed
+    bed: KindBed
     namespace: str
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
@@ -56,7 +55,7 @@ def ask(address: str) -> str:
 def web(real: DigitsBed) -> Web:
     """One pod on each of two nodes."""
     made = Web(real.bed, f"web-{uuid.uuid4().hex[:6]}")
-    made.put(["real-0", "real-1"])
+    made.put(real.bed.workers)
     return made
 
 
@@ -78,19 +77,6 @@ async def test_a_pod_that_goes_gets_no_new_connections(web: Web) -> None:
     await until(lambda: web.answers() == {"web-0"}, "the Service leaves it out", seconds=5)
     assert time.monotonic() - deleted_at < 3
     assert ask(f"{leaving}:8080") == "web-1"
-
-
-def test_two_beds_live_side_by_side(web: Web, required: Callable[[Callable[[], None]], None]) -> None:
-    """What one does is nothing to the other, not even its end."""
-    other = Web(Bed("test-beside"), "web")
-    try:
-        required(lambda: other.bed.up(real_nodes=1))
-        other.put(["real-0"])
-        assert other.answers() == {"web-0"}
-        assert web.answers() == {"web-0", "web-1"}
-    finally:
-        other.bed.down(purge=True)
-    assert web.answers() == {"web-0", "web-1"}
 
 
 def _pod(name: str, node: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from support.api import admin
 from support.cluster import Space, a_space
 from support.given_cluster import refuse_given
 from support.operator_process import OperatorProcess
-from testbed import Bed, Layer
+from testbed import Bed, Layer, LocalBed, held
 from trainpush.kube.client import Client
 
 
@@ -20,13 +20,11 @@ def _own_bed(required: Callable[[Callable[[], None]], None]) -> None:
 
 
 @pytest.fixture(scope="session")
-def bed(required: Callable[[Callable[[], None]], None]) -> Iterator[Bed]:
+def bed(required: Callable[[Callable[[], None]], None]) -> Iterator[LocalBed]:
     """A fresh cluster for all tests of this folder."""
-    bed = Bed("test-scale")
-    bed.down()
-    required(lambda: bed.up(Layer.SCALE))
-    yield bed
-    bed.down()
+    with held(LocalBed("test-scale")) as bed:
+        required(lambda: bed.up(Layer.SCALE))
+        yield bed
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from support.cluster import Space, a_pool, fake_nodes, is_empty, new_space, says
 from support.manifests import GPU, foreign_pod, job, pool, racks
 from support.operator_process import ROOT, OperatorProcess
 from support.wait import until
-from testbed import Bed, Layer
+from testbed import Layer, LocalBed
 from trainpush.kube.errors import NotFound
 from trainpush.kube.resources import PODS
 
@@ -25,7 +25,7 @@ SECONDS: Final = 90
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _racks(bed: Bed) -> Iterator[None]:
+def _racks(bed: LocalBed) -> Iterator[None]:
     """One rack of four nodes."""
     with fake_nodes(bed, NODES), a_pool(bed, pool("faults", "faults", default=True)):
         yield
@@ -40,7 +40,9 @@ def operator(kubeconfig: Path, tmp_path: Path) -> Iterator[OperatorProcess]:
         assert "trainpush_cycle_errors_total 0.0" in operator.get("/metrics")[1], operator.log.read_text()[-4000:]
 
 
-async def test_a_pool_kind_that_was_deleted_and_made_again(bed: Bed, space: Space, operator: OperatorProcess) -> None:
+async def test_a_pool_kind_that_was_deleted_and_made_again(
+    bed: LocalBed, space: Space, operator: OperatorProcess
+) -> None:
     """Kopf ends when a kind is gone; it is started again, the process lives on, and what runs is left alone."""
     await space.create(job("before"))
     await space.job("before", says("Running"), "runs")
@@ -55,7 +57,7 @@ async def test_a_pool_kind_that_was_deleted_and_made_again(bed: Bed, space: Spac
     await space.job("after", says("Running"), "runs", seconds=SECONDS)
 
 
-async def test_an_api_server_that_is_killed(bed: Bed, space: Space, operator: OperatorProcess) -> None:
+async def test_an_api_server_that_is_killed(bed: LocalBed, space: Space, operator: OperatorProcess) -> None:
     """What runs goes on, and what was asked meanwhile is done afterwards."""
     await space.create(job("before"))
     await space.job("before", says("Running"), "runs")
@@ -86,7 +88,7 @@ async def test_a_report_that_lies(space: Space, operator: OperatorProcess) -> No
     await space.job("job", says("TrainingComplete"), "is complete")
 
 
-async def test_a_pod_of_another_namespace_is_no_worker(bed: Bed, space: Space, operator: OperatorProcess) -> None:
+async def test_a_pod_of_another_namespace_is_no_worker(bed: LocalBed, space: Space, operator: OperatorProcess) -> None:
     """Whatever owner and labels it claims; nor is one here that does not bear a worker's name."""
     await space.create(job("job", 2))
     seen = await space.job("job", says("Running"), "runs")

@@ -16,7 +16,7 @@ from support.cluster import a_pool, a_space, fake_nodes, now, says
 from support.manifests import job, pool, racks
 from support.operator_process import NAMESPACE, OperatorProcess
 from support.wait import until
-from testbed import Bed, Layer
+from testbed import Bed, LocalBed, held
 from trainpush.kube import rights
 from trainpush.kube.client import Client, Object
 from trainpush.kube.resources import LEASES
@@ -98,12 +98,9 @@ def test_a_certificate_that_is_not_trusted(start: Start, altered: Callable[..., 
 
 
 def test_no_custom_resource_definitions(start: Start, required: Callable[[Callable[[], None]], None]) -> None:
-    bare = Bed("test-bare")
-    required(lambda: bare.up(Layer.API))
-    try:
+    with held(LocalBed("test-bare")) as bare:
+        required(bare.up)
         told = refusal(start(bare.kubeconfig))
-    finally:
-        bare.down(purge=True)
     name = "trainpushjobs.training.ai"
     assert told == f"the cluster has no CustomResourceDefinition {name}: apply the files of crds/ first"
 

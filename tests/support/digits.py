@@ -14,7 +14,7 @@ import yaml
 
 from support.look import look, look_at_all
 from support.operator_process import ROOT
-from testbed import Bed
+from testbed import KindBed
 
 Object = dict[str, Any]
 POOL: Final = """
@@ -29,7 +29,7 @@ spec: {nodeSelector: {training.ai/testbed: real}}
 class DigitsBed:
     """A bed whose real nodes hold the training image."""
 
-    bed: Bed
+    bed: KindBed
     kubeconfig: Path
     """Of the operator's ServiceAccount."""
 
@@ -61,7 +61,7 @@ class DigitsBed:
 class Digits:
     """One namespace with digits jobs."""
 
-    bed: Bed
+    bed: KindBed
     namespace: str
     volume: Path
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from demo.install import NAMESPACE, install
 from support.look import look, look_at_all
-from testbed import Bed
+from testbed import KindBed
 from trainpush.kube.client import Object
 
 DEPLOYMENT: Final = "deployment/trainpush"
@@ -16,7 +16,7 @@ REPLICAS: Final = 2
 class InstalledOperator:
     """A release of the chart; it runs or not as it was last told to."""
 
-    bed: Bed
+    bed: KindBed
 
     def install(self) -> None:
         """Install CRDs, roles and everything else, and wait until both replicas run."""

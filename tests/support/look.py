@@ -8,14 +8,14 @@ from pathlib import Path
 from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config
 
-from testbed import Bed, BedError
+from testbed import BedError, KindBed
 from trainpush.kube.client import Object
 
 PATIENCE_SECONDS = 30
 
 
-def look(bed: Bed, path: str) -> Object:
-    """The object at this path of the API, such as `/api/v1/nodes/real-0`; BedError if there is none."""
+def look(bed: KindBed, path: str) -> Object:
+    """The object at this path of the API, such as `/api/v1/nodes/NAME`; BedError if there is none."""
     api = _connection(bed.kubeconfig)
     answer = api.call_api(
         "GET", f"{api.configuration.host}{path}", {"Accept": "application/json"}, _request_timeout=PATIENCE_SECONDS
@@ -26,7 +26,7 @@ def look(bed: Bed, path: str) -> Object:
     return found
 
 
-def look_at_all(bed: Bed, path: str) -> list[Object]:
+def look_at_all(bed: KindBed, path: str) -> list[Object]:
     """All objects of a kind at this path, such as `/api/v1/nodes`, each with its kind as kubectl shows it."""
     found = look(bed, path)
     kind = found["kind"].removesuffix("List")

@@ -15,7 +15,7 @@ import yaml
 from support.digits import Digits, DigitsBed, Object
 from support.manifests import GPU
 from support.operator_process import ROOT
-from testbed import Bed, builds
+from testbed import KindBed, builds
 
 EXAMPLES: Final = ROOT / "examples" / "sharing"
 
@@ -49,7 +49,7 @@ def a_team(real: DigitsBed, namespace: str) -> Iterator[Digits]:
 
 
 @contextmanager
-def urgency(bed: Bed) -> Iterator[str]:
+def urgency(bed: KindBed) -> Iterator[str]:
     """The example's PriorityClass, under a name that nobody else has."""
     manifest = yaml.safe_load((EXAMPLES / "priorities.yaml").read_text())
     manifest["metadata"]["name"] += f"-{uuid.uuid4().hex[:8]}"
@@ -83,7 +83,7 @@ def others_hold(team: Digits, gpus: int) -> Iterator[None]:
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
     items = [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"other-{node}"}, "spec": {**spec, "nodeName": node}}
-        for node in ("real-0", "real-1")
+        for node in team.bed.workers
     ]
     pods = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     team.bed.kubectl("create", "--namespace", team.namespace, "-f", "-", stdin=pods)

@@ -2,9 +2,10 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import yaml
@@ -14,41 +15,40 @@ from support.digits import Digits, DigitsBed, Object
 from support.look import look, look_at_all
 from support.operator_process import ROOT
 from support.sharing import holder
-from testbed import Bed
+from testbed import KindBed
 
 EXAMPLES: Final = ROOT / "examples" / "switching"
 WISH: Final = "training.ai/wanted-mode"
-KEPT: Final = "real-0"
-LENT: Final = "real-1"
+KEPT: Final = "test-e2e-worker"
+LENT: Final = "test-e2e-worker2"
 """The node that goes to and fro; the other one stays as it is."""
 
 
 @contextmanager
-def modes(real: DigitsBed, team: Digits, **wishes: str) -> Iterator[None]:
+def modes(real: DigitsBed, team: Digits, wishes: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
     """The example's pool on the real nodes, and people's `wishes` for them; afterwards no node bears an annotation.
 
-    An operator runs all the time. In the names of nodes _ stands for -.
+    An operator runs all the time.
     """
-    nodes = {name.replace("_", "-"): mode for name, mode in wishes.items()}
-    for node, mode in nodes.items():
+    for node, mode in wishes.items():
         real.bed.kubectl("annotate", "node", node, f"{WISH}={mode}", "--overwrite")
     real.bed.kubectl("apply", "-f", str(EXAMPLES / "pool.yaml"))
     try:
         yield
     finally:
-        for node in nodes:
+        for node in wishes:
             real.bed.kubectl("annotate", "node", node, f"{WISH}-")
         real.bed.kubectl("delete", "gpupool", "real")
         team.until(lambda: not any(map(is_marked, all_nodes(real.bed))), "no node bears an annotation", seconds=60)
         real.renew_pool()
 
 
-def all_nodes(bed: Bed) -> list[Object]:
+def all_nodes(bed: KindBed) -> list[Object]:
     """Every node."""
     return look_at_all(bed, "/api/v1/nodes")
 
 
-def a_node(bed: Bed, name: str) -> Object:
+def a_node(bed: KindBed, name: str) -> Object:
     """One node as it stands."""
     return look(bed, f"/api/v1/nodes/{name}")
 
@@ -65,7 +65,7 @@ def mode_of(node: Object) -> str:
     return mode
 
 
-def has(bed: Bed, name: str, mode: str) -> bool:
+def has(bed: KindBed, name: str, mode: str) -> bool:
     """Whether a node has a mode, and nothing is under way."""
     node = a_node(bed, name)
     return mode_of(node) == mode and switch_of(node).get("step") == "Active"

@@ -18,7 +18,7 @@ LINE = {"name": "kills", "file": "tests/e2e/test_kills.py"}
         pytest.param("tests/support/kills.py", id="what it imports"),
         pytest.param("tests/support/given_cluster.py", id="what its fixtures import"),
         pytest.param("tests/support/killed_operator.py", id="what it starts"),
-        pytest.param("hack/testbed/real_nodes.py", id="its bed"),
+        pytest.param("hack/testbed/kind_bed.py", id="its bed"),
     ],
 )
 def test_a_story_is_of(path: str) -> None:
