@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from support.digits import Digits, Object
 from support.look import look, look_at_all
 from support.operator_process import ROOT
+from testbed import BedError
 
 EXAMPLES = ROOT / "examples" / "digits"
 EXPORT = "python3 /opt/trainpush/examples/export.py"
@@ -89,9 +91,20 @@ class Serving:
         return self.kubectl("get", "service", name, "-o", "jsonpath={.spec.clusterIP}").strip()
 
     def ask(self, url: str) -> Object:
-        """What the example's client finds out about all held-out images, from a pod of its own."""
-        found: Object = json.loads(self.kubectl("exec", "client", "--", "python3", "ask.py", url))
-        return found
+        """What the example's client finds out about all held-out images, from a pod of its own.
+
+        An address may refuse for 3 s after its replicas are ready: kube-proxy learns of them a second later at most,
+        and waits for a second between two changes of its rules.
+        """
+        deadline = time.monotonic() + 3
+        while True:
+            try:
+                found: Object = json.loads(self.kubectl("exec", "client", "--", "python3", "ask.py", url))
+            except BedError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return found
 
     def start_client(self) -> None:
         """Make the pod from which `ask` asks: it holds the labels, and has nothing to do with the server."""
