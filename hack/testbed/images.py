@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import builds, engine, machine, state
@@ -25,10 +26,8 @@ def archive(name: str) -> Path:
     """Return an image as an archive, building it if the cache does not hold it."""
     if name not in RECIPES:
         raise BedError(f"there is no image {name!r}: the images are {', '.join(sorted(RECIPES))}")
-    for part in RECIPES[name].images:
-        archive(part)
     target = _target(name)
-    with state.locked(folder() / ".lock"):
+    with state.locked(folder() / f".{name}.lock"):
         if not target.exists():
             _build(name, target)
     return target
@@ -39,9 +38,9 @@ def _target(name: str) -> Path:
 
 
 def make(names: Iterable[str]) -> None:
-    """Build images that the cache lacks, one after the other."""
-    for name in names:
-        archive(name)
+    """Build images that the cache lacks, two at a time: each of them waits for a disk or a network most of the time."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(archive, names))
 
 
 def reference(name: str) -> str:
@@ -51,8 +50,7 @@ def reference(name: str) -> str:
 
 def base(name: str) -> Path:
     """Return the base of an image as an archive of a file system, made by mmdebstrap if the cache does not hold it."""
-    with state.locked(folder() / ".lock"):
-        return _base_archive(Work(f"base of {name}"), RECIPES[name])
+    return _base_archive(Work(f"base of {name}"), RECIPES[name])
 
 
 def _build(name: str, target: Path) -> None:
@@ -60,9 +58,13 @@ def _build(name: str, target: Path) -> None:
     work.say(f"building (first time about {recipe.seconds} s)")
     partial = target.with_suffix(".part")
     partial.unlink(missing_ok=True)
+    by = _by_docker if _base_can_be_pulled(recipe) else _by_buildah
+    if by is _by_buildah:
+        _base_archive(work, recipe)  # what comes next may have to wait for programs
+    for part in recipe.images:
+        archive(part)
     with tempfile.TemporaryDirectory(dir=folder()) as place:
         _fill(Path(place), recipe)
-        by = _by_docker if _base_can_be_pulled(recipe) else _by_buildah
         by(work, recipe, Path(place), reference(name), partial)
     for old in folder().glob(f"{name}-*.tar"):
         old.unlink()
@@ -83,8 +85,6 @@ def _by_docker(work: Work, recipe: Recipe, place: Path, tag: str, target: Path) 
 
 
 def _by_buildah(work: Work, recipe: Recipe, place: Path, tag: str, target: Path) -> None:
-    machine.check_root("an image")
-    machine.install_packages()
     base = _base(work, recipe)
     before = _built(tag)
     options = [f"--build-arg=BASE={base}", f"--tag={tag}", *_trust(place), f"--file={place / recipe.context[0]}"]
@@ -151,15 +151,22 @@ def _base(work: Work, recipe: Recipe) -> str:
 
 def _base_archive(work: Work, recipe: Recipe) -> Path:
     tar = folder() / f"base-{_hash(recipe.suite, recipe.variant, *recipe.packages)}.tar"
-    if not tar.exists():
-        partial = tar.with_name(f"{tar.stem}.part.tar")
-        # Release files expire; a mirror that lags or a machine whose clock is wrong must not stop a build.
-        options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"']
-        options += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "info", "locale", "man")]
-        packages = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
-        work.run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
-        partial.replace(tar)
+    machine.check_root("an image")
+    machine.install_packages()
+    with state.locked(tar.with_suffix(".lock")):
+        if not tar.exists():
+            _make_base(work, recipe, tar)
     return tar
+
+
+def _make_base(work: Work, recipe: Recipe, tar: Path) -> None:
+    partial = tar.with_name(f"{tar.stem}.part.tar")
+    # Release files expire; a mirror that lags or a machine whose clock is wrong must not stop a build.
+    options = ['--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"']
+    options += [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "info", "locale", "man")]
+    packages = [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
+    work.run("mmdebstrap", f"--variant={recipe.variant}", *options, *packages, recipe.suite, partial)
+    partial.replace(tar)
 
 
 def _buildah(command: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import state
 from .report import BedError
 from .work import Work
 
@@ -31,11 +32,11 @@ def check_root(what: str) -> None:
 
 def install_packages() -> None:
     """Install what is missing of the packages that an engine and images of our own need."""
-    missing = [package for sign, package in PACKAGES.items() if not shutil.which(sign) and not Path(sign).exists()]
-    if missing:
-        _install(missing)
-    if not shutil.which("docker"):
-        _install(["docker-cli"])  # from Debian 13 on no part of docker.io
+    with state.locked(state.cache() / ".packages.lock"):
+        if missing := [name for sign, name in PACKAGES.items() if not shutil.which(sign) and not Path(sign).exists()]:
+            _install(missing)
+        if not shutil.which("docker"):
+            _install(["docker-cli"])  # from Debian 13 on no part of docker.io
 
 
 def _install(packages: list[str]) -> None:
