@@ -5,26 +5,26 @@ import time
 from datetime import datetime
 from typing import Any
 
-from testbed import BedError, KindBed
+from testbed import Bed, BedError
 
 Object = dict[str, Any]
 Row = tuple[str, str, bool]
 """One line of the demo's table: what it is, its value, and whether that is as it should be."""
 
 
-def get(bed: KindBed, *what: str) -> Object:
+def get(bed: Bed, *what: str) -> Object:
     """One object, or a list of them, as `kubectl get` has it."""
     found: Object = json.loads(bed.kubectl("get", *what, "-o", "json"))
     return found
 
 
-def items(bed: KindBed, *what: str) -> list[Object]:
+def items(bed: Bed, *what: str) -> list[Object]:
     """The objects of a list."""
     found: list[Object] = get(bed, *what)["items"]
     return found
 
 
-def until_true(bed: KindBed, name: str, condition: str, seconds: float) -> Object:
+def until_true(bed: Bed, name: str, condition: str, seconds: float) -> Object:
     """Wait for a condition of TYPE/NAME, and return the object; one that is stalled ends the wait."""
     deadline = time.monotonic() + seconds
     while True:

@@ -2,13 +2,13 @@
 
 import json
 
-from testbed import KindBed, images
+from testbed import Bed, images
 from testbed.report import step
 
 from .objects import Object, Row, true_since, until_true
 
 
-def ask(bed: KindBed) -> list[Row]:
+def ask(bed: Bed) -> list[Row]:
     """Wait until the trained model is served, then ask it, from a pod, for the images that training held out."""
     step("serving: the model is exported, its digest becomes a release, tritonserver loads it")
     job = until_true(bed, "tpj/digits", "Pushed", seconds=300)
@@ -24,7 +24,7 @@ def ask(bed: KindBed) -> list[Row]:
     ]
 
 
-def _ask_from_a_pod(bed: KindBed, url: str) -> Object:
+def _ask_from_a_pod(bed: Bed, url: str) -> Object:
     """What examples/digits/ask.py prints; the labels stay in its pod."""
     bed.kubectl("delete", "pod", "digits-ask", "--ignore-not-found")  # of a run that was broken off
     image = (f"--image={images.reference('training')}", "--image-pull-policy=Never", "--restart=Never")
