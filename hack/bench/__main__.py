@@ -15,13 +15,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bench import apply_to_placed, cycle, day_night, memory, place_one, preempt, say_no, snapshot, span, switch_plan
+from bench import apply_to_placed, cycle, cycle_growth, day_night, memory, place_one, preempt, say_no, snapshot, span, switch_plan
 from record import lines
 from record.circumstances import circumstances
 from testbed import BedError
 
 BENCHES: Final = {
     "apply-to-placed": apply_to_placed.measure,
+    "cycle-cold": cycle_growth.cold,
+    "cycle-growth": cycle_growth.measure,
     "day-night": day_night.measure,
     "memory": memory.measure,
     "place-one": place_one.measure,

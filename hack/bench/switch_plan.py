@@ -14,7 +14,8 @@ from typing import Final
 from bench.result import Result
 from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.modes import Bounds, Mode, Switching
-from trainpush.model.plan import Decision, ServiceDecision
+from trainpush.model.plan import ServiceDecision
+from trainpush.model.records import Records
 from trainpush.model.workload import Job, Key
 from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.free_capacity import FreeCapacity
@@ -39,9 +40,9 @@ async def measure(seed: int, folder: Path) -> Result:
     world = _world(random.Random(seed))
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     accounts, allocations = books(pool, jobs, services)
-    ground = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
+    ground = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
     served: list[ServiceDecision] = [world.served(ground, service) for service in services]
-    stages: dict[Key, Decision] = {job.key: world.staged(ground, job) for job in jobs}
+    stages = Records(world.staged(ground, job) for job in jobs)
     took = []
     for _ in range(CYCLES):
         begun = time.process_time()

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,7 @@ def team(snapshot: Snapshot, key: Key) -> str:
     return next((quota.name for quota in snapshot.pools[0].quotas if key.namespace in quota.namespaces), "")
 
 
-def held(snapshot: Snapshot, jobs: tuple[Job, ...]) -> Counter[str]:
+def held(snapshot: Snapshot, jobs: Sequence[Job]) -> Counter[str]:
     """GPUs by team."""
     found: Counter[str] = Counter()
     for job in jobs:
@@ -102,7 +103,7 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
     """Whether the smallest size of the winner has room in one domain when these are gone, and pods that are ending."""
     table, gang = snapshot.pools[0].table, winner.request
     assert isinstance(gang, Gang)
-    used, leaving = Allocations.of(snapshot.jobs, ()).amounts(table)
+    used, leaving = Allocations.of(snapshot.jobs, ()).amounts(snapshot.pools[0])
     used -= leaving
     for victim, decision in victims:
         assert victim.recorded.placement

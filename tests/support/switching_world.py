@@ -14,6 +14,7 @@ from trainpush.model.modes import MODE_KEY, Mode, PrepullPod, Switch, Switching,
 from trainpush.model.nodes import HOST, Node, Toleration, node_table
 from trainpush.model.plan import Condition, Decision, NodeDecision, ServiceDecision, Stage, Verdict
 from trainpush.model.reasons import Reason
+from trainpush.model.records import Records
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
@@ -75,7 +76,7 @@ def _of_gang(fields: dict[str, Any]) -> dict[str, Any]:
 def books(pool: Pool, jobs: Sequence[Job] = (), services: Sequence[Service] = ()) -> tuple[QuotaUsage, Allocations]:
     """What teams hold of the pool, and what each job and service does."""
     allocations = Allocations.of(jobs, services)
-    return QuotaUsage(pool, allocations.held), allocations
+    return QuotaUsage(pool, allocations.charged(pool.name)), allocations
 
 
 def help_for(decided: ModeDecision, work: Job | Service) -> Help:
@@ -196,10 +197,10 @@ class World:
     def _cycle(self) -> tuple[ModeDecision, Mapping[Key, Decision], list[ServiceDecision]]:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
         accounts, allocations = books(pool, jobs, services)
-        ground = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
+        ground = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
         served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
         stages = {it.key: self.staged(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
-        return decide(ground, accounts, allocations, stages, served, self.now), stages, served
+        return decide(ground, accounts, allocations, Records(stages.values()), served, self.now), stages, served
 
     def staged(self, ground: FreeCapacity, job: Job) -> Decision:
         """What becomes of a job: its place, if it has one or there is room."""

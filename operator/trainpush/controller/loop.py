@@ -8,13 +8,16 @@ from typing import Any, Final
 from trainpush.admission.jobs import Admission
 from trainpush.admission.services import Asked
 from trainpush.controller.clock import Clock
-from trainpush.controller.measure import count_evictions, measure
-from trainpush.controller.observe import Observation, observe
+from trainpush.controller.measure import Waiting, count_evictions, measure
+from trainpush.controller.observe import Observation, Observer
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
-from trainpush.model.plan import NodeDecision, Plan
+from trainpush.model.plan import Decision, NodeDecision, Plan, ServiceDecision
+from trainpush.model.records import Records
+from trainpush.model.workload import Key
+from trainpush.planner.memory import Memory
 from trainpush.planner.plan import plan
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -47,12 +50,15 @@ class Loop:
 
         `proxy_image` goes into new revisions.
         """
-        self._proxy_image = proxy_image
         self._store = store
         self._applier = applier
         self._annotator = annotator
         self._leads = leads
         self._metrics = metrics
+        self._observer = Observer(store, applier.trouble_of, proxy_image)
+        self._memory = Memory()
+        self._changes = Changes()
+        self._waiting = Waiting(metrics)
         self._wake_after: float = IDLE_SECONDS
         self._took = 0.0
         self.failures = 0
@@ -79,19 +85,24 @@ class Loop:
         """One cycle, if this replica leads; what need not be waited for is handed to `later`."""
         if not self._leads():
             self._wake_after = IDLE_SECONDS
+            self._changes.forget()
             return
         begun, now = time.monotonic(), self.clock.now()
         stages = self._metrics.cycle_duration_seconds
         with stages.labels("observe").time():
-            seen = observe(self._store, self._applier.trouble_of, self._proxy_image)
+            seen = self._observer.observe()
         started = time.perf_counter()
         with stages.labels("plan").time():
-            decided = plan(seen.snapshot, now)
-        measure(self._metrics, seen, decided, time.perf_counter() - started, now)
+            decided = plan(seen.snapshot, now, self._memory)
+        took = time.perf_counter() - started
+        tasks, changes = self._changes.tasks(seen, decided), self._changes
+        measure(self._metrics, seen, decided, changes.jobs, took, now)
+        self._waiting.count(seen, changes.jobs, changes.gone)
         with stages.labels("apply").time():
-            wait = await self._applier.carry_out(_tasks(seen, decided), now, later)
+            wait = await self._applier.carry_out(tasks, now, later)
             held = self._annotator.begin(_annotations(seen, decided), later)
-        count_evictions(self._metrics, seen, decided, self._store)
+        changes.carried_out()
+        count_evictions(self._metrics, seen, changes.jobs, self._store)
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
         self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held))))
@@ -123,17 +134,43 @@ class Loop:
         dirty.clear()
 
 
-def _tasks(seen: Observation, decided: Plan) -> list[Task]:
-    tasks: list[Task] = [PoolTask(seen.pools[pool.name], pool, seen.modes.get(pool.name)) for pool in decided.pools]
-    for decision in decided.decisions:
+class Changes:
+    """What is decided otherwise than in the cycle before."""
+
+    def __init__(self) -> None:
+        """Nothing was decided yet."""
+        self._before: Records[Decision] = Records()
+        """What was carried out."""
+        self._after = self._before
+        self.jobs: list[Decision] = []
+        """Of the last cycle, what is new of jobs."""
+        self.gone: set[Key] = set()
+        """The jobs of which nothing is decided any more."""
+
+    def tasks(self, seen: Observation, decided: Plan) -> list[Task]:
+        """What is new of `decided`; of pools all, since they say something of everybody, and of services."""
+        self._after = decided.decisions
+        self.jobs, self.gone = decided.decisions.since(self._before)
+        pools = (PoolTask(seen.pools[pool.name], pool, seen.modes.get(pool.name)) for pool in decided.pools)
+        jobs = (_task(seen, decision) for decision in self.jobs)
+        return [*pools, *jobs, *(_task(seen, decision) for decision in decided.services)]
+
+    def carried_out(self) -> None:
+        """What the last tasks said need not be said again."""
+        self._before = self._after
+
+    def forget(self) -> None:
+        """All has to be said again."""
+        self._before = Records()
+
+
+def _task(seen: Observation, decision: Decision | ServiceDecision) -> Task:
+    if isinstance(decision, Decision):
         admission = seen.admissions[decision.key]
         resolved = admission.resolved if isinstance(admission, Admission) else None
-        tasks.append(JobTask(seen.jobs[decision.key], decision, resolved))
-    for served in decided.services:
-        asked = seen.asked[served.key]
-        data = asked.data if isinstance(asked, Asked) else None
-        tasks.append(ServiceTask(seen.services[served.key], served, data))
-    return tasks
+        return JobTask(seen.jobs[decision.key], decision, resolved)
+    asked = seen.asked[decision.key]
+    return ServiceTask(seen.services[decision.key], decision, asked.data if isinstance(asked, Asked) else None)
 
 
 def _annotations(seen: Observation, decided: Plan) -> list[NodeDecision]:

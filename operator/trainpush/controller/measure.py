@@ -1,29 +1,64 @@
 """What a cycle shows in metrics: pools, teams, what waits, what got a place, and what had to make room."""
 
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from trainpush.controller.observe import Observation
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Decision, Plan, PoolSummary
-from trainpush.model.workload import Refusal
+from trainpush.model.workload import Key, Refusal
 from trainpush.telemetry.metrics import Metrics
 
 
-def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, now: datetime) -> None:
-    """What was `decided` at `now`, which took so many `seconds`."""
+class Waiting:
+    """The gangs that wait, by pool and reason, as they are shown."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """None waits."""
+        self._gauge = metrics.gangs_waiting
+        self._labels: dict[Key, tuple[str, str]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, seen: Observation, new: Iterable[Decision], gone: Iterable[Key]) -> None:
+        """Count anew the jobs of which something `new` was decided, and not those that are `gone`."""
+        changed = set()
+        for key in gone:
+            changed.add(self._drop(key))
+        for decision in new:
+            changed.add(self._drop(decision.key))
+            if decision.record.placement is None and decision.record.outcome is None:
+                labels = (_pool_of(seen, decision), decision.verdict.reason)
+                self._labels[decision.key] = labels
+                self._counts[labels] += 1
+                changed.add(labels)
+        for found in filter(None, changed):
+            if self._counts[found]:
+                self._gauge.labels(*found).set(self._counts[found])
+            else:
+                del self._counts[found]
+                self._gauge.remove(*found)
+
+    def _drop(self, key: Key) -> tuple[str, str] | None:
+        labels = self._labels.pop(key, None)
+        if labels:
+            self._counts[labels] -= 1
+        return labels
+
+
+def measure(
+    metrics: Metrics, seen: Observation, decided: Plan, new: Iterable[Decision], seconds: float, now: datetime
+) -> None:
+    """What was `decided` at `now`, and what of it is `new`, which took so many `seconds`."""
     metrics.pool_accelerators.clear()
     metrics.pool_nodes.clear()
     metrics.quota_used.clear()
     for pool in decided.pools:
         _measure_pool(metrics, pool)
-    metrics.gangs_waiting.clear()
-    for decision in decided.decisions:
-        if decision.record.placement is None and decision.record.outcome is None:
-            metrics.gangs_waiting.labels(_pool_of(seen, decision), decision.verdict.reason).inc()
     placed = [
         (decision, place)
-        for decision in decided.decisions
+        for decision in new
         # A restart dates a place anew, and so does the loss of some workers.
         if (place := decision.record.placement) and place.since == now and not seen.jobs[decision.key].record.placement
     ]
@@ -36,18 +71,17 @@ def measure(metrics: Metrics, seen: Observation, decided: Plan, seconds: float, 
             metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
 
 
-def count_evictions(metrics: Metrics, seen: Observation, decided: Plan, store: Store) -> None:
+def count_evictions(metrics: Metrics, seen: Observation, new: Collection[Decision], store: Store) -> None:
     """Count what was announced before and is carried out now, where the status that says so stands in `store`.
 
     What does not stand yet is decided again, and counted then.
     """
-    announced = {job.key: (job.recorded.preemptions, job.recorded.eviction) for job in seen.snapshot.jobs}
-    standing = {job.metadata.uid: job.record.preemptions for job in store.jobs}
-    for decision in decided.decisions:
-        preemptions, eviction = announced[decision.key]
-        stands = standing.get(seen.jobs[decision.key].metadata.uid) == decision.record.preemptions
-        done = decision.record.eviction
-        if eviction and done and stands and decision.record.preemptions > preemptions:
+    for decision in new:
+        job, done = seen.jobs[decision.key], decision.record.eviction
+        if not (job.record.eviction and done and decision.record.preemptions > job.record.preemptions):
+            continue
+        standing = store.jobs.get(job.metadata.uid)
+        if standing and standing.record.preemptions == decision.record.preemptions:
             labels = (_pool_of(seen, decision), done.reason)
             metrics.preemptions.labels(*labels).inc()
             metrics.lost_accelerator_seconds.labels(*labels).inc(done.lost)

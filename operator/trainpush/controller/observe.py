@@ -1,55 +1,41 @@
-"""The store as one frozen snapshot, and what each request means in it."""
+"""The store as one frozen snapshot, and what each request means in it.
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+Records of objects that nothing happened to are the very same as before, so that whoever decides can tell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import starmap
+from typing import Generic, TypeVar
 
-from trainpush.admission.jobs import Admission, admit
+from trainpush.admission.jobs import Admission
 from trainpush.admission.modes import switching_of
 from trainpush.admission.pools import age, quotas_of
-from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
-from trainpush.admission.services import Asked, asked, replica_gang
-from trainpush.api import names
+from trainpush.admission.scheduling import Priorities
+from trainpush.admission.services import Asked
 from trainpush.api.gpupool import GPUPool
-from trainpush.api.inferenceservice import InferenceService
-from trainpush.api.quantity import seconds
 from trainpush.api.topology import levels_of
-from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
-from trainpush.kube.children import OwnedRow, RevisionRow
+from trainpush.controller.observed_jobs import ObservedJob, TroubleOf
+from trainpush.controller.observed_services import ObservedService
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, SeenPool, SeenService, Store
 from trainpush.model.fleet import PoolSelector
 from trainpush.model.nodes import Level
 from trainpush.model.plan import NodeDecision
-from trainpush.model.reasons import Reason
-from trainpush.model.serving import Revision, Service
+from trainpush.model.records import Records
+from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
-from trainpush.render.export import export_name
-from trainpush.status.job import read_push
+from trainpush.model.workload import Job, Key, Refusal
 from trainpush.status.pool import ModesSeen
 
-TroubleOf = Callable[[str], str]
-"""Tells by uid what the API server last refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """Priority classes, and what was made for jobs and services, by owner: looked up often, so put together once."""
-
-    priorities: Priorities
-    exports: Mapping[OwnerId, tuple[Export, ...]]
-    releases: Mapping[OwnerId, Sequence[RevisionRow]]
-    """By number."""
-    endpoints: Collection[tuple[OwnerId, str]]
-    budgets: Mapping[tuple[OwnerId, str], OwnedRow]
+T = TypeVar("T", Job, Service)
+S = TypeVar("S", SeenJob, SeenService)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A snapshot, and the objects that it was made from."""
+    """A snapshot, and the objects that it was made from. What is by key goes on with the next look."""
 
     snapshot: Snapshot
     jobs: Mapping[Key, SeenJob]
@@ -63,205 +49,180 @@ class Observation:
     """Nodes whose label or taints are not what follows from their mark."""
 
 
+@dataclass(eq=False)
+class _Records(Generic[S, T]):
+    """The records of one kind."""
+
+    seen: dict[Key, S] = field(default_factory=dict)
+    by_key: dict[Key, T] = field(default_factory=dict)
+    all: Records[T] = field(default_factory=Records)
+    _keys: dict[str, Key] = field(default_factory=dict)
+    """By uid."""
+    _put: dict[Key, T] = field(default_factory=dict)
+    _gone: set[Key] = field(default_factory=set)
+
+    def put(self, uid: str, seen: S, record: T) -> None:
+        """Take the record of an object that is new or changed."""
+        key = record.key
+        self._keys[uid], self.seen[key], self.by_key[key], self._put[key] = key, seen, record, record
+
+    def drop(self, uid: str) -> Key | None:
+        """Forget an object that is gone; its key, if nothing of its name is left."""
+        key = self._keys.pop(uid, None)
+        if key is None or self.by_key[key].uid != uid:
+            return None
+        del self.by_key[key], self.seen[key]
+        self._gone.add(key)
+        return key
+
+    def gather(self) -> Records[T]:
+        """Bring `all` up to date."""
+        self.all = self.all.changed(self._put.values(), self._gone - self._put.keys())
+        self._put, self._gone = {}, set()
+        return self.all
+
+
+class Observer:
+    """Looks at a store again and again: only at what was touched since its last look."""
+
+    def __init__(self, store: Store, trouble_of: TroubleOf, proxy_image: str) -> None:
+        """Nothing seen yet; `proxy_image` goes into revisions that are made from now on."""
+        self._store = store
+        self._trouble_of = trouble_of
+        self._proxy_image = proxy_image
+        self._seen_pools: dict[str, SeenPool] = {}
+        self._pools: dict[str, GPUPool] = {}
+        """Those that can be read, in order of their names."""
+        self._priorities: Priorities | None = None
+        self._jobs: _Records[SeenJob, Job] = _Records()
+        self._services: _Records[SeenService, Service] = _Records()
+        self._job_parts: dict[Key, ObservedJob] = {}
+        self._admissions: dict[Key, Admission | Refusal] = {}
+        self._asked: dict[Key, Asked | Refusal | None] = {}
+        self._followers: dict[Key, dict[str, None]] = {}
+        """The uids of the services that take the releases of a job, by its key."""
+
+    def observe(self) -> Observation:
+        """What is known now."""
+        store = self._store
+        is_all_new = self._look_at_pools() | self._look_at_priorities()
+        touched = store.touched
+        store.touched = set()
+        if is_all_new:
+            touched |= {seen.metadata.uid for kind in (store.jobs, store.services) for seen in kind}
+        self._look_at_jobs(touched, is_all_new)
+        self._look_at_services(touched)
+        switchings = {pool.name: switching_of(pool.spec) for pool in self._pools.values()}
+        is_readable = len(self._pools) == len(self._seen_pools)
+        snapshot = Snapshot(
+            pools=tuple(self._divided(switchings)),
+            jobs=self._jobs.gather(),
+            services=self._services.gather(),
+            orphans=orphans(store.fleet, switchings) if is_readable else (),
+        )
+        return Observation(
+            snapshot,
+            self._jobs.seen,
+            self._services.seen,
+            self._seen_pools,
+            self._admissions,
+            self._asked,
+            modes_seen(store, switchings),
+            repairs(store.fleet, switchings),
+        )
+
+    def _look_at_pools(self) -> bool:
+        """Whether requests may mean something else by now."""
+        seen, before = {it.metadata.name: it for it in self._store.pools}, self._pools
+        changed = {name: it.found for name, it in seen.items() if self._seen_pools.get(name) is not it}
+        kept = {name: pool for name, pool in before.items() if name in seen and name not in changed}
+        found = kept | {name: pool for name, pool in changed.items() if pool}
+        self._seen_pools, self._pools = seen, dict(sorted(found.items()))
+        return [(it.uid, it.spec) for it in before.values()] != [(it.uid, it.spec) for it in self._pools.values()]
+
+    def _look_at_priorities(self) -> bool:
+        rows = self._store.priorities
+        # Of several global defaults the lowest counts, as in Kubernetes.
+        default = min((row.value for row in rows if row.is_default), default=0)
+        before, self._priorities = self._priorities, Priorities({row.name: row.value for row in rows}, default)
+        return before != self._priorities
+
+    def _look_at_jobs(self, touched: set[str], is_all_new: bool) -> None:
+        """Look at the jobs among what was touched; the services that follow them are touched, too."""
+        offers = list(self._pools.values())
+        for uid in list(touched):
+            seen = self._store.jobs.get(uid)
+            key = _key(seen) if seen else self._jobs.drop(uid)
+            if key is None:
+                continue
+            touched.update(self._followers.get(key, ()))
+            if seen is None:
+                del self._job_parts[key], self._admissions[key]
+                continue
+            parts = self._job_parts.get(key)
+            if parts is None or parts.seen is not seen or is_all_new:
+                parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities or Priorities())
+                self._admissions[key] = parts.admission
+            self._jobs.put(uid, seen, parts.with_children(self._store, self._trouble_of))
+
+    def _look_at_services(self, touched: set[str]) -> None:
+        offers = list(self._pools.values())
+        for uid in touched:
+            seen = self._store.services.get(uid)
+            key = _key(seen) if seen else self._services.drop(uid)
+            if key is None:
+                continue
+            if before := self._services.by_key.get(key):
+                self._followers.get(_followed(before), {}).pop(before.uid, None)
+            if seen is None:
+                del self._asked[key]
+                continue
+            looked = ObservedService(seen, self._store, offers, self._priorities or Priorities(), self._proxy_image)
+            self._asked[key] = wanted = looked.asked(self._jobs.seen)
+            self._services.put(uid, seen, looked.service(wanted, self._trouble_of))
+            if looked.follows:
+                self._followers.setdefault(_followed(self._services.by_key[key]), {})[uid] = None
+
+    def _divided(self, switchings: Switchings) -> list[Pool]:
+        """Pools with their nodes; a node that several match belongs to the oldest."""
+        fleet = self._store.fleet
+        fleet.divide(
+            [
+                PoolSelector(pool.name, pool.spec.node_selector, tuple(starmap(Level, levels_of(pool.spec.topology))))
+                for pool in sorted(self._pools.values(), key=age)
+            ]
+        )
+        return [
+            with_modes(self._pool(pool), fleet, switchings[name], self._seen_pools[name].record)
+            for name, pool in self._pools.items()
+        ]
+
+    def _pool(self, pool: GPUPool) -> Pool:
+        fleet, store = self._store.fleet, self._store
+        return Pool(
+            name=pool.name,
+            accelerators=tuple(pool.spec.accelerator_resources),
+            table=fleet.table(pool.name),
+            quotas=quotas_of(pool),
+            capacity_preference=tuple(pool.spec.capacity_preference),
+            linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
+            shared_nodes=fleet.shared(pool.name),
+            unlabelled_nodes=fleet.unlabelled(pool.name),
+            prepull_pods=tuple(
+                sorted(store.prepull_pods.of(OwnerId(pool.uid, store.home)), key=lambda pod: (pod.name, pod.uid))
+            ),
+            trouble=self._trouble_of(pool.uid),
+        )
+
+
 def observe(store: Store, trouble_of: TroubleOf, proxy_image: str) -> Observation:
-    """What is known now; `proxy_image` goes into revisions that are made now."""
-    pools = {seen.metadata.name: seen for seen in store.pools}
-    offers = [seen.found for _, seen in sorted(pools.items()) if seen.found]
-    switchings = {pool.name: switching_of(pool.spec) for pool in offers}
-    jobs = {_key(seen): seen for seen in store.jobs}
-    services = {_key(seen): seen for seen in store.services}
-    made = _made(store)
-    admissions = {
-        key: admit(seen.found, offers, made.priorities) if seen.found else Refusal(Reason.INVALID_SPEC, seen.fault)
-        for key, seen in jobs.items()
-    }
-    wanted = {key: _asked(seen, offers, jobs, made, proxy_image) for key, seen in services.items()}
-    snapshot = Snapshot(
-        pools=tuple(_pools(store, pools, switchings, trouble_of)),
-        jobs=tuple(_job(key, jobs[key], admissions[key], store, made, trouble_of) for key in sorted(jobs)),
-        services=tuple(_service(key, services[key], wanted[key], store, made, trouble_of) for key in sorted(services)),
-        orphans=orphans(store.fleet, switchings) if len(offers) == len(pools) else (),
-    )
-    modes = modes_seen(store, switchings)
-    return Observation(snapshot, jobs, services, pools, admissions, wanted, modes, repairs(store.fleet, switchings))
+    """What is known now, seen for the first time."""
+    return Observer(store, trouble_of, proxy_image).observe()
 
 
 def _key(seen: SeenJob | SeenService) -> Key:
     return Key(seen.metadata.namespace, seen.metadata.name)
 
 
-def _made(store: Store) -> _Made:
-    # Of several global defaults the lowest counts, as in Kubernetes.
-    default = min((row.value for row in store.priorities if row.is_default), default=0)
-    releases: dict[OwnerId, list[RevisionRow]] = {}
-    for row in sorted(store.revisions, key=lambda row: (row.number, row.name)):
-        releases.setdefault(row.owner, []).append(row)
-    return _Made(
-        priorities=Priorities({row.name: row.value for row in store.priorities}, default),
-        exports=_exports(store),
-        releases=releases,
-        endpoints={(row.owner, row.name) for row in store.endpoints},
-        budgets={(row.owner, row.name): row for row in store.budgets},
-    )
-
-
-def _exports(store: Store) -> Mapping[OwnerId, tuple[Export, ...]]:
-    """The Jobs that export, by the job whose model it is."""
-    made: dict[OwnerId, list[Export]] = {}
-    for row in store.exports:
-        pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
-        digest = next((pod.digest for pod in pods if pod.digest), "")
-        said = next((pod.message for pod in pods if pod.message), "")
-        made.setdefault(row.owner, []).append(Export(row.name, row.state, said or row.message, digest))
-    return {owner: tuple(sorted(exports, key=lambda export: export.name)) for owner, exports in made.items()}
-
-
-def _asked(
-    seen: SeenService,
-    offers: Sequence[GPUPool],
-    jobs: Mapping[Key, SeenJob],
-    made: _Made,
-    proxy_image: str,
-) -> Asked | Refusal | None:
-    if seen.found is None:
-        return Refusal(Reason.INVALID_SPEC, seen.fault)
-    # What serves already goes on, whatever became of its class.
-    if not _stable(seen) and (fault := made.priorities.fault(seen.found.spec.scheduling.priority_class_name)):
-        return fault
-    source = jobs.get(Key(seen.metadata.namespace, _follows(seen.found)))
-    released = [Asked(row.name, row.data) for row in made.releases.get(seen.owner, [])]
-    return asked(seen.found, offers, source.found if source else None, released, _stable(seen), proxy_image)
-
-
-def _stable(seen: SeenService) -> str:
-    """The revision that serves: what the annotation says, else the status."""
-    return seen.metadata.annotations.get(names.ANNOTATION_STABLE) or seen.record.stable
-
-
-def _follows(service: InferenceService | None) -> str:
-    source = service.spec.model.source if service else None
-    return source.train_push_job if source else ""
-
-
-def _pools(store: Store, pools: Mapping[str, SeenPool], switchings: Switchings, trouble_of: TroubleOf) -> list[Pool]:
-    """Pools with their nodes; a node that several match belongs to the oldest."""
-    fleet = store.fleet
-    known = [(pool, seen.record) for _, seen in sorted(pools.items()) if (pool := seen.found)]
-    fleet.divide(
-        [
-            PoolSelector(pool.name, pool.spec.node_selector, tuple(starmap(Level, levels_of(pool.spec.topology))))
-            for pool in sorted((pool for pool, _ in known), key=age)
-        ]
-    )
-    return [
-        with_modes(_pool(pool, store, trouble_of), fleet, switchings[pool.name], history) for pool, history in known
-    ]
-
-
-def _pool(pool: GPUPool, store: Store, trouble_of: TroubleOf) -> Pool:
-    fleet = store.fleet
-    return Pool(
-        name=pool.name,
-        accelerators=tuple(pool.spec.accelerator_resources),
-        table=fleet.table(pool.name),
-        quotas=quotas_of(pool),
-        capacity_preference=tuple(pool.spec.capacity_preference),
-        linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
-        shared_nodes=fleet.shared(pool.name),
-        unlabelled_nodes=fleet.unlabelled(pool.name),
-        prepull_pods=tuple(
-            sorted(store.prepull_pods.of(OwnerId(pool.uid, store.home)), key=lambda pod: (pod.name, pod.uid))
-        ),
-        trouble=trouble_of(pool.uid),
-    )
-
-
-def _job(
-    key: Key,
-    seen: SeenJob,
-    admission: Admission | Refusal,
-    store: Store,
-    made: _Made,
-    trouble_of: TroubleOf,
-) -> Job:
-    metadata, job = seen.metadata, seen.found
-    workers = tuple(sorted(store.workers.of(seen.owner), key=lambda w: (w.attempt, w.rank, w.uid)))
-    told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= seen.record.attempt)
-    return Job(
-        key=key,
-        uid=metadata.uid,
-        created_at=metadata.created_at,
-        request=admission if isinstance(admission, Refusal) else admission.gang,
-        priority=made.priorities.of(job.spec.scheduling.priority_class_name if job else None),
-        preemption=preemption_of(job.spec) if job else Preemption.NEVER,
-        min_runtime=min_runtime_of(job.spec) if job else timedelta(0),
-        suspend=bool(job and job.spec.suspend),
-        deleting=metadata.deletion_timestamp is not None,
-        max_restarts=job.spec.failure_policy.max_restarts if job else 0,
-        is_asked=is_asked(job.spec) if job else False,
-        grace=timedelta(seconds=seconds(job.grace_period)) if job else timedelta(0),
-        recorded=seen.record,
-        heard=next(filter(None, told), None),
-        left=store.last_words.get(seen.owner),
-        workers=workers,
-        trouble=trouble_of(metadata.uid),
-        push=_push(job, admission) if job else None,
-        exports=made.exports.get(seen.owner, ()),
-    )
-
-
-def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
-    push = job.spec.push
-    if push is None or isinstance(admission, Refusal):
-        return None
-    name = export_name(job, admission.resolved)
-    done = read_push(job.status)
-    digest = done.digest if done and done.export == name else ""
-    return Push(
-        target=push.target.inference_service,
-        export=name,
-        uri=push.export.uri.rstrip("/"),
-        digest=digest,
-        is_new=done is None,
-        over=Refusal(done.reason, done.message) if done and done.is_over and digest else None,
-        revision=done.revision if done else "",
-    )
-
-
-def _service(
-    key: Key,
-    seen: SeenService,
-    wanted: Asked | Refusal | None,
-    store: Store,
-    made: _Made,
-    trouble_of: TroubleOf,
-) -> Service:
-    metadata, owner, found, record = seen.metadata, seen.owner, seen.found, seen.record
-    budget = made.budgets.get((owner, key.name))
-    kept = budget.min_available if budget else None
-    return Service(
-        key=key,
-        uid=metadata.uid,
-        created_at=metadata.created_at,
-        request=wanted.name if isinstance(wanted, Asked) else wanted,
-        replicas=found.spec.replicas if found else len(record.places),
-        min_available=found.spec.min_available if found else kept or 0,
-        priority=made.priorities.of(found.spec.scheduling.priority_class_name if found else None),
-        is_readable=found is not None,
-        follows=_follows(found),
-        deleting=metadata.deletion_timestamp is not None,
-        stable=_stable(seen),
-        is_new=record.is_new,
-        places=record.places,
-        revisions=tuple(_revision(row) for row in made.releases.get(owner, [])),
-        pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
-        has_endpoint=(owner, key.name) in made.endpoints,
-        budget=kept,
-        trouble=trouble_of(metadata.uid),
-    )
-
-
-def _revision(row: RevisionRow) -> Revision:
-    made_by = row.data.provenance.job_uid if row.data.provenance else ""
-    model = row.data.model
-    return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
+def _followed(service: Service) -> Key:
+    return Key(service.key.namespace, service.follows)

@@ -47,7 +47,7 @@ class Resync:
 
     async def _list(self) -> None:
         for resource, kind in self._store.own_kinds.items():
-            objects, version = await self._client.list(resource)
+            objects, version = await self._client.list_raw(resource)
             changed = kind.take_all(objects, int(version))
             if self.fresh.is_set():
                 self._metrics.store_drift.labels(resource.kind).inc(changed)

@@ -143,7 +143,7 @@ class Actions:
         await self._create(serving.replica(service, name, data, place.serial, place.node), owner.uid)
 
     def _revision(self, owner: OwnerId, name: str) -> RevisionRow | None:
-        return next((row for row in self._store.revisions if row.owner == owner and row.name == name), None)
+        return next((row for row in self._store.revisions_of.of(owner) if row.name == name), None)
 
     async def _record(self, revision: Object, number: int, owner: str) -> None:
         made = await self._create(revision, owner)

@@ -29,6 +29,8 @@ from trainpush.telemetry.metrics import Metrics
 
 QUIET_SECONDS: Final = 5.0
 """Least time between two writes of one object's status that change only counts and wording."""
+SPARE: Final = 1000
+"""So much of what is remembered may be of objects that are gone."""
 RETRY_SECONDS: Final = 15.0
 """Wait after the API server refused a child, before it is tried again."""
 
@@ -76,6 +78,8 @@ class Applier:
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
+        self._put_off: dict[str, tuple[float, Task]] = {}
+        """What could not be done yet, and when to try again."""
 
     def trouble_of(self, uid: str) -> str:
         """What the API server said when it last refused a child of this object."""
@@ -83,14 +87,30 @@ class Applier:
         return trouble.message if trouble else ""
 
     async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> float | None:
-        """Write every status, and do the rest `later`; seconds until something that was put off is due, or None."""
-        known = {task.seen.metadata.uid for task in tasks}
-        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
+        """Write the statuses, and do the rest `later`; seconds until something that was put off is due, or None.
+
+        `tasks` are those that are not as in the cycle before; of the others, what was put off goes on where it is due.
+        """
+        if len(self._standing) > sum(map(len, self._store.own_kinds.values())) + SPARE:
+            self._forget_gone()
+        clock = self._clock()
+        due = {uid: task for uid, (at, task) in self._put_off.items() if at <= clock}
+        due |= {task.seen.metadata.uid: task for task in tasks}
+        waits = await asyncio.gather(*(self._carry_out(task, now, later) for task in due.values()))
+        for (uid, task), wait in zip(due.items(), waits, strict=True):
+            self._put_off.pop(uid, None)
+            if wait is not None:
+                self._put_off[uid] = (clock + wait, task)
+        return min((max(0.0, at - clock) for at, _ in self._put_off.values()), default=None)
+
+    def _forget_gone(self) -> None:
+        memories: tuple[dict[str, Any], ...] = (
+            *(self._written, self._held, self._troubles, self._standing, self._put_off),
+        )
+        known = {seen.metadata.uid for kind in self._store.own_kinds.values() for seen in kind}
         for memory in memories:
             for gone in memory.keys() - known:
                 del memory[gone]
-        waits = await asyncio.gather(*(self._carry_out(task, now, later) for task in tasks))
-        return min((wait for wait in waits if wait is not None), default=None)
 
     async def _carry_out(self, task: Task, now: datetime, later: Later) -> float | None:
         metadata = task.seen.metadata
@@ -109,7 +129,7 @@ class Applier:
             self._held[metadata.uid] = self._clock() + RETRY_SECONDS
             return self._refused(f"status of {task.resource.kind} {metadata.namespace}/{metadata.name}", error)
         except Deposed:
-            return None
+            return 0.0
 
     async def _say(self, task: Task, now: datetime, later: Later) -> float | None:
         """Write a status and its Events; seconds to wait if that was put off."""
@@ -159,7 +179,8 @@ class Applier:
         trouble = self._troubles.get(uid)
         actions = [action for action in task.decision.actions if not isinstance(action, AskReplica)]
         if not actions:
-            self._troubles.pop(uid, None)
+            if self._troubles.pop(uid, None):
+                self._store.touch(uid)
         elif trouble and self._clock() < trouble.until:
             return trouble.until - self._clock()
         elif uid in self._acting:
@@ -182,14 +203,14 @@ class Applier:
             if refusals:
                 self._troubles[uid] = _Trouble(str(refusals[0]), self._clock() + RETRY_SECONDS)
                 self._refused(f"child of {task.resource.kind} {task.seen.metadata.name}", refusals[0])
-                self._store.dirty.set()
-            else:
-                self._troubles.pop(uid, None)
+                self._store.touch(uid)
+            elif self._troubles.pop(uid, None):
+                self._store.touch(uid)
         except Deposed:
-            return
+            self._store.touch(uid)
         finally:
             if self._acting.pop(uid):
-                self._store.dirty.set()
+                self._store.touch(uid)
 
     async def _one(self, task: Task, action: Act) -> None:
         self._check()
@@ -224,8 +245,10 @@ class Applier:
             kind.take(await self._client.get(task.resource, metadata.name, metadata.namespace or None))
         except NotFound:
             kind.forget(metadata.uid)
+            return
         except ApiError as problem:
             _log.warning("object not read", namespace=metadata.namespace, name=metadata.name, error=str(problem))
+        self._store.touch(metadata.uid)
 
     def _refused(self, what: str, error: ApiError) -> float:
         self._metrics.api_refusals.labels(error.reason).inc()

@@ -1,6 +1,7 @@
 """Requests to the API server: bounded in time, size and number, repeated where that is safe."""
 
 import asyncio
+import builtins
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -171,10 +172,17 @@ class Client:
         self, resource: Resource, namespace: str | None = None, *, query: Mapping[str, str] | None = None
     ) -> tuple[list[Object], str]:
         """Read all objects and the resourceVersion of the list."""
-        items: list[Object] = []
+        items, version = await self.list_raw(resource, namespace, query=query)
+        return [_decoded(item) for item in items], version
+
+    async def list_raw(
+        self, resource: Resource, namespace: str | None = None, *, query: Mapping[str, str] | None = None
+    ) -> tuple[builtins.list[msgspec.Raw], str]:
+        """As `list`, with each object as the bytes that came."""
+        items: list[msgspec.Raw] = []
         version = ""
         async for page in self.pages(resource, namespace, query=query):
-            items += (_decoded(item) for item in page.items)
+            items += page.items
             version = page.resource_version
         return items, version
 

@@ -14,8 +14,8 @@ PACE: Final = timedelta(seconds=30)
 class Reports:
     """By the uid of the pod that said it; forgotten when the pod goes."""
 
-    def __init__(self, on_news: Callable[[], None]) -> None:
-        """Nothing heard yet; `on_news` is called for what a decision may depend on."""
+    def __init__(self, on_news: Callable[[str], None]) -> None:
+        """Nothing heard yet; `on_news` is called with the uid of a pod for what a decision may depend on."""
         self._heard: dict[str, Heard] = {}
         self._told_at: dict[str, datetime] = {}
         """When `on_news` was last called for a pod."""
@@ -36,7 +36,7 @@ class Reports:
         told_at = self._told_at.get(uid)
         if said.saved or told_at is None or said.at - told_at >= PACE:
             self._told_at[uid] = said.at
-            self._on_news()
+            self._on_news(uid)
 
     def forget(self, uid: str) -> None:
         """The pod is gone."""

@@ -4,7 +4,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from trainpush.api.base import InvalidObject, Metadata, Resource
 from trainpush.api.gpupool import GPUPool
@@ -30,15 +32,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[R, T]):
-    """One of our own objects: parsed for deciding, raw status for writing the difference."""
+    """One of our own objects: what decisions look at, and the bytes from which all else is read when it is asked for."""
 
     metadata: Metadata
-    status: Mapping[str, Any]
+    body: bytes
+    """The object as JSON, without `managedFields`: a tenth of what it takes when it is parsed."""
     record: T
     """What the status says, also where this version cannot read the rest."""
-    found: R | None = None
+    model: type[R]
     fault: str = ""
     """Why this version cannot read it; then `found` is None."""
+
+    @property
+    def found(self) -> R | None:
+        """The object, parsed anew each time."""
+        return None if self.fault else self.model.parse(msgspec.json.decode(self.body))
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status as it stands, parsed anew each time."""
+        return msgspec.json.decode(self.body).get("status") or {}
 
     @property
     def owner(self) -> OwnerId:
@@ -49,6 +62,18 @@ class Seen(Generic[R, T]):
 SeenJob = Seen[TrainPushJob, Recorded]
 SeenService = Seen[InferenceService, ServiceRecord]
 SeenPool = Seen[GPUPool, pool.History]
+
+
+class _Identity(msgspec.Struct, gc=False, rename="camel"):
+    uid: str
+    resource_version: str
+
+
+class _Identified(msgspec.Struct, gc=False):
+    metadata: _Identity
+
+
+_identity = msgspec.json.Decoder(_Identified)
 
 
 class Kind(Table[Seen[R, T]]):
@@ -66,12 +91,22 @@ class Kind(Table[Seen[R, T]]):
         self._read = read
 
     def take(self, raw: Mapping[str, Any]) -> bool:
-        """Take an object as the API server sent it."""
+        """Take an object as the API server sent it; whether anything changed."""
+        metadata = raw["metadata"]
+        # Most often it is told of twice: by the answer to a write, and by the watch.
+        if self.knows(metadata["uid"], int(metadata["resourceVersion"])):
+            return False
         return self.put(self._row(raw))
 
-    def take_all(self, raws: Iterable[Mapping[str, Any]], as_of: int) -> int:
-        """Take the list of all objects; how many were not as known."""
-        return self.replace([self._row(raw) for raw in raws], as_of)
+    def take_all(self, raws: Iterable[bytes | msgspec.Raw], as_of: int) -> int:
+        """Take the list of all objects; how many were not as known. One whose version is known is not parsed."""
+        rows = []
+        for raw in raws:
+            identity = _identity.decode(raw).metadata
+            known = self.row(identity.uid)
+            is_known = known is not None and known.version == int(identity.resource_version)
+            rows.append(known if known and is_known else self._row(msgspec.json.decode(raw)))
+        return self.replace(rows, as_of)
 
     def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R, T]]:
         metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
@@ -81,8 +116,21 @@ class Kind(Table[Seen[R, T]]):
         except InvalidObject as error:
             fault = str(error)
         record = self._read(found.status if found else self._model.read_status(raw))
-        seen = Seen(metadata, raw.get("status") or {}, record, found, fault)
+        kept = {**raw, "metadata": {key: it for key, it in raw["metadata"].items() if key != "managedFields"}}
+        seen = Seen(metadata, msgspec.json.encode(kept), record, self._model, fault)
         return Row(metadata.uid, int(metadata.resource_version), seen)
+
+
+class Owned(Protocol):
+    """Something that was made for a job or a service."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def owner(self) -> OwnerId:
+        """What it was made for."""
 
 
 class Index(Generic[T]):
@@ -115,12 +163,14 @@ class Store:
     """The nodes, and what pods take that no known job or service answers for."""
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something changed that a decision may depend on."""
+    touched: set[str] = field(default_factory=set)
+    """The uids of jobs and services of which something changed, until whoever looks at them clears it."""
     home: str = "trainpush-system"
     """The operator's own namespace, with what belongs to no other."""
 
     def __post_init__(self) -> None:
         """Make the tables."""
-        self.reports = Reports(self.dirty.set)
+        self.reports = Reports(self._pod_spoke)
         self.nodes: Table[Node] = Table(self._node_changed)
         self.pods: Table[PodRow] = Table(self._pod_changed)
         self.jobs: Kind[TrainPushJob, Recorded] = Kind(TrainPushJob, job.read, self._owner_changed)
@@ -128,11 +178,15 @@ class Store:
         self.pools: Kind[GPUPool, pool.History] = Kind(GPUPool, pool.read, self._changed)
         self.priorities: Table[PriorityRow] = Table(self._changed)
         self.daemons: Table[DaemonRow] = Table(self._changed)
-        self.exports: Table[ExportRow] = Table(self._changed)
-        self.revisions: Table[RevisionRow] = Table(self._changed)
-        self.endpoints: Table[OwnedRow] = Table(self._changed)
+        self.exports_of: Index[ExportRow] = Index()
+        self.exports: Table[ExportRow] = Table(self._owned_by(self.exports_of))
+        self.revisions_of: Index[RevisionRow] = Index()
+        self.revisions: Table[RevisionRow] = Table(self._owned_by(self.revisions_of))
+        self.endpoints_of: Index[OwnedRow] = Index()
+        self.endpoints: Table[OwnedRow] = Table(self._owned_by(self.endpoints_of))
         """Services that were made for ours."""
-        self.budgets: Table[OwnedRow] = Table(self._changed)
+        self.budgets_of: Index[OwnedRow] = Index()
+        self.budgets: Table[OwnedRow] = Table(self._owned_by(self.budgets_of))
         """PodDisruptionBudgets that were made for our services."""
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
@@ -160,7 +214,31 @@ class Store:
         """Wait until a job or a service is not as it was when this was called."""
         await self._next_change.wait()
 
+    def touch(self, uid: str) -> None:
+        """Take note that something changed of a job or a service."""
+        self.touched.add(uid)
+        self.dirty.set()
+
     def _changed(self, before: object, after: object) -> None:
+        self.dirty.set()
+
+    def _owned_by(self, index: "Index[Any]") -> Callable[["Owned | None", "Owned | None"], None]:
+        """Keeps `index` in step with a table of things that were made for jobs or services."""
+
+        def changed(before: Owned | None, after: Owned | None) -> None:
+            if before:
+                index.drop(before.owner, before.name)
+                self.touch(before.owner.uid)
+            if after:
+                index.put(after.owner, after.name, after)
+                self.touch(after.owner.uid)
+
+        return changed
+
+    def _pod_spoke(self, uid: str) -> None:
+        row = self.pods.get(uid)
+        if row and row.owner:
+            self.touched.add(row.owner.uid)
         self.dirty.set()
 
     def _node_changed(self, before: Node | None, after: Node | None) -> None:
@@ -178,6 +256,7 @@ class Store:
             self._owners.discard(before.owner)
             self.last_words.pop(before.owner, None)
             self._count_pods_of(before.owner, +1)
+        self.touched.update(seen.metadata.uid for seen in (before, after) if seen)
         self._next_change.set()
         self._next_change = asyncio.Event()
         self.dirty.set()
@@ -202,6 +281,8 @@ class Store:
 
     def _count(self, row: PodRow, sign: int) -> None:
         if row.ours and row.owner:
+            export = self.exports.get(row.owner.uid)
+            self.touched.add(export.owner.uid if export else row.owner.uid)
             index = self._indexes[type(row.ours)]
             if sign > 0:
                 index.put(row.owner, row.ours.uid, row.ours)

@@ -44,6 +44,15 @@ class Table(Generic[T]):
         row = self._rows.get(uid)
         return row.value if row else None
 
+    def row(self, uid: str) -> Row[T] | None:
+        """The object with this uid with its version, if it is there."""
+        return self._rows.get(uid)
+
+    def knows(self, uid: str, version: int) -> bool:
+        """Whether it is known in this version, or a later one, or to be gone."""
+        row = self._rows.get(uid)
+        return row.version >= version if row else version < self._gone.get(uid, 0)
+
     def put(self, item: Row[T]) -> bool:
         """Take an object unless something newer is known of it; whether anything changed."""
         known = self._rows.get(item.uid)

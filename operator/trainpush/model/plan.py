@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from trainpush.model.modes import Mode, Switch, SwitchStep
+from trainpush.model.records import Records
 from trainpush.model.serving import Place
 from trainpush.model.workload import Checkpoint, Key, Recorded, Refusal
 
@@ -359,8 +360,8 @@ class PoolSummary:
 class Plan:
     """What one cycle wants."""
 
-    decisions: tuple[Decision, ...]
-    """One per job that is not being deleted, by key."""
+    decisions: Records[Decision]
+    """One per job that is not being deleted, by key; those that come out as before are the very same."""
     pools: tuple[PoolSummary, ...]
     services: tuple[ServiceDecision, ...]
     """One per service that is not being deleted, by key."""

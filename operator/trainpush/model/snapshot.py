@@ -1,6 +1,6 @@
 """Everything that one decision looks at, frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -76,9 +76,9 @@ class Snapshot:
 
     pools: tuple[Pool, ...]
     """By name."""
-    jobs: tuple[Job, ...]
-    """By key."""
-    services: tuple[Service, ...] = ()
+    jobs: Sequence[Job]
+    """By key; as `Records`, so that whoever remembers the last ones finds what changed."""
+    services: Sequence[Service] = ()
     """By key."""
     orphans: tuple[tuple[str, Switch | None], ...] = ()
     """Nodes, by name, with our annotations though no pool gives them a mode; none while some pool cannot be read."""

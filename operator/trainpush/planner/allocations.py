@@ -4,20 +4,25 @@ A placed gang, or a placed replica, holds its whole place from the decision to i
 not. Other live pods of ours, leftovers, count where they are bound.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from trainpush.model.gang import Gang
-from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.serving import Replica, Service
+from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
 from trainpush.planner import ledger
 from trainpush.planner.diagnostics.causes import Cause
+
+HELD_MAX: Final = AMOUNT_MAX >> 6
+"""More than this nobody holds on one node, so that sums stay in range."""
 
 
 class Owner(NamedTuple):
@@ -43,6 +48,11 @@ class Allocation:
     """One per worker, in rank order."""
     is_leaving: bool
     """Whether it is about to end, and gives its place back."""
+
+    @property
+    def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
+        """Nodes, and what is held on each, in thousandths."""
+        return self.nodes, self.gang.requirements.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,50 +106,200 @@ class LivePod:
     is_leaving: bool
     """Whether that will soon be free."""
 
+    @property
+    def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
+        """Its node, and what it takes there, in thousandths."""
+        return (self.node,), self.request
 
-@dataclass(frozen=True, slots=True)
+
 class Allocations:
-    """All that jobs and services hold, on nodes of whatever pool."""
+    """All that jobs and services hold, on nodes of whatever pool. What is told of changes is mended, not made anew."""
 
-    jobs: Collection[Job]
-    """In order."""
-    services: Collection[Service]
-    gangs: tuple[GangAllocation, ...]
-    replicas: tuple[Allocation, ...]
-    pods: tuple[LivePod, ...]
+    def __init__(self) -> None:
+        """Nobody holds anything yet."""
+        self.jobs: dict[Key, Job] = {}
+        self.services: dict[Key, Service] = {}
+        self.evicted: dict[Key, Job] = {}
+        """The jobs of which something is being taken, or was."""
+        self._gangs: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
+        """By pool."""
+        self._elastic: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
+        """By pool, those of several legal sizes."""
+        self._ranks: defaultdict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+        """By pool, how many gangs of each namespace and priority there are."""
+        self._replicas: dict[Key, tuple[Allocation, ...]] = {}
+        self._pods: dict[Owner, tuple[LivePod, ...]] = {}
+        self._charged: defaultdict[str, NamespaceUse] = defaultdict(NamespaceUse)
+        """By pool."""
+        self._amounts: dict[str, HeldAmounts] = {}
+        """By pool."""
 
     @classmethod
-    def of(cls, jobs: Collection[Job], services: Collection[Service]) -> "Allocations":
+    def of(cls, jobs: Iterable[Job], services: Iterable[Service]) -> "Allocations":
         """What was decided in earlier cycles, and what there is."""
-        gangs = tuple(
-            gang_at(job, job.request, job.recorded.placement)
-            for job in jobs
-            if isinstance(job.request, Gang) and job.recorded.placement and not job.recorded.outcome
-        )
-        replicas = tuple(held for service in services for held in _replicas(service))
-        pods = chain(chain.from_iterable(map(_workers, jobs)), chain.from_iterable(map(_pods, services)))
-        return cls(jobs, services, gangs, replicas, tuple(pods))
+        made = cls()
+        for job in jobs:
+            made.put_job(job)
+        for service in services:
+            made.put_service(service)
+        return made
+
+    def put_job(self, job: Job) -> None:
+        """Take a job that is new or changed."""
+        self.drop_job(job.key)
+        self.jobs[job.key] = job
+        if job.recorded.eviction:
+            self.evicted[job.key] = job
+        if isinstance(job.request, Gang) and job.recorded.placement and not job.recorded.outcome:
+            pool = job.request.pool
+            self._gangs[pool][job.key] = held = gang_at(job, job.request, job.recorded.placement)
+            if held.gang.sizes:
+                self._elastic[pool][job.key] = held
+            self._ranks[pool][job.key.namespace, job.priority] += 1
+            self._count(held, +1)
+        self._put_pods(Owner(job.key, is_service=False), tuple(_workers(job)))
+
+    def drop_job(self, key: Key) -> None:
+        """Forget a job, if it is known."""
+        if (job := self.jobs.pop(key, None)) is None:
+            return
+        self.evicted.pop(key, None)
+        if isinstance(job.request, Gang) and (held := self._gangs[job.request.pool].pop(key, None)):
+            self._elastic[job.request.pool].pop(key, None)
+            ranks, rank = self._ranks[job.request.pool], (key.namespace, job.priority)
+            ranks[rank] -= 1
+            if not ranks[rank]:
+                del ranks[rank]
+            self._count(held, -1)
+        self._put_pods(Owner(key, is_service=False), ())
+
+    def put_service(self, service: Service) -> None:
+        """Take a service that is new or changed."""
+        self.drop_service(service.key)
+        self.services[service.key] = service
+        if replicas := tuple(_replicas(service)):
+            self._replicas[service.key] = replicas
+            for held in replicas:
+                self._count(held, +1)
+        self._put_pods(Owner(service.key, is_service=True), tuple(_pods(service)))
+
+    def drop_service(self, key: Key) -> None:
+        """Forget a service, if it is known."""
+        self.services.pop(key, None)
+        for held in self._replicas.pop(key, ()):
+            self._count(held, -1)
+        self._put_pods(Owner(key, is_service=True), ())
 
     @property
-    def held(self) -> tuple[Allocation, ...]:
-        """All places."""
-        return (*self.gangs, *self.replicas)
+    def pods(self) -> Iterator[LivePod]:
+        """All pods of ours that are bound and live."""
+        return chain.from_iterable(self._pods.values())
 
-    def amounts(self, table: NodeTable) -> tuple[Amounts, Amounts]:
-        """What is used of a pool, `table.used` included, and what of that will soon be free.
+    @property
+    def replicas(self) -> Iterator[Allocation]:
+        """The places of all replicas."""
+        return chain.from_iterable(self._replicas.values())
+
+    def gangs_of(self, pool: str) -> Mapping[Key, GangAllocation]:
+        """The places of the gangs of a pool."""
+        return self._gangs.get(pool, {})
+
+    def elastic_of(self, pool: str) -> Mapping[Key, GangAllocation]:
+        """Those of them that have several legal sizes."""
+        return self._elastic.get(pool, {})
+
+    def ranks_of(self, pool: str) -> Collection[tuple[str, int]]:
+        """Namespaces and priorities of the gangs of a pool."""
+        return self._ranks.get(pool, {}).keys()
+
+    def charged(self, pool: str) -> Mapping[str, Mapping[str, int]]:
+        """What the gangs and replicas of each namespace hold of a pool, in thousandths by resource."""
+        return self._charged[pool].amounts
+
+    def amounts(self, pool: Pool) -> tuple[Amounts, Amounts]:
+        """What is used of a pool, by others too, and what of that will soon be free.
 
         Shape (resources, nodes), thousandths.
         """
-        used, leaving = table.used.copy(), np.zeros_like(table.used)
-        for held in self.held:
-            by_row = ledger.counts(held.nodes, table.rows)
-            for amounts in (used, leaving) if held.is_leaving else (used,):
-                ledger.take(table, amounts, by_row, held.gang.requirements.request)
-        for pod in self.pods:
-            if pod.request and pod.node in table.rows:
-                for amounts in (used, leaving) if pod.is_leaving else (used,):
-                    ledger.take(table, amounts, {table.rows[pod.node]: 1}, pod.request)
-        return used, leaving
+        table, amounts = pool.table, self._amounts.get(pool.name)
+        if amounts is None or not amounts.is_of(table):
+            amounts = self._amounts[pool.name] = HeldAmounts(table)
+            for held in self._held():
+                amounts.count(held, +1)
+            for pod in self.pods:
+                amounts.count(pod, +1)
+        return amounts.used(table), amounts.leaving.copy()
+
+    def forget_pools_but(self, pools: Container[str]) -> None:
+        """Keep the amounts of these pools only: there are no others any more."""
+        self._amounts = {name: amounts for name, amounts in self._amounts.items() if name in pools}
+
+    def _held(self) -> Iterator[Allocation]:
+        return chain(chain.from_iterable(gangs.values() for gangs in self._gangs.values()), self.replicas)
+
+    def _count(self, held: Allocation, sign: int) -> None:
+        self._charged[held.gang.pool].add(held, sign)
+        for amounts in self._amounts.values():
+            amounts.count(held, sign)
+
+    def _put_pods(self, owner: Owner, pods: tuple[LivePod, ...]) -> None:
+        for sign, some in ((-1, self._pods.pop(owner, ())), (+1, pods)):
+            for pod in some:
+                for amounts in self._amounts.values():
+                    amounts.count(pod, sign)
+        if pods:
+            self._pods[owner] = pods
+
+
+class NamespaceUse:
+    """What each namespace holds of one pool."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.amounts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """In thousandths, by namespace and resource."""
+
+    def add(self, held: Allocation, sign: int) -> None:
+        """Count a place once more, or once less."""
+        amounts = self.amounts[held.key.namespace]
+        for resource, amount in held.gang.requirements.request.items():
+            amounts[resource] += sign * amount * len(held.nodes)
+        if not any(amounts.values()):
+            del self.amounts[held.key.namespace]
+
+
+class HeldAmounts:
+    """What ours hold of the nodes of one pool, as long as these are the same."""
+
+    def __init__(self, table: NodeTable) -> None:
+        """Nothing yet."""
+        self._rows, self._resources = table.rows, table.resources
+        self._held = np.zeros_like(table.used)
+        self.leaving = np.zeros_like(table.used)
+        """What of it will soon be free."""
+
+    def is_of(self, table: NodeTable) -> bool:
+        """Whether the nodes and resources of `table` are these."""
+        return self._rows is table.rows and self._resources == table.resources
+
+    def used(self, table: NodeTable) -> Amounts:
+        """What is used of the nodes by anybody."""
+        used: Amounts = np.minimum(self._held + table.used, AMOUNT_MAX)
+        return used
+
+    def count(self, entry: Allocation | LivePod, sign: int) -> None:
+        """Count a place, or what a pod takes beyond its place, once more or once less."""
+        nodes, request = entry.shape
+        by_row = ledger.counts(nodes, self._rows)
+        for name, amount in request.items() if by_row else ():
+            if name in self._resources:
+                line = self._resources.index(name)
+                for row, workers in by_row.items():
+                    # So that the sum of all that one node can hold is in range.
+                    more = sign * min(amount * workers, HELD_MAX)
+                    self._held[line, row] += more
+                    if entry.is_leaving:
+                        self.leaving[line, row] += more
 
 
 def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:

@@ -41,10 +41,13 @@ class Order:
 
 
 def progressed(
-    jobs: Mapping[Key, Job], stages: Mapping[Key, Decision], cycles: Mapping[str, PoolCycle], now: datetime
+    jobs: Mapping[Key, Job],
+    stages: Mapping[Key, Decision],
+    wanted: Mapping[Key, Eviction],
+    cycles: Mapping[str, PoolCycle],
+    now: datetime,
 ) -> dict[Key, Decision]:
-    """The decisions on jobs once all had their turns, with what becomes of their evictions."""
-    wanted = {key: eviction for cycle in cycles.values() for key, eviction in cycle.wanted().items()}
+    """The decisions on jobs once all had their turns, with what becomes of their evictions: `wanted` among them."""
     untold = {it.by for key, it in wanted.items() if not _is_told(jobs[key].recorded.eviction, it)}
     waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
     decisions = dict(stages)

@@ -13,7 +13,7 @@ from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle
-from trainpush.planner.allocations import Allocations, GangAllocation
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
@@ -26,6 +26,7 @@ from trainpush.planner.preemption.resizing import Resizing
 from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
+from trainpush.planner.running import RunningGangs
 
 
 @dataclass(eq=False)
@@ -118,7 +119,7 @@ class PoolCycle:
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
         """What was done to whom for the sake of each gang, by the names of both."""
         found: dict[str, dict[str, Eviction]] = {}
-        for job in self.allocations.jobs:
+        for job in self.allocations.evicted.values():
             if (told := job.recorded.eviction) and told.is_done:
                 found.setdefault(told.by, {})[str(job.key)] = told
         return found
@@ -192,15 +193,9 @@ class PoolCycle:
         return holdings(self.capacity.pool.table, self._before)
 
     @cached_property
-    def _running(self) -> list[GangAllocation]:
+    def _running(self) -> RunningGangs:
         """The gangs that have a place here, and keep it unless others need it more."""
-        return [
-            it
-            for it in self.allocations.gangs
-            if it.gang.pool == self.capacity.pool.name
-            and not (it.is_leaving or lifecycle.has_succeeded(it.job))
-            and self.keeps(it.job, it.gang, it.place)
-        ]
+        return RunningGangs(self.allocations, self.capacity.pool.name, lambda it: self.keeps(it.job, it.gang, it.place))
 
     @cached_property
     def resizing(self) -> Resizing:
@@ -210,8 +205,7 @@ class PoolCycle:
     @cached_property
     def preemption(self) -> PreemptionPolicy:
         """What is taken from those that stay as they are."""
-        others = [it for it in self._running if it.job.key not in self.resizing.leaving]
-        return PreemptionPolicy(self.capacity, self.quota, others, self.now)
+        return PreemptionPolicy(self.capacity, self.quota, self._running, self.resizing.leaving, self.now)
 
     @cached_property
     def reservations(self) -> Reservations:

@@ -1,14 +1,13 @@
 """What each team of a pool holds, and what it may have: guarantee, weight and limit."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 from trainpush.model.gang import Gang
 from trainpush.model.snapshot import Pool, Share
-from trainpush.planner.allocations import Allocation
 
 OTHERS: Final = ""
 """The team of all namespaces that no quota names."""
@@ -20,8 +19,8 @@ class QuotaUsage:
     """The books of one pool while a cycle gives out places; amounts in thousandths, of accelerators only."""
 
     pool: Pool
-    held: Iterable[Allocation]
-    """Places that jobs and services hold: their teams are charged with them."""
+    held: Mapping[str, Mapping[str, int]]
+    """What the jobs and services of each namespace hold, by resource: their teams are charged with it."""
     changed: set[str] = field(default_factory=set, init=False)
     """Teams that were charged since somebody cleared this."""
 
@@ -112,10 +111,8 @@ class QuotaUsage:
     def _before(self) -> Mapping[str, Mapping[str, int]]:
         """What each team held before this cycle."""
         before: dict[str, Counter[str]] = defaultdict(Counter)
-        for allocation in (it for it in self.held if it.gang.pool == self.pool.name):
-            request, workers = allocation.gang.requirements.request, len(allocation.nodes)
-            team = before[self.team_of(allocation.key.namespace)]
-            team.update({name: request.get(name, 0) * workers for name in self.pool.accelerators})
+        for namespace, amounts in self.held.items():
+            before[self.team_of(namespace)].update({name: amounts.get(name, 0) for name in self.pool.accelerators})
         return before
 
     @cached_property

@@ -7,21 +7,11 @@ from datetime import datetime
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Place, Service
-from trainpush.model.snapshot import Snapshot
-from trainpush.model.workload import Job, Key, Outcome, Phase, Placement, Refusal
+from trainpush.model.workload import Job, Outcome, Phase, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
 
-def recovered(snapshot: Snapshot, now: datetime) -> tuple[dict[Key, Job], dict[Key, Service]]:
-    """All jobs and services by key, in order; those whose status was lost with what is there of them."""
-    tables = {pool.name: pool.table for pool in snapshot.pools}
-    released = {revision.job_uid for service in snapshot.services for revision in service.revisions}
-    jobs = {job.key: _recovered(job, tables, released, now) for job in snapshot.jobs}
-    services = {service.key: _recovered_service(service, now) for service in snapshot.services}
-    return dict(sorted(jobs.items())), dict(sorted(services.items()))
-
-
-def _recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
+def recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[str], now: datetime) -> Job:
     """`job` with the attempt and the place of its pods, where status knows of no attempt though there are pods.
 
     An export, or a release, is made of a complete job only: then it is not trained again, whatever became of its pods.
@@ -45,7 +35,7 @@ def _recovered(job: Job, tables: Mapping[str, NodeTable], released: Collection[s
     return replace(job, request=gang, recorded=recorded)
 
 
-def _recovered_service(service: Service, now: datetime) -> Service:
+def recovered_service(service: Service, now: datetime) -> Service:
     """`service` with the places of its pods, where no status stands.
 
     Not of pods that have ended or are being deleted: what they held may be another's by now, or soon.

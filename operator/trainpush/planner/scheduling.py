@@ -21,7 +21,7 @@ def schedule(
     jobs: Collection[Job], services: Iterable[Service], cycles: Cycles, now: datetime
 ) -> tuple[dict[Key, Decision], list[ServiceDecision]]:
     """What becomes of jobs and services, none of which is being deleted, once everybody had a turn."""
-    stages = {job.key: stage for job in jobs if (stage := _settled(job, cycles, now))}
+    stages = settled(jobs, cycles, now)
     promised = {job.recorded.eviction.by for job in jobs if job.recorded.eviction and job.recorded.eviction.is_done}
     served: list[ServiceDecision] = []
     waiting: dict[str, list[QueueEntry]] = defaultdict(list)
@@ -47,6 +47,11 @@ def schedule(
                 stages[work.key] = placed
         stages |= cycles[name].explained()
     return stages, served
+
+
+def settled(jobs: Iterable[Job], cycles: Cycles, now: datetime) -> dict[Key, Decision]:
+    """What becomes of those of the jobs that look for no place."""
+    return {job.key: stage for job in jobs if (stage := _settled(job, cycles, now))}
 
 
 def _settled(job: Job, cycles: Cycles, now: datetime) -> Decision | None:

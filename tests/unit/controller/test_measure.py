@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from support.build import GPU, NOW, a_placement
 from support.manifests import job, pool
-from trainpush.controller.measure import count_evictions, measure
+from trainpush.controller.measure import Waiting, count_evictions, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Condition, Decision, ModesSummary, Plan, PoolSummary, Stage, TeamUse, Verdict
 from trainpush.model.reasons import Reason
+from trainpush.model.records import Records
 from trainpush.model.workload import Eviction, Key, Recorded, Refusal
 from trainpush.telemetry.metrics import Metrics
 
@@ -50,7 +51,7 @@ def decided(**changes: Any) -> Decision:
 
 
 def a_plan(decision: Decision, *pools: PoolSummary) -> Plan:
-    return Plan(decisions=(decision,), pools=pools, services=(), wake_at=None)
+    return Plan(decisions=Records([decision]), pools=pools, services=(), wake_at=None)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -77,7 +78,7 @@ def test_an_eviction_is_counted_once_its_status_stands(
     done = Eviction("team/urgent", Reason.PREEMPTED, "why", lost=3600, is_done=True)
     decision = decided(preemptions=before.get("preemptions", 0) + 1, eviction=done)
     put(store, {"restarts": after}, version=2)
-    count_evictions(metrics, seen, a_plan(decision), store)
+    count_evictions(metrics, seen, [decision], store)
     labels = {"pool": "pool", "reason": "Preempted"}
     assert value(metrics, "preemptions_total", **labels) == expected[0]
     assert value(metrics, "lost_accelerator_seconds_total", **labels) == expected[1]
@@ -86,23 +87,30 @@ def test_an_eviction_is_counted_once_its_status_stands(
 def test_an_announcement_and_an_old_eviction_count_nothing() -> None:
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": {"preemptions": 2}, "eviction": EVICTION})
     metrics = Metrics(CollectorRegistry())
-    count_evictions(metrics, look(store), a_plan(decided(preemptions=2)), store)
+    count_evictions(metrics, look(store), [decided(preemptions=2)], store)
     assert value(metrics, "preemptions_total", pool="pool", reason="Preempted") is None
 
 
 def test_what_waits_is_counted_by_reason() -> None:
     metrics = Metrics(CollectorRegistry())
-    measure(metrics, look(a_store({})), a_plan(WAITS), 0.1, NOW)
+    waiting, seen = Waiting(metrics), look(a_store({}))
+    waiting.count(seen, [WAITS], [])
+    waiting.count(seen, [WAITS], [])
     assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") == 1
+    waiting.count(seen, [decided(placement=a_placement("n1"))], [])
+    assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") is None
+    waiting.count(seen, [WAITS], [])
+    waiting.count(seen, [], [WAITS.key])
+    assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") is None
 
 
 def test_a_place_is_counted_when_it_is_found_and_not_when_a_gang_starts_anew_there() -> None:
     """Though a gang that made room has a failure on record."""
     decision = decided(placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
     metrics = Metrics(CollectorRegistry())
-    measure(metrics, look(a_store({"placement": PLACED})), a_plan(decision), 0.1, NOW)
+    measure(metrics, look(a_store({"placement": PLACED})), a_plan(decision), [decision], 0.1, NOW)
     assert value(metrics, "placement_domains_total", level="host") is None
-    measure(metrics, look(a_store({})), a_plan(decision), 0.1, NOW)
+    measure(metrics, look(a_store({})), a_plan(decision), [decision], 0.1, NOW)
     assert value(metrics, "placement_domains_total", level="host") == 1
     assert value(metrics, "gang_wait_seconds_sum") == 60
 
@@ -111,9 +119,9 @@ def test_what_teams_hold_goes_with_their_quotas() -> None:
     """In accelerators; a team that is gone leaves no figure behind."""
     summary = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {}, teams=(TeamUse("a", GPU, 16_000, 8_000, None),))
     seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
-    measure(metrics, seen, a_plan(WAITS, summary), 0.1, NOW)
+    measure(metrics, seen, a_plan(WAITS, summary), [], 0.1, NOW)
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) == 16
-    measure(metrics, seen, a_plan(WAITS, replace(summary, teams=())), 0.1, NOW)
+    measure(metrics, seen, a_plan(WAITS, replace(summary, teams=())), [], 0.1, NOW)
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) is None
 
 
@@ -122,8 +130,8 @@ def test_nodes_are_counted_by_mode_where_there_are_modes() -> None:
     plain = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {})
     modes = ModesSummary({Mode.TRAINING: 2}, 0, Condition(True, Reason.SETTLED, "all have"))
     seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
-    measure(metrics, seen, a_plan(WAITS, replace(plain, modes=modes)), 0.1, NOW)
+    measure(metrics, seen, a_plan(WAITS, replace(plain, modes=modes)), [], 0.1, NOW)
     assert value(metrics, "pool_nodes", pool="pool", mode="Training") == 2
     assert value(metrics, "pool_nodes", pool="pool", mode="Inference") == 0
-    measure(metrics, seen, a_plan(WAITS, plain), 0.1, NOW)
+    measure(metrics, seen, a_plan(WAITS, plain), [], 0.1, NOW)
     assert value(metrics, "pool_nodes", pool="pool", mode="Training") is None

@@ -22,8 +22,8 @@ def a_report(step: int, seconds: float = 0) -> Heard:
 
 
 def test_the_first_word_and_every_checkpoint_are_news_the_rest_every_half_minute() -> None:
-    told: list[int] = []
-    reports = Reports(lambda: told.append(1))
+    told: list[str] = []
+    reports = Reports(told.append)
     news = []
     pace = PACE.total_seconds()
     for said in (
@@ -42,7 +42,7 @@ def test_the_first_word_and_every_checkpoint_are_news_the_rest_every_half_minute
 
 
 def test_the_latest_word_counts_and_the_checkpoint_stays() -> None:
-    reports = Reports(lambda: None)
+    reports = Reports(lambda uid: None)
     reports.put("a", a_report(50))
     reports.put("a", a_save(40, "1-x", seconds=1))
     heard = reports.get("a")
@@ -58,7 +58,7 @@ def test_the_latest_word_counts_and_the_checkpoint_stays() -> None:
 
 def test_an_older_checkpoint_does_not_replace_a_newer_one() -> None:
     """But the same step may be told again, as the answer to a request."""
-    reports = Reports(lambda: None)
+    reports = Reports(lambda uid: None)
     for said in (a_save(40), a_save(30, seconds=1), a_save(40, "1-x", seconds=2)):
         reports.put("a", said)
     heard = reports.get("a")

@@ -1,9 +1,11 @@
 """Tasks: what a status says of the gang that runs, which may have another size than was asked for."""
 
+import msgspec
 import pytest
 
 from support.build import NOW, a_placement
 from support.manifests import job
+from trainpush.api.base import Metadata
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.kube.store import Seen
 from trainpush.kube.tasks import JobTask
@@ -25,10 +27,11 @@ RESOLVED = Resolved(
 def test_a_status_says_how_large_the_world_is_that_runs(nodes: tuple[str, ...], world_size: int) -> None:
     """Without a place it says what the largest legal size would come to."""
     elastic = {"minReplicas": 1, "maxReplicas": 4}
-    made = TrainPushJob.parse(job("job", replicas=2, elastic=elastic, strategy={"type": "FSDP"}))
+    made = job("job", replicas=2, elastic=elastic, strategy={"type": "FSDP"})
+    seen = Seen(Metadata(), msgspec.json.encode(made), Recorded(), TrainPushJob)
     place = a_placement(*nodes) if nodes else None
     record = Recorded(placement=place)
     decision = Decision(Key("team", "job"), record, Stage.RUNNING, Verdict(Reason.RUNNING, "why"))
-    status = JobTask(Seen(made.metadata, {}, Recorded(), made), decision, RESOLVED).status(NOW)
+    status = JobTask(seen, decision, RESOLVED).status(NOW)
     assert (status["resolved"]["worldSize"], status["resolved"]["shardingDegree"]) == (world_size, world_size)
     assert status["replicas"] == {"desired": 4, "assigned": len(nodes), "running": 0}

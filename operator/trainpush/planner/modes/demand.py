@@ -8,6 +8,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Decision, ServiceDecision, Stage
 from trainpush.model.reasons import Reason
+from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
@@ -45,14 +46,14 @@ def demands(
     pool: Pool,
     quota: QuotaUsage,
     allocations: Allocations,
-    stages: Mapping[Key, Decision],
+    stages: Records[Decision],
     served: Mapping[Key, ServiceDecision],
 ) -> list[Demand]:
     """What is missing after everybody had a turn: users first, then gangs that wait, then gangs that could grow."""
-    here = (job for job in allocations.jobs if isinstance(job.request, Gang) and job.request.pool == pool.name)
-    jobs = [(job, stages[job.key]) for job in here if job.key in stages]
+    here = (job for job in allocations.jobs.values() if isinstance(job.request, Gang) and job.request.pool == pool.name)
+    jobs = [(job, stage) for job in here if (stage := stages.get(job.key))]
     line = sorted(jobs, key=lambda it: (it[1].verdict.position, it[0].created_at, it[0].key))
-    known = [service for service in allocations.services if service.key in served]
+    known = [service for service in allocations.services.values() if service.key in served]
     order = sorted(known, key=lambda service: (-service.priority, service.created_at, service.key))
     return [
         *(demand for service in order for demand in _of_service(pool, service, served[service.key])),

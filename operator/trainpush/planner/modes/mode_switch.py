@@ -18,8 +18,8 @@ from trainpush.model.plan import (
     ServiceDecision,
     Stage,
 )
+from trainpush.model.records import Records
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.model.workload import Key
 from trainpush.planner.allocations import Allocations, Owner
 from trainpush.planner.modes import bounds, messages, prepull, state_machine
 from trainpush.planner.modes.bounds import feasible
@@ -56,7 +56,7 @@ def decide(
     capacity: FreeCapacity,
     quota: QuotaUsage,
     allocations: Allocations,
-    stages: Mapping[Key, Decision],
+    stages: Records[Decision],
     served: Iterable[ServiceDecision],
     now: datetime,
 ) -> ModeDecision:
@@ -147,8 +147,15 @@ def _wake_at(pool: Pool, selection: Selection, budget: Budget) -> datetime | Non
 Act = TypeVar("Act")
 
 
-def on_job(decision: Decision, switched: ModeDecision) -> Decision:
-    """The decision on a job: if it waits, with what switches do for it; and its pods on nodes whose time is over go."""
+def on_jobs(decisions: Records[Decision], switched: ModeDecision) -> list[Decision]:
+    """The decisions on those jobs that are concerned by what becomes of the nodes."""
+    owners = switched.help.keys() | switched.removals.keys()
+    concerned = (decisions.get(owner.key) for owner in owners if not owner.is_service)
+    return [_on_job(decision, switched) for decision in concerned if decision]
+
+
+def _on_job(decision: Decision, switched: ModeDecision) -> Decision:
+    """If it waits, with what switches do for it; and its pods on nodes whose time is over go."""
     owner = Owner(decision.key, is_service=False)
     helping, ends = switched.help.get(owner), switched.removals.get(owner)
     if helping and decision.stage is Stage.QUEUED:

@@ -11,6 +11,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
 from trainpush.model.plan import Decision, EndPod, ServiceDecision
 from trainpush.model.reasons import Reason
+from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
@@ -140,15 +141,15 @@ class _Found:
 def node_states(
     pool: Pool,
     allocations: Allocations,
-    stages: Mapping[Key, Decision],
+    stages: Records[Decision],
     served: Mapping[Key, ServiceDecision],
     now: datetime,
 ) -> NodeStates:
     """Everything that has a place or a live pod on the nodes of `pool`, by what was recorded and what was decided."""
     found = _Found()
-    for job in allocations.jobs:
+    for job in allocations.jobs.values():
         _add_job(found, pool, job, stages.get(job.key))
-    for service in allocations.services:
+    for service in allocations.services.values():
         _add_service(found, service, served.get(service.key))
     for pod in allocations.pods:
         found.work[pod.node].add(Mode.INFERENCE if pod.is_service else Mode.TRAINING)

@@ -8,7 +8,7 @@ Both orders are strict, so that no gang takes back what it gave.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +19,7 @@ from trainpush.model.workload import Job, Key, Preemption
 from trainpush.planner.allocations import GangAllocation
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.quota import QuotaUsage
+from trainpush.planner.running import RunningGangs
 
 
 class Rank(NamedTuple):
@@ -51,11 +52,21 @@ class Eligibility:
     """The running gangs of a pool in this cycle, and what each may be asked for."""
 
     quota: QuotaUsage
-    running: Collection[GangAllocation]
-    """All that could be asked."""
+    running: RunningGangs
+    intact: Callable[[], Collection[GangAllocation]]
+    """All of them that could be asked."""
     now: datetime
     _counted: dict[Rank, tuple[Counter[Cause], datetime | None]] = field(default_factory=dict, init=False)
     """What `ineligible` found."""
+
+    def may_ask_any(self, rank: Rank) -> bool:
+        """Whether somebody ranks below, so that it is worth while to look at each of them."""
+
+        def is_below(namespace: str, priority: int) -> bool:
+            is_mate = self.quota.team_of(namespace) == rank.team
+            return priority < rank.priority if is_mate else rank.is_within_guarantee
+
+        return self.running.any_ranks_below(is_below)
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
         """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
@@ -74,7 +85,8 @@ class Eligibility:
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""
         if rank not in self._counted:
-            causes = [(self.of(gang, rank).cause, gang) for gang in self.running]
+            asked = self.intact() if self.may_ask_any(rank) else ()
+            causes = [(self.of(gang, rank).cause, gang) for gang in asked]
             young = [gang for cause, gang in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
             until = min(filter(None, (gang.protected_until(self.now) for gang in young)), default=None)
             self._counted[rank] = Counter(cause for cause, _ in causes if cause), until
@@ -88,7 +100,7 @@ class Eligibility:
         """
         borrowers: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
-        order = sorted(self.running, key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
+        order = sorted(self.intact(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
         for is_whole in (True, False):
             for it in order:
                 team = self.quota.team_of(it.job.key.namespace)

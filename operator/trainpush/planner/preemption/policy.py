@@ -4,7 +4,7 @@ Workers beyond the smallest legal size go first, then whole gangs; in either cas
 work. Who may be asked at all, `eligibility` says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -26,6 +26,7 @@ from trainpush.planner.preemption.eligibility import Eligibility, Preemptor, Ran
 from trainpush.planner.preemption.scenarios import Mask
 from trainpush.planner.preemption.victims import Candidate, Victims
 from trainpush.planner.quota import QuotaUsage
+from trainpush.planner.running import RunningGangs
 
 SEARCHES: Final = 16
 """Gangs for which several victims are looked for in one cycle, which takes up to a tenth of a second each.
@@ -40,8 +41,9 @@ class PreemptionPolicy:
 
     capacity: FreeCapacity
     quota: QuotaUsage
-    running: Iterable[GangAllocation]
-    """Those that stay as they are, unless others need their room."""
+    running: RunningGangs
+    leaving: Container[Key]
+    """Those of them that do not stay as they are in any case."""
     now: datetime
     wanted: dict[Key, Eviction] = field(default_factory=dict, init=False)
     """What is taken, by whose it is."""
@@ -50,7 +52,7 @@ class PreemptionPolicy:
 
     def make_room(self, preemptor: Preemptor) -> Mapping[str, Eviction]:
         """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
-        if self._searches >= SEARCHES:
+        if self._searches >= SEARCHES or not self.eligibility.may_ask_any(preemptor.rank):
             return {}
         used = self.capacity.used + self.capacity.reserved - self._terminating
         for may in filter(np.any, self._may(preemptor.rank)):
@@ -78,7 +80,7 @@ class PreemptionPolicy:
     @cached_property
     def eligibility(self) -> Eligibility:
         """Who may be asked."""
-        return Eligibility(self.quota, self._intact.values(), self.now)
+        return Eligibility(self.quota, self.running, lambda: self._intact.values(), self.now)
 
     @cached_property
     def _terminating(self) -> Amounts:
@@ -89,7 +91,8 @@ class PreemptionPolicy:
     def _intact(self) -> Mapping[Key, GangAllocation]:
         """Not a gang that has lost a node, and so will be started anew: how much it holds is not certain."""
         rows = self.capacity.pool.table.rows
-        return {it.job.key: it for it in self.running if set(it.nodes) <= rows.keys()}
+        staying = (it for it in self.running if it.key not in self.leaving)
+        return {it.key: it for it in staying if all(node in rows for node in it.nodes)}
 
     @cached_property
     def _victims(self) -> Victims:

@@ -3,7 +3,7 @@
 Either is a new attempt of another legal size, which goes on from the last checkpoint.
 """
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from trainpush.planner.allocations import GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import domain_of
 from trainpush.planner.quota import QuotaUsage
+from trainpush.planner.running import RunningGangs
 
 COOLDOWN: Final = timedelta(minutes=5)
 """Least time from the start of an attempt until the gang grows, where its pool names none."""
@@ -35,8 +36,7 @@ class Resizing:
 
     capacity: FreeCapacity
     quota: QuotaUsage
-    running: Collection[GangAllocation]
-    """Those that have a place and keep it, unless others need it more."""
+    running: RunningGangs
     now: datetime
     wake_at: datetime | None = field(default=None, init=False)
     """When a gang may grow for which there is room already."""
@@ -44,7 +44,8 @@ class Resizing:
     @cached_property
     def leaving(self) -> Mapping[Key, Eviction]:
         """What becomes of the gangs that have to leave nodes which change their mode."""
-        return {it.job.key: self._leaving(it) for it in self.running if not self._left_nodes.isdisjoint(it.nodes)}
+        left = self._left_nodes
+        return {it.job.key: self._leaving(it) for it in (self.running if left else ()) if not left.isdisjoint(it.nodes)}
 
     @cached_property
     def _left_nodes(self) -> frozenset[str]:
@@ -68,7 +69,7 @@ class Resizing:
         growing: dict[Key, Eviction] = {}
         grown: list[tuple[GangAllocation, int]] = []
         switching = self.capacity.pool.switching
-        for it in self.running:
+        for it in self.running.elastic:
             may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
             if it.job.key in taken or not may_grow or not is_growth_wanted(it.job):
                 continue

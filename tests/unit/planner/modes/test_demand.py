@@ -9,6 +9,7 @@ from trainpush.model.nodes import node_table
 from trainpush.model.plan import Condition, Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Service
+from trainpush.model.records import Records
 from trainpush.planner.modes.demand import demands
 from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.free_capacity import FreeCapacity
@@ -50,7 +51,7 @@ def asked(world: World, service: Service, placed: Condition, *nodes: str) -> int
     served = world.served(FreeCapacity.at_rest(world.pool, world.pool.table.used), service)
     places = tuple(Place(number, "svc", node, NOW) for number, node in enumerate(nodes, 1))
     decision = replace(served, placed=placed, places=places)
-    return len(demands(world.pool, *books(world.pool, services=[service]), {}, {service.key: decision}))
+    return len(demands(world.pool, *books(world.pool, services=[service]), Records(), {service.key: decision}))
 
 
 def test_replicas_that_only_a_quota_keeps_away_want_no_node() -> None:
@@ -83,7 +84,7 @@ def test_a_gang_for_which_others_make_room_wants_no_node() -> None:
     verdict = Verdict(Reason.WAITING_FOR_PREEMPTION, "others make room", position=1)
     stage = Decision(job.key, job.recorded, Stage.QUEUED, verdict)
     pool = World.of(ENFORCED, job).pool
-    found = demands(pool, *books(pool, [job]), {job.key: stage}, {})
+    found = demands(pool, *books(pool, [job]), Records([stage]), {})
     assert [want.may_switch for want in found] == [False]
 
 
@@ -95,8 +96,8 @@ def test_room_that_comes_free_anyway_is_waited_for() -> None:
     full[:, 1] = 0
     served = world.served(FreeCapacity.at_rest(world.pool, full), service)
     waiting = books(world.pool, services=[service])
-    assert decide(FreeCapacity.at_rest(world.pool, full), *waiting, {}, [served], NOW).nodes
-    assert not decide(FreeCapacity(world.pool, full, full), *waiting, {}, [served], NOW).nodes
+    assert decide(FreeCapacity.at_rest(world.pool, full), *waiting, Records(), [served], NOW).nodes
+    assert not decide(FreeCapacity(world.pool, full, full), *waiting, Records(), [served], NOW).nodes
 
 
 def test_a_pool_without_nodes_is_settled() -> None:
@@ -107,4 +108,4 @@ def test_a_pool_without_nodes_is_settled() -> None:
     assert decided.summary.settled.reason == Reason.SETTLED
     table = node_table([], [], {})
     pool = replace(World.of(ENFORCED).pool, table=table)
-    assert decide(FreeCapacity.at_rest(pool, table.used), *books(pool), {}, [], NOW).summary
+    assert decide(FreeCapacity.at_rest(pool, table.used), *books(pool), Records(), [], NOW).summary

@@ -10,6 +10,7 @@ from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import Bounds, Hook, Mode, Switching, SwitchStep
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job, Preemption
+from trainpush.model.records import Records
 from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import bounds_at, feasible
 from trainpush.planner.modes.cost import BlockReason
@@ -40,8 +41,8 @@ def matched(world: World, *demands: Demand) -> tuple[dict[str, str], Mapping[Own
     """The nodes that are chosen, and why; and what the demands led to."""
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     _, allocations = books(pool, jobs, services)
-    capacity = FreeCapacity.at_rest(pool, allocations.amounts(pool.table)[0])
-    states = node_states(pool, allocations, {}, {}, world.now)
+    capacity = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
+    states = node_states(pool, allocations, Records(), {}, world.now)
     selection = Selection(states, feasible(bounds_at(world.switching, world.now), len(states.nodes)), world.switching)
     results = select(selection, partial(ProjectedCapacity, capacity, states.nodes), demands)
     return {name: pick.why for name, pick in selection.picks.items()}, results

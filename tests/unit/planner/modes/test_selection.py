@@ -10,6 +10,7 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.gang import Slices
 from trainpush.model.modes import Bounds, Mode, Switch, Switching, SwitchStep
 from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
+from trainpush.model.records import Records
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.cost import BlockReason, TakenNodes, block_reason
 from trainpush.planner.modes.mode_switch import ModeDecision
@@ -49,7 +50,7 @@ def test_a_node_is_spared_whose_job_nobody_understands() -> None:
     stranded = replace(a_trainer("a", "n1"), request=Refusal("InvalidSpec", "what is this"))
     found = []
     for job in (stranded, replace(stranded, suspend=True)):
-        states = node_states(world.pool, Allocations.of([job], []), {}, {}, NOW)
+        states = node_states(world.pool, Allocations.of([job], []), Records(), {}, NOW)
         found.append(block_reason(states.nodes[0], Mode.INFERENCE, states, POLICY, TakenNodes()))
     assert found == [BlockReason.PROTECTED, None]
 

@@ -1,0 +1,106 @@
+"""A TrainPushJob as it is seen: what follows from the object itself, and what was made for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from trainpush.admission.jobs import Admission, admit
+from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
+from trainpush.api.gpupool import GPUPool
+from trainpush.api.quantity import seconds
+from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.kube.records import OwnerId
+from trainpush.kube.store import SeenJob, Store
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
+from trainpush.render.export import export_name
+from trainpush.status.job import read_push
+
+TroubleOf = Callable[[str], str]
+"""Tells by uid what the API server last refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedJob:
+    """What an object comes to, as long as it, the pools and the priority classes are the same."""
+
+    seen: SeenJob
+    admission: Admission | Refusal
+    alone: Job
+    """Without anything that was made for it."""
+
+    @classmethod
+    def of(cls, seen: SeenJob, offers: Sequence[GPUPool], priorities: Priorities) -> "ObservedJob":
+        """Read it once."""
+        job = seen.found
+        admission = admit(job, offers, priorities) if job else Refusal(Reason.INVALID_SPEC, seen.fault)
+        alone = Job(
+            key=Key(seen.metadata.namespace, seen.metadata.name),
+            uid=seen.metadata.uid,
+            created_at=seen.metadata.created_at,
+            request=admission if isinstance(admission, Refusal) else admission.gang,
+            priority=priorities.of(job.spec.scheduling.priority_class_name if job else None),
+            deleting=seen.metadata.deletion_timestamp is not None,
+            recorded=seen.record,
+        )
+        return cls(seen, admission, _asking(alone, job, admission) if job else _unreadable(alone))
+
+    def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
+        """The job with all that was made for it."""
+        seen, owner = self.seen, self.seen.owner
+        workers = tuple(sorted(store.workers.of(owner), key=lambda w: (w.attempt, w.rank, w.uid)))
+        told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= seen.record.attempt)
+        return replace(
+            self.alone,
+            heard=next(filter(None, told), None),
+            left=store.last_words.get(owner),
+            workers=workers,
+            trouble=trouble_of(seen.metadata.uid),
+            exports=_exports(store, owner),
+        )
+
+
+def _asking(alone: Job, job: TrainPushJob, admission: Admission | Refusal) -> Job:
+    return replace(
+        alone,
+        preemption=preemption_of(job.spec),
+        min_runtime=min_runtime_of(job.spec),
+        suspend=job.spec.suspend,
+        max_restarts=job.spec.failure_policy.max_restarts,
+        is_asked=is_asked(job.spec),
+        grace=timedelta(seconds=seconds(job.grace_period)),
+        push=_push(job, admission),
+    )
+
+
+def _unreadable(alone: Job) -> Job:
+    return replace(alone, preemption=Preemption.NEVER, max_restarts=0, grace=timedelta(0))
+
+
+def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
+    push = job.spec.push
+    if push is None or isinstance(admission, Refusal):
+        return None
+    name = export_name(job, admission.resolved)
+    done = read_push(job.status)
+    digest = done.digest if done and done.export == name else ""
+    return Push(
+        target=push.target.inference_service,
+        export=name,
+        uri=push.export.uri.rstrip("/"),
+        digest=digest,
+        is_new=done is None,
+        over=Refusal(done.reason, done.message) if done and done.is_over and digest else None,
+        revision=done.revision if done else "",
+    )
+
+
+def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
+    """The Jobs that export its model, by name."""
+    made = []
+    for row in sorted(store.exports_of.of(owner), key=lambda row: row.name):
+        pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
+        digest = next((pod.digest for pod in pods if pod.digest), "")
+        said = next((pod.message for pod in pods if pod.message), "")
+        made.append(Export(row.name, row.state, said or row.message, digest))
+    return tuple(made)

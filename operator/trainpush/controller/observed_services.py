@@ -1,0 +1,93 @@
+"""An InferenceService as it is seen, with what was made for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from trainpush.admission.scheduling import Priorities
+from trainpush.admission.services import Asked, asked, replica_gang
+from trainpush.api import names
+from trainpush.api.gpupool import GPUPool
+from trainpush.api.inferenceservice import InferenceService
+from trainpush.controller.observed_jobs import TroubleOf
+from trainpush.kube.children import RevisionRow
+from trainpush.kube.store import SeenJob, SeenService, Store
+from trainpush.model.reasons import Reason
+from trainpush.model.serving import Revision, Service
+from trainpush.model.workload import Key, Refusal
+
+
+@dataclass
+class ObservedService:
+    """One look at a service."""
+
+    seen: SeenService
+    store: Store
+    offers: Sequence[GPUPool]
+    priorities: Priorities
+    proxy_image: str
+    """Goes into a revision that is made now."""
+
+    @property
+    def follows(self) -> str:
+        """Name of the job whose releases it takes."""
+        source = self._found.spec.model.source if self._found else None
+        return source.train_push_job if source else ""
+
+    def asked(self, jobs: Mapping[Key, SeenJob]) -> Asked | Refusal | None:
+        """The revision that it asks for."""
+        seen, found = self.seen, self._found
+        if found is None:
+            return Refusal(Reason.INVALID_SPEC, seen.fault)
+        # What serves already goes on, whatever became of its class.
+        if not self._stable and (fault := self.priorities.fault(found.spec.scheduling.priority_class_name)):
+            return fault
+        source = jobs.get(Key(seen.metadata.namespace, self.follows)) if self.follows else None
+        released = [Asked(row.name, row.data) for row in self._releases]
+        return asked(found, self.offers, source.found if source else None, released, self._stable, self.proxy_image)
+
+    def service(self, wanted: Asked | Refusal | None, trouble_of: TroubleOf) -> Service:
+        """The service that asks for `wanted`."""
+        store, owner, found, record = self.store, self.seen.owner, self._found, self.seen.record
+        name, namespace, uid = self.seen.metadata.name, self.seen.metadata.namespace, self.seen.metadata.uid
+        kept = next((row.min_available for row in store.budgets_of.of(owner) if row.name == name), None)
+        return Service(
+            key=Key(namespace, name),
+            uid=uid,
+            created_at=self.seen.metadata.created_at,
+            request=wanted.name if isinstance(wanted, Asked) else wanted,
+            replicas=found.spec.replicas if found else len(record.places),
+            min_available=found.spec.min_available if found else kept or 0,
+            priority=self.priorities.of(found.spec.scheduling.priority_class_name if found else None),
+            is_readable=found is not None,
+            follows=self.follows,
+            deleting=self.seen.metadata.deletion_timestamp is not None,
+            stable=self._stable,
+            is_new=record.is_new,
+            places=record.places,
+            revisions=tuple(map(_revision, self._releases)),
+            pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
+            has_endpoint=any(row.name == name for row in store.endpoints_of.of(owner)),
+            budget=kept,
+            trouble=trouble_of(uid),
+        )
+
+    @cached_property
+    def _found(self) -> InferenceService | None:
+        return self.seen.found
+
+    @cached_property
+    def _releases(self) -> list[RevisionRow]:
+        """By number."""
+        return sorted(self.store.revisions_of.of(self.seen.owner), key=lambda row: (row.number, row.name))
+
+    @property
+    def _stable(self) -> str:
+        """The revision that serves: what the annotation says, else the status."""
+        return self.seen.metadata.annotations.get(names.ANNOTATION_STABLE) or self.seen.record.stable
+
+
+def _revision(row: RevisionRow) -> Revision:
+    made_by = row.data.provenance.job_uid if row.data.provenance else ""
+    model = row.data.model
+    return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)

@@ -1,0 +1,134 @@
+"""What one plan worked out, for the next: it spares work and never changes an answer.
+
+Whatever is kept depends on one object, which is the very same as before, and on nothing else but time: a decision is
+kept until its `wake_at`. Everything that others, nodes or services have a say in is asked again in every cycle. So
+memory may be thrown away at any time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from trainpush.model.nodes import NodeTable
+from trainpush.model.plan import Decision, Stage
+from trainpush.model.records import Records
+from trainpush.model.serving import Service
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Job, Key, Outcome
+from trainpush.planner import recovery
+from trainpush.planner.allocations import Allocations
+
+@dataclass(eq=False)
+class Memory:
+    """The jobs and services of the last plan, who holds what, and what was decided."""
+
+    allocations: Allocations = field(default_factory=Allocations)
+    decisions: Records[Decision] = field(default_factory=Records)
+    """Before nodes had a say in them."""
+    due: dict[Key, datetime] = field(default_factory=dict)
+    """When those that are not asked in every cycle are to be asked again, where they are."""
+    _open: set[Key] = field(default_factory=set)
+    """Jobs that are asked in every cycle."""
+    _new: dict[str, Key] = field(default_factory=dict)
+    """By uid, jobs that are not asked in every cycle and of which no attempt is known."""
+    _jobs: Records[Job] = field(default_factory=Records)
+    """As they came: what status has lost is not recovered."""
+    _services: Records[Service] = field(default_factory=Records)
+    """As they came."""
+    _changed: set[Key] = field(default_factory=set)
+    """Keys of the jobs that are new or not the very same as in the plan before."""
+    _released: frozenset[str] = frozenset()
+    """The uids of jobs that revisions name."""
+    _now: datetime | None = None
+
+    def take(self, snapshot: Snapshot, now: datetime) -> dict[Key, Job]:
+        """The jobs to ask: those that are not the very same as in the last plan, that are due, or always asked."""
+        if self._now and now < self._now:
+            self.__dict__.update(Memory().__dict__)
+        self._now = now
+        reopened = self._take_services(Records.of(snapshot.services), now)
+        self._changed = self._take_jobs(Records.of(snapshot.jobs))
+        asked = {key for key, at in self.due.items() if at <= now} | self._open | reopened | self._changed
+        tables = {pool.name: pool.table for pool in snapshot.pools}
+        self.allocations.forget_pools_but(tables)
+        return {key: job for key in asked if (job := self._asked(key, tables, now))}
+
+    def keep(self, asked: Mapping[Key, Job], fresh: Mapping[Key, Decision]) -> Records[Decision]:
+        """All decisions: those of before, and the `fresh` ones on the jobs that were `asked` and on some others.
+
+        A decision on the very same job that comes out as before is the very same. Of those that were asked, those are
+        asked again in the next cycle in any case that others have a say in.
+        """
+        for key, job in asked.items():
+            if decision := fresh.get(key):
+                self._note(job, decision)
+        self._open |= fresh.keys() - asked.keys()
+        gone = [key for key in asked if key not in fresh]
+        known = ((key, self.decisions.get(key)) for key in fresh)
+        # A job that is not the same may want another status for the same decision.
+        same = {key for key, before in known if key not in self._changed and before == fresh[key]}
+        self.decisions = self.decisions.changed((it for key, it in fresh.items() if key not in same), gone)
+        return self.decisions
+
+    def _asked(self, key: Key, tables: Mapping[str, NodeTable], now: datetime) -> Job | None:
+        """The job of that key with what is recovered of it; what was kept of it is forgotten."""
+        self._forget(key)
+        if (came := self._jobs.get(key)) is None:
+            return None
+        job = recovery.recovered(came, tables, self._released, now)
+        if self.allocations.jobs.get(key) is not job:
+            self.allocations.put_job(job)
+        return job
+
+    def _note(self, job: Job, decision: Decision) -> None:
+        if job is not self._jobs.get(job.key) or not _lasts(job, decision):
+            self._open.add(job.key)
+            return
+        if decision.wake_at:
+            self.due[job.key] = decision.wake_at
+        if not job.recorded.attempt:
+            self._new[job.uid] = job.key
+
+    def _forget(self, key: Key) -> None:
+        self.due.pop(key, None)
+        self._open.discard(key)
+        if job := self.allocations.jobs.get(key):
+            self._new.pop(job.uid, None)
+
+    def _take_jobs(self, jobs: Records[Job]) -> set[Key]:
+        """Keys of jobs that are new or changed."""
+        changed, gone = jobs.since(self._jobs)
+        self._jobs = jobs
+        for key in gone:
+            self._forget(key)
+            self.allocations.drop_job(key)
+        self.decisions = self.decisions.changed((), gone)
+        return {job.key for job in changed}
+
+    def _take_services(self, services: Records[Service], now: datetime) -> set[Key]:
+        """Keys of jobs whose status may be understood otherwise by what was released meanwhile."""
+        changed, gone = services.since(self._services)
+        self._services = services
+        for key in gone:
+            self.allocations.drop_service(key)
+        for service in {it.key: it for it in (*changed, *(it for it in services if it.is_new))}.values():
+            self.allocations.put_service(recovery.recovered_service(service, now))
+        if not (changed or gone):
+            return set()
+        released = frozenset(revision.job_uid for service in services for revision in service.revisions)
+        others, self._released = released ^ self._released, released
+        return {self._new[uid] for uid in others & self._new.keys()}
+
+
+def _lasts(job: Job, decision: Decision) -> bool:
+    """Whether nothing but the job itself, and time until `wake_at`, can make it come out otherwise."""
+    record, push = job.recorded, job.push
+    if decision.record != record:
+        return False  # once that stands in status it is another job; what it says of now would be too old by then
+    if decision.stage is Stage.QUEUED or record.eviction:
+        return False  # a matter of those with whom it competes
+    if push and record.outcome is Outcome.COMPLETE and not push.over:
+        return False  # a matter of the service that takes its model
+    # A place without a pod is lost with its node.
+    has_begun = record.has_run or any(worker.attempt == record.attempt for worker in job.workers)
+    return has_begun or not record.placement or bool(record.outcome)

@@ -1,0 +1,39 @@
+"""The gangs of one pool that run, or are about to: looked through only where somebody has to know them one by one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from trainpush.planner import lifecycle
+from trainpush.planner.allocations import Allocations, GangAllocation
+
+
+@dataclass(eq=False)
+class RunningGangs:
+    """Those that have a place here, and keep it unless others need it more."""
+
+    allocations: Allocations
+    pool: str
+    keeps: Callable[[GangAllocation], bool]
+    """Whether a place will still do."""
+
+    def __iter__(self) -> Iterator[GangAllocation]:
+        """All of them, in no particular order."""
+        return iter(self._all)
+
+    @property
+    def elastic(self) -> Iterator[GangAllocation]:
+        """Those with several legal sizes, by key."""
+        found = self.allocations.elastic_of(self.pool)
+        return (found[key] for key in sorted(found) if self._runs(found[key]))
+
+    def any_ranks_below(self, is_below: Callable[[str, int], bool]) -> bool:
+        """Whether `is_below` holds for namespace and priority of one of them, or of one that leaves."""
+        return any(is_below(namespace, priority) for namespace, priority in self.allocations.ranks_of(self.pool))
+
+    @cached_property
+    def _all(self) -> list[GangAllocation]:
+        return list(filter(self._runs, self.allocations.gangs_of(self.pool).values()))
+
+    def _runs(self, it: GangAllocation) -> bool:
+        return not (it.is_leaving or lifecycle.has_succeeded(it.job)) and self.keeps(it)
