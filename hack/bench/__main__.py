@@ -15,7 +15,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from bench import apply_to_placed, cycle, cycle_growth, day_night, memory, place_one, preempt, say_no, snapshot, span, switch_plan
+from bench import (
+    apply_to_placed,
+    cycle,
+    cycle_growth,
+    day_night,
+    memory,
+    place_one,
+    preempt,
+    say_no,
+    snapshot,
+    span,
+    switch_plan,
+)
 from record import lines
 from record.circumstances import circumstances
 from testbed import BedError

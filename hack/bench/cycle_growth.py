@@ -19,7 +19,7 @@ from typing import Final
 
 from bench.growing_cluster import BEGUN, NODES, GrowingCluster, node_name
 from bench.result import Result
-from trainpush.controller.loop import Changes
+from trainpush.controller.changes import Changes
 from trainpush.controller.observe import Observer
 from trainpush.kube.client import Object
 from trainpush.kube.tasks import Task
@@ -31,7 +31,13 @@ SIZES: Final = (100, 1_000, 10_000)
 WAITING: Final = 1_000
 SHAPES: Final = 20
 TURNS: Final = 15
-GOALS: Final = {"100 jobs": 2.0, "1000 jobs": 4.0, "10000 jobs": 10.0, "10000 jobs, 1000 gangs wait": 50.0, "growth": 2.5}
+GOALS: Final = {
+    "100 jobs": 2.0,
+    "1000 jobs": 4.0,
+    "10000 jobs": 10.0,
+    "10000 jobs, 1000 gangs wait": 50.0,
+    "growth": 2.5,
+}
 """Milliseconds; growth is from 1,000 jobs to 10,000."""
 COLD_SECONDS: Final = 1.5
 
@@ -66,7 +72,7 @@ class _Operator:
 
     def settle(self) -> None:
         """What was said stands from now on, and cycles follow until nothing is said any more."""
-        while self._said:
+        while self._said or self._changes.is_more_left:
             for task, status in self._said:
                 self.cluster.write(self.cluster.store.own_kinds[task.resource], task.seen, status)
             self.cycle()

@@ -16,7 +16,7 @@ from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import ServiceDecision
 from trainpush.model.records import Records
-from trainpush.model.workload import Job, Key
+from trainpush.model.workload import Job
 from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.free_capacity import FreeCapacity
 

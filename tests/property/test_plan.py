@@ -153,7 +153,9 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
     table = snapshot.pools[0].table
     sought = [it for it in new_places(snapshot, plan(snapshot, NOW)) if not was_mended(snapshot, it[1])]
     for gang, placement in sought:
-        used = Allocations.of([replace(job, recorded=Recorded()) for job in snapshot.jobs], ()).amounts(snapshot.pools[0])[0]
+        used = Allocations.of([replace(job, recorded=Recorded()) for job in snapshot.jobs], ()).amounts(
+            snapshot.pools[0]
+        )[0]
         room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
         inside = _domain_of(snapshot, placement)
         fewest = next(

@@ -71,9 +71,8 @@ def written(draw: st.DrawFn, snapshot: Snapshot, decided: Plan) -> Snapshot:
             for it in decision.actions
             if isinstance(it, MakeWorker)
         )
-        if decision.record != job.recorded or pods:
-            job = replace(job, recorded=decision.record, workers=(*job.workers, *pods))
-        made.append(job)
+        is_other = decision.record != job.recorded or pods
+        made.append(replace(job, recorded=decision.record, workers=(*job.workers, *pods)) if is_other else job)
     places = tuple(
         replace(it, places=served[it.key].places, stable=served[it.key].stable)
         if it.key in served and draw(st.booleans())
@@ -97,7 +96,12 @@ def _pods_go_on(draw: st.DrawFn, job: Job) -> Job:
     phase = draw(st.sampled_from([Phase.RUNNING, Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED]))
     nodes = job.recorded.placement.nodes if job.recorded.placement else ()
     bound = [
-        replace(it, phase=phase, node=nodes[it.rank] if it.rank < len(nodes) else None, deleting=draw(st.integers(0, 9)) == 0)
+        replace(
+            it,
+            phase=phase,
+            node=nodes[it.rank] if it.rank < len(nodes) else None,
+            deleting=draw(st.integers(0, 9)) == 0,
+        )
         for it in job.workers
     ]
     return replace(job, workers=tuple(bound))
@@ -109,7 +113,12 @@ def _other_pods(draw: st.DrawFn, job: Job) -> Job:
 
 
 def _edited(draw: st.DrawFn, job: Job) -> Job:
-    return replace(job, suspend=draw(st.integers(0, 3)) > 0, deleting=draw(st.integers(0, 3)) == 0, priority=draw(st.integers(0, 3)))
+    return replace(
+        job,
+        suspend=draw(st.integers(0, 3)) > 0,
+        deleting=draw(st.integers(0, 3)) == 0,
+        priority=draw(st.integers(0, 3)),
+    )
 
 
 def _status_lost(draw: st.DrawFn, job: Job) -> Job:
@@ -126,7 +135,9 @@ def _reports(draw: st.DrawFn, job: Job) -> Job:
 def _pushes(draw: st.DrawFn, job: Job) -> Job:
     digest = draw(st.sampled_from(["", "sha256:1"]))
     over = draw(st.sampled_from([None, None, Refusal("Pushed", "serves it")]))
-    push = Push("service0", "export", "file:///models", digest, is_new=draw(st.booleans()), over=over if digest else None)
+    push = Push(
+        "service0", "export", "file:///models", digest, is_new=draw(st.booleans()), over=over if digest else None
+    )
     record = replace(job.recorded, attempt=max(1, job.recorded.attempt), outcome=Outcome.COMPLETE)
     job = replace(job, recorded=draw(st.sampled_from([record, record, job.recorded])))
     exports = (Export("export", draw(st.sampled_from(list(ExportState))), digest="sha256:1"),)

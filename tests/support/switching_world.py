@@ -18,9 +18,10 @@ from trainpush.model.records import Records
 from trainpush.model.serving import Place, Revision, Service
 from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, Job, Key, Placement, Recorded
-from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.messages import Help
 from trainpush.planner.modes.mode_switch import ModeDecision, decide
+from trainpush.planner.places import Owner
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.quota import QuotaUsage
 from trainpush.render.modes import picture

@@ -5,18 +5,14 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from trainpush.admission.jobs import Admission
-from trainpush.admission.services import Asked
+from trainpush.controller.changes import Changes
 from trainpush.controller.clock import Clock
 from trainpush.controller.measure import Waiting, count_evictions, measure
 from trainpush.controller.observe import Observation, Observer
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
-from trainpush.model.plan import Decision, NodeDecision, Plan, ServiceDecision
-from trainpush.model.records import Records
-from trainpush.model.workload import Key
+from trainpush.model.plan import NodeDecision, Plan
 from trainpush.planner.memory import Memory
 from trainpush.planner.plan import plan
 from trainpush.telemetry.logs import logger
@@ -105,7 +101,8 @@ class Loop:
         count_evictions(self._metrics, seen, changes.jobs, self._store)
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
-        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held))))
+        more = 0.0 if changes.is_more_left else None
+        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held, more))))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""
@@ -132,45 +129,6 @@ class Loop:
             dirty.clear()
             await asyncio.sleep(QUIET_SECONDS)
         dirty.clear()
-
-
-class Changes:
-    """What is decided otherwise than in the cycle before."""
-
-    def __init__(self) -> None:
-        """Nothing was decided yet."""
-        self._before: Records[Decision] = Records()
-        """What was carried out."""
-        self._after = self._before
-        self.jobs: list[Decision] = []
-        """Of the last cycle, what is new of jobs."""
-        self.gone: set[Key] = set()
-        """The jobs of which nothing is decided any more."""
-
-    def tasks(self, seen: Observation, decided: Plan) -> list[Task]:
-        """What is new of `decided`; of pools all, since they say something of everybody, and of services."""
-        self._after = decided.decisions
-        self.jobs, self.gone = decided.decisions.since(self._before)
-        pools = (PoolTask(seen.pools[pool.name], pool, seen.modes.get(pool.name)) for pool in decided.pools)
-        jobs = (_task(seen, decision) for decision in self.jobs)
-        return [*pools, *jobs, *(_task(seen, decision) for decision in decided.services)]
-
-    def carried_out(self) -> None:
-        """What the last tasks said need not be said again."""
-        self._before = self._after
-
-    def forget(self) -> None:
-        """All has to be said again."""
-        self._before = Records()
-
-
-def _task(seen: Observation, decision: Decision | ServiceDecision) -> Task:
-    if isinstance(decision, Decision):
-        admission = seen.admissions[decision.key]
-        resolved = admission.resolved if isinstance(admission, Admission) else None
-        return JobTask(seen.jobs[decision.key], decision, resolved)
-    asked = seen.asked[decision.key]
-    return ServiceTask(seen.services[decision.key], decision, asked.data if isinstance(asked, Asked) else None)
 
 
 def _annotations(seen: Observation, decided: Plan) -> list[NodeDecision]:

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[R, T]):
-    """One of our own objects: what decisions look at, and the bytes from which all else is read when it is asked for."""
+    """One of our own objects: what decisions look at, and the bytes from which all else is read when it is needed."""
 
     metadata: Metadata
     body: bytes

@@ -64,6 +64,16 @@ class Gang:
     sizes: tuple[int, ...] = ()
     """Every legal number of workers, largest first, where there is more than one; `workers` is one of them."""
 
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+    """Worked out when it is first asked for; 0 before."""
+
+    def __hash__(self) -> int:
+        """Of all that compares."""
+        if not self._hash:
+            found = hash((self.pool, self.workers, self.requirements, self.topology, self.sizes))
+            object.__setattr__(self, "_hash", found)
+        return self._hash
+
     @property
     def accelerators(self) -> int:
         """Accelerators of the whole gang."""

@@ -1,4 +1,4 @@
-"""Records by key that change little from one moment to the next, so that what changed is found without a look at all."""
+"""Records by key that change little from one moment to the next: what changed is found without a look at all."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -57,7 +57,7 @@ class Records(Sequence[T], Generic[T]):
         if not fresh:
             return self
         made: Records[T] = Records.__new__(Records)
-        made._shards = [fresh.get(number, kept) for number, kept in enumerate(self._shards)]  # noqa: SLF001 - its own
+        made._shards = [fresh.get(number, kept) for number, kept in enumerate(self._shards)]
         return made
 
     def since(self, before: "Records[T]") -> tuple[list[T], set[Key]]:

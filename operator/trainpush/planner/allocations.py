@@ -1,115 +1,31 @@
-"""Who holds what on the nodes of a pool: worked out once, for whoever asks.
+"""Who holds what on the nodes of a pool: worked out once, for whoever asks, and mended where something changes.
 
 A placed gang, or a placed replica, holds its whole place from the decision to its end, whether its pods exist yet or
 not. Other live pods of ours, leftovers, count where they are bound.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Final, NamedTuple
-
-import numpy as np
 
 from trainpush.model.gang import Gang
-from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
-from trainpush.model.serving import Replica, Service
+from trainpush.model.nodes import Amounts
+from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Job, Key, Placement, Preemption, Worker
-from trainpush.planner import ledger
-from trainpush.planner.diagnostics.causes import Cause
-
-HELD_MAX: Final = AMOUNT_MAX >> 6
-"""More than this nobody holds on one node, so that sums stay in range."""
-
-
-class Owner(NamedTuple):
-    """A job or a service; one of each may bear the same name."""
-
-    key: Key
-    is_service: bool
-
-    def __str__(self) -> str:
-        """`job default/a`, `service default/a`."""
-        return f"{'service' if self.is_service else 'job'} {self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """The place of a gang or of a replica."""
-
-    key: Key
-    """Of the job or service that holds it."""
-    is_service: bool
-    gang: Gang
-    nodes: tuple[str, ...]
-    """One per worker, in rank order."""
-    is_leaving: bool
-    """Whether it is about to end, and gives its place back."""
-
-    @property
-    def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
-        """Nodes, and what is held on each, in thousandths."""
-        return self.nodes, self.gang.requirements.request
-
-
-@dataclass(frozen=True, slots=True)
-class GangAllocation(Allocation):
-    """The place of a gang."""
-
-    job: Job
-    place: Placement
-
-    def lost(self, now: datetime) -> int:
-        """Accelerator-seconds since this attempt last saved, or since it began."""
-        saved = self.job.recorded.checkpoint
-        is_own = saved is not None and saved.attempt == self.job.recorded.attempt
-        since = max(self.place.since, saved.at) if saved and is_own else self.place.since
-        seconds = max(0, int((now - since).total_seconds()))
-        return seconds * self.gang.requirements.accelerators * len(self.nodes)
-
-    def cost(self, now: datetime) -> int:
-        """What it costs to take something from it: nothing from one that was asked, so that it is taken at last."""
-        told = self.job.recorded.eviction
-        return 0 if told and told.asked_at and not told.is_done else self.lost(now)
-
-    def protected_until(self, now: datetime) -> datetime | None:
-        """When its least running time ends; None when it is over."""
-        until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
-        return until if now < until else None
-
-    def protection(self, left: int, now: datetime) -> Cause | None:
-        """Why neither its own team nor a node's new mode may leave it with `left` workers; None where they may."""
-        if self.job.preemption is Preemption.NEVER:
-            return Cause.PREEMPTION_NEVER
-        if self.protected_until(now):
-            return Cause.PROTECTED_BY_MIN_RUNTIME
-        if self.job.preemption is Preemption.BEYOND_MIN and left < self.gang.least:
-            return Cause.PROTECTED_DOWN_TO_MINIMUM
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class LivePod:
-    """A pod of ours that is bound and has not ended."""
-
-    key: Key
-    """Of the job or service that it belongs to."""
-    is_service: bool
-    name: str
-    uid: str
-    node: str
-    request: Mapping[str, int]
-    """What it takes beyond the place that it stands in, in thousandths: all that it requests, where it has none."""
-    is_leaving: bool
-    """Whether that will soon be free."""
-
-    @property
-    def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
-        """Its node, and what it takes there, in thousandths."""
-        return (self.node,), self.request
+from trainpush.model.workload import Job, Key
+from trainpush.planner import ledger, lifecycle
+from trainpush.planner.diagnostics.holders import HolderId, Holding, HoldingBook
+from trainpush.planner.held_amounts import HeldAmounts, NamespaceUse
+from trainpush.planner.places import (
+    Allocation,
+    GangAllocation,
+    LivePod,
+    Owner,
+    gang_at,
+    live_replicas,
+    live_workers,
+    replicas_of,
+)
 
 
 class Allocations:
@@ -121,8 +37,11 @@ class Allocations:
         self.services: dict[Key, Service] = {}
         self.evicted: dict[Key, Job] = {}
         """The jobs of which something is being taken, or was."""
-        self._gangs: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
-        """By pool."""
+        self._gangs: dict[Key, GangAllocation] = {}
+        self._begun: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
+        """By pool, those that go on and have begun."""
+        self._placed: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
+        """By pool, those that go on and have not begun yet."""
         self._elastic: defaultdict[str, dict[Key, GangAllocation]] = defaultdict(dict)
         """By pool, those of several legal sizes."""
         self._ranks: defaultdict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
@@ -133,6 +52,8 @@ class Allocations:
         """By pool."""
         self._amounts: dict[str, HeldAmounts] = {}
         """By pool."""
+        self._books: dict[str, HoldingBook] = {}
+        """By pool, who holds what: of those that go on and have begun, and of services."""
 
     @classmethod
     def of(cls, jobs: Iterable[Job], services: Iterable[Service]) -> "Allocations":
@@ -151,43 +72,35 @@ class Allocations:
         if job.recorded.eviction:
             self.evicted[job.key] = job
         if isinstance(job.request, Gang) and job.recorded.placement and not job.recorded.outcome:
-            pool = job.request.pool
-            self._gangs[pool][job.key] = held = gang_at(job, job.request, job.recorded.placement)
-            if held.gang.sizes:
-                self._elastic[pool][job.key] = held
-            self._ranks[pool][job.key.namespace, job.priority] += 1
-            self._count(held, +1)
-        self._put_pods(Owner(job.key, is_service=False), tuple(_workers(job)))
+            self._put_gang(gang_at(job, job.request, job.recorded.placement))
+        self._put_pods(Owner(job.key, is_service=False), tuple(live_workers(job)))
 
     def drop_job(self, key: Key) -> None:
         """Forget a job, if it is known."""
-        if (job := self.jobs.pop(key, None)) is None:
+        if self.jobs.pop(key, None) is None:
             return
         self.evicted.pop(key, None)
-        if isinstance(job.request, Gang) and (held := self._gangs[job.request.pool].pop(key, None)):
-            self._elastic[job.request.pool].pop(key, None)
-            ranks, rank = self._ranks[job.request.pool], (key.namespace, job.priority)
-            ranks[rank] -= 1
-            if not ranks[rank]:
-                del ranks[rank]
-            self._count(held, -1)
+        if held := self._gangs.pop(key, None):
+            self._drop_gang(held)
         self._put_pods(Owner(key, is_service=False), ())
 
     def put_service(self, service: Service) -> None:
         """Take a service that is new or changed."""
         self.drop_service(service.key)
         self.services[service.key] = service
-        if replicas := tuple(_replicas(service)):
+        if replicas := tuple(replicas_of(service)):
             self._replicas[service.key] = replicas
             for held in replicas:
                 self._count(held, +1)
-        self._put_pods(Owner(service.key, is_service=True), tuple(_pods(service)))
+        self._note(service.key, replicas, is_service=True)
+        self._put_pods(Owner(service.key, is_service=True), tuple(live_replicas(service)))
 
     def drop_service(self, key: Key) -> None:
         """Forget a service, if it is known."""
         self.services.pop(key, None)
         for held in self._replicas.pop(key, ()):
             self._count(held, -1)
+        self._note(key, (), is_service=True)
         self._put_pods(Owner(key, is_service=True), ())
 
     @property
@@ -200,12 +113,27 @@ class Allocations:
         """The places of all replicas."""
         return chain.from_iterable(self._replicas.values())
 
-    def gangs_of(self, pool: str) -> Mapping[Key, GangAllocation]:
-        """The places of the gangs of a pool."""
-        return self._gangs.get(pool, {})
+    def begun_of(self, pool: str) -> Mapping[Key, GangAllocation]:
+        """The gangs of a pool that have begun and go on: they keep their place, whatever becomes of its nodes."""
+        return self._begun.get(pool, {})
+
+    def placed_of(self, pool: str) -> Mapping[Key, GangAllocation]:
+        """The gangs of a pool that have a place, and have not begun there."""
+        return self._placed.get(pool, {})
+
+    def book_of(self, pool: Pool) -> HoldingBook:
+        """What the gangs that have begun and all replicas hold on the nodes of a pool."""
+        book = self._books.get(pool.name)
+        if book is None or book.rows is not pool.table.rows or book.resources != pool.table.resources:
+            book = self._books[pool.name] = HoldingBook(pool.table)
+            for held in self.begun_of(pool.name).values():
+                _write(book, held.key, [held], is_service=False)
+            for key, replicas in self._replicas.items():
+                _write(book, key, replicas, is_service=True)
+        return book
 
     def elastic_of(self, pool: str) -> Mapping[Key, GangAllocation]:
-        """Those of them that have several legal sizes."""
+        """The gangs of a pool that go on and have several legal sizes."""
         return self._elastic.get(pool, {})
 
     def ranks_of(self, pool: str) -> Collection[tuple[str, int]]:
@@ -224,8 +152,10 @@ class Allocations:
         table, amounts = pool.table, self._amounts.get(pool.name)
         if amounts is None or not amounts.is_of(table):
             amounts = self._amounts[pool.name] = HeldAmounts(table)
-            for held in self._held():
-                amounts.count(held, +1)
+            for gang in self._gangs.values():
+                amounts.count(gang, +1)
+            for replica in self.replicas:
+                amounts.count(replica, +1)
             for pod in self.pods:
                 amounts.count(pod, +1)
         return amounts.used(table), amounts.leaving.copy()
@@ -233,9 +163,45 @@ class Allocations:
     def forget_pools_but(self, pools: Container[str]) -> None:
         """Keep the amounts of these pools only: there are no others any more."""
         self._amounts = {name: amounts for name, amounts in self._amounts.items() if name in pools}
+        self._books = {name: book for name, book in self._books.items() if name in pools}
 
-    def _held(self) -> Iterator[Allocation]:
-        return chain(chain.from_iterable(gangs.values() for gangs in self._gangs.values()), self.replicas)
+    def lasting(self, pool: Pool) -> Amounts:
+        """What nobody may expect to end: what services hold, and gangs that make no room for anybody.
+
+        After `amounts`, and as that; gangs that have a place and have not begun are left out.
+        """
+        return self._amounts[pool.name].lasting.copy()
+
+    def _put_gang(self, held: GangAllocation) -> None:
+        key, pool = held.key, held.gang.pool
+        self._gangs[key] = held
+        self._count(held, +1)
+        if held.is_leaving or lifecycle.has_succeeded(held.job):
+            return
+        self._ranks[pool][key.namespace, held.job.priority] += 1
+        if held.gang.sizes:
+            self._elastic[pool][key] = held
+        if lifecycle.has_begun(held.job):
+            self._begun[pool][key] = held
+            self._note(key, [held], is_service=False)
+        else:
+            self._placed[pool][key] = held
+
+    def _drop_gang(self, held: GangAllocation) -> None:
+        key, pool = held.key, held.gang.pool
+        self._count(held, -1)
+        self._elastic[pool].pop(key, None)
+        if self._begun[pool].pop(key, None) or self._placed[pool].pop(key, None):
+            self._note(key, (), is_service=False)
+            ranks, rank = self._ranks[pool], (key.namespace, held.job.priority)
+            ranks[rank] -= 1
+            if not ranks[rank]:
+                del ranks[rank]
+
+    def _note(self, key: Key, held: Sequence[Allocation], *, is_service: bool) -> None:
+        for pool, book in self._books.items():
+            if is_service or not held or held[0].gang.pool == pool:
+                _write(book, key, held, is_service=is_service)
 
     def _count(self, held: Allocation, sign: int) -> None:
         self._charged[held.gang.pool].add(held, sign)
@@ -251,97 +217,11 @@ class Allocations:
             self._pods[owner] = pods
 
 
-class NamespaceUse:
-    """What each namespace holds of one pool."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.amounts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """In thousandths, by namespace and resource."""
-
-    def add(self, held: Allocation, sign: int) -> None:
-        """Count a place once more, or once less."""
-        amounts = self.amounts[held.key.namespace]
-        for resource, amount in held.gang.requirements.request.items():
-            amounts[resource] += sign * amount * len(held.nodes)
-        if not any(amounts.values()):
-            del self.amounts[held.key.namespace]
+def _write(book: HoldingBook, key: Key, held: Iterable[Allocation], *, is_service: bool) -> None:
+    book.put(HolderId(str(key), is_service), (holding(it, book.rows) for it in held))
 
 
-class HeldAmounts:
-    """What ours hold of the nodes of one pool, as long as these are the same."""
-
-    def __init__(self, table: NodeTable) -> None:
-        """Nothing yet."""
-        self._rows, self._resources = table.rows, table.resources
-        self._held = np.zeros_like(table.used)
-        self.leaving = np.zeros_like(table.used)
-        """What of it will soon be free."""
-
-    def is_of(self, table: NodeTable) -> bool:
-        """Whether the nodes and resources of `table` are these."""
-        return self._rows is table.rows and self._resources == table.resources
-
-    def used(self, table: NodeTable) -> Amounts:
-        """What is used of the nodes by anybody."""
-        used: Amounts = np.minimum(self._held + table.used, AMOUNT_MAX)
-        return used
-
-    def count(self, entry: Allocation | LivePod, sign: int) -> None:
-        """Count a place, or what a pod takes beyond its place, once more or once less."""
-        nodes, request = entry.shape
-        by_row = ledger.counts(nodes, self._rows)
-        for name, amount in request.items() if by_row else ():
-            if name in self._resources:
-                line = self._resources.index(name)
-                for row, workers in by_row.items():
-                    # So that the sum of all that one node can hold is in range.
-                    more = sign * min(amount * workers, HELD_MAX)
-                    self._held[line, row] += more
-                    if entry.is_leaving:
-                        self.leaving[line, row] += more
-
-
-def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
-    """What a gang holds with this place."""
-    is_leaving = job.deleting or job.suspend
-    return GangAllocation(
-        job.key, is_service=False, gang=gang, nodes=place.nodes, is_leaving=is_leaving, job=job, place=place
-    )
-
-
-def _replicas(service: Service) -> Iterator[Allocation]:
-    gangs = {revision.name: revision.gang for revision in service.revisions}
-    places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
-    key = service.key
-    return (
-        Allocation(key, is_service=True, gang=gangs[place.revision], nodes=(place.node,), is_leaving=False)
-        for place in places.values()
-    )
-
-
-def _workers(job: Job) -> Iterator[LivePod]:
-    place = None if job.recorded.outcome else job.recorded.placement
-    for worker in job.workers:
-        if worker.is_live and worker.node is not None:
-            is_in_place = place is not None and place.nodes[worker.rank : worker.rank + 1] == (worker.node,)
-            # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
-            request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
-            yield _pod(job.key, worker, request, is_service=False, is_leaving=not is_in_place)
-
-
-def _pods(service: Service) -> Iterator[LivePod]:
-    gangs = {revision.name: revision.gang for revision in service.revisions}
-    places = {(place.serial, place.revision): place.node for place in service.places}
-    for pod in service.pods:
-        if pod.is_live and pod.node is not None:
-            is_in_place = places.get((pod.serial, pod.revision)) == pod.node
-            gang = gangs.get(pod.revision) if is_in_place else None
-            request = gang.requirements.request if gang else {}
-            yield _pod(service.key, pod, request, is_service=True, is_leaving=not is_in_place)
-
-
-def _pod(key: Key, pod: Worker | Replica, planned: Mapping[str, int], *, is_service: bool, is_leaving: bool) -> LivePod:
-    """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
-    beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
-    return LivePod(key, is_service, pod.name, pod.uid, pod.node or "", beyond, is_leaving)
+def holding(held: Allocation, rows: Mapping[str, int]) -> Holding:
+    """A place as who holds what looks at it."""
+    by_row = ledger.counts(held.nodes, rows)
+    return Holding(str(held.key), held.gang.requirements.request, by_row, held.is_service)

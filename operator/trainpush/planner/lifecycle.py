@@ -136,6 +136,11 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
     return _on_its_way(job, gang, placement, mine, now)
 
 
+def has_begun(job: Job) -> bool:
+    """Whether a gang that has a place keeps it whatever becomes of its nodes: pods of it are there, or were."""
+    return job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers)
+
+
 def has_succeeded(job: Job) -> bool:
     """Whether every rank of the placed gang ended with success."""
     if job.recorded.placement is None:

@@ -15,8 +15,9 @@ from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Key, Outcome
-from trainpush.planner import recovery
+from trainpush.planner import lifecycle, recovery
 from trainpush.planner.allocations import Allocations
+
 
 @dataclass(eq=False)
 class Memory:
@@ -130,5 +131,4 @@ def _lasts(job: Job, decision: Decision) -> bool:
     if push and record.outcome is Outcome.COMPLETE and not push.over:
         return False  # a matter of the service that takes its model
     # A place without a pod is lost with its node.
-    has_begun = record.has_run or any(worker.attempt == record.attempt for worker in job.workers)
-    return has_begun or not record.placement or bool(record.outcome)
+    return lifecycle.has_begun(job) or not record.placement or bool(record.outcome)

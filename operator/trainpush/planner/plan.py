@@ -25,7 +25,10 @@ def plan(snapshot: Snapshot, now: datetime, memory: Memory | None = None) -> Pla
     jobs, services = allocations.jobs, allocations.services
     cycles = {}
     for pool in snapshot.pools:
-        capacity, quota = FreeCapacity(pool, *allocations.amounts(pool)), QuotaUsage(pool, allocations.charged(pool.name))
+        capacity, quota = (
+            FreeCapacity(pool, *allocations.amounts(pool)),
+            QuotaUsage(pool, allocations.charged(pool.name)),
+        )
         cycles[pool.name] = PoolCycle(capacity, quota, allocations, now)
     # 3. Everybody has a turn.
     living = [job for job in asked.values() if not job.deleting]

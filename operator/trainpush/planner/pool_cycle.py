@@ -5,18 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-import numpy as np
-
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle
-from trainpush.planner.allocations import Allocations
+from trainpush.planner.allocations import Allocations, holding
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.diagnosis import Circumstances
-from trainpush.planner.diagnostics.holders import Holding, Holdings, holdings
+from trainpush.planner.diagnostics.holders import Holding, Holdings
 from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import Assignment, domain_of
@@ -51,7 +49,7 @@ class PoolCycle:
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
-        if job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers):
+        if lifecycle.has_begun(job):
             return True
         return all(self.capacity.filter_reason(gang, node) == OPEN for node in set(placement.nodes))
 
@@ -128,7 +126,7 @@ class PoolCycle:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
         if not self._blocked:
             return {}
-        held = holdings(self.capacity.pool.table, [*self._before, *self._assigned])
+        held = self._holdings(self._assigned)
         decisions, known = {}, dict[Gang, Verdict]()
         told: dict[tuple[Gang, Rank], Verdict] = {}
         for (job, gang, rank), position, due in self._blocked:
@@ -165,7 +163,7 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        return self._why(gang, self._held_before)
+        return self._why(gang, self._holdings())
 
     def _why(self, gang: Gang, held: Holdings) -> Verdict:
         """Why a gang finds no room."""
@@ -181,16 +179,17 @@ class PoolCycle:
     @cached_property
     def _lasting(self) -> Amounts:
         """What nobody may expect to end: what services hold, and gangs that make no room for anybody."""
-        lasting = np.zeros_like(self.capacity.used)
-        never = {str(it.job.key) for it in self._running if it.job.preemption is Preemption.NEVER}
-        for holding in self._before:
-            if holding.is_service or holding.name in never:
-                ledger.take(self.capacity.pool.table, lasting, holding.by_row, holding.request)
+        lasting, table = self.allocations.lasting(self.capacity.pool), self.capacity.pool.table
+        for it in self._running.placed:
+            if it.job.preemption is Preemption.NEVER:
+                ledger.take(table, lasting, ledger.counts(it.nodes, table.rows), it.gang.requirements.request)
         return lasting
 
-    @cached_property
-    def _held_before(self) -> Holdings:
-        return holdings(self.capacity.pool.table, self._before)
+    def _holdings(self, more: Iterable[Holding] = ()) -> Holdings:
+        """What our own jobs and services hold, and `more` that was given out."""
+        rows = self.capacity.pool.table.rows
+        placed = (holding(it, rows) for it in self._running.placed)
+        return self.allocations.book_of(self.capacity.pool).columns([*placed, *more])
 
     @cached_property
     def _running(self) -> RunningGangs:
@@ -211,12 +210,6 @@ class PoolCycle:
     def reservations(self) -> Reservations:
         """What is kept for those that wait."""
         return Reservations(self.capacity, self.quota, self.now)
-
-    @cached_property
-    def _before(self) -> list[Holding]:
-        """What our own jobs and services held before this cycle."""
-        held = (*self._running, *self.allocations.replicas)
-        return [self._holding(it.key, it.gang, it.nodes, is_service=it.is_service) for it in held]
 
     def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
         by_row = ledger.counts(nodes, self.capacity.pool.table.rows)

@@ -13,6 +13,8 @@ from trainpush.planner import reports
 
 def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
     """The decision with what it says whatever the stage: what the program told, and what becomes of its model."""
+    if not (job.push or isinstance(job.request, Refusal) or reports.has_spoken(job)):
+        return decision
     refusal = job.request if isinstance(job.request, Refusal) and not job.recorded.outcome else None
     heard, checkpoint = reports.progress(job, now), reports.checkpoint(job, now)
     if not (refusal or job.push or heard or checkpoint):

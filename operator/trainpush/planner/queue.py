@@ -56,14 +56,15 @@ def queue_order(waiting: Iterable[QueueEntry], quota: QuotaUsage, now: datetime)
         is_young = not is_aged(head.work, now)
         return (head.precedence, borrows, is_young, quota.dominant_share(team), _rank(head, now), team)
 
-    sort_keys = {team: sort_key(team) for team in lines}
+    # Where one team waits, nobody passes it.
+    sort_keys = {team: sort_key(team) if len(lines) > 1 else () for team in lines}
     while sort_keys:
         team = min(sort_keys, key=sort_keys.__getitem__)
         quota.changed.clear()
         yield lines[team].pop()
         if not lines[team]:
             del lines[team], sort_keys[team]
-        for name in (quota.changed | {team}) & lines.keys():
+        for name in (quota.changed | {team}) & lines.keys() if len(lines) > 1 else ():
             sort_keys[name] = sort_key(name)
 
 

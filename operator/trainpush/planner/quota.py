@@ -42,6 +42,8 @@ class QuotaUsage:
 
     def over_limit(self, namespace: str, gang: Gang) -> str | None:
         """The resource of which the team may not have so much more; None when it may."""
+        if not self.pool.quotas:
+            return None
         team = self.team_of(namespace)
         for resource in self._asked(gang):
             limit = self.share(team, resource).limit
@@ -52,10 +54,12 @@ class QuotaUsage:
 
     def within_limit(self, namespace: str, gang: Gang) -> Gang:
         """The gang with those of its legal sizes that its team may have; the smallest stays in any case."""
+        if not (self.pool.quotas and gang.sizes):
+            return gang
         team, request = self.team_of(namespace), gang.requirements.request
         limits = [(name, self.share(team, name).limit) for name in self._asked(gang)]
         left = [(limit - self._used[team][name]) // request[name] for name, limit in limits if limit is not None]
-        if not left or not gang.sizes:
+        if not left:
             return gang
         sizes = tuple(size for size in gang.sizes if size <= max(gang.least, min(left)))
         return replace(gang, sizes=sizes, workers=sizes[0])

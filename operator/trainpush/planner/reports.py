@@ -20,6 +20,12 @@ COUNT_MAX: Final = 2**53
 """Largest count that every reader of JSON understands."""
 
 
+def has_spoken(job: Job) -> bool:
+    """Whether there may be a word of its program."""
+    known = job.recorded
+    return bool(job.heard or job.left or known.heard or known.checkpoint or any(pod.report for pod in job.workers))
+
+
 def progress(job: Job, now: datetime) -> Heard | None:
     """What status shows of the program's progress: the latest word, but of a running program one in `PERIOD` only."""
     known, ended = job.recorded.heard, _last_words(job, now)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from trainpush.planner import lifecycle
-from trainpush.planner.allocations import Allocations, GangAllocation
+from trainpush.planner.allocations import Allocations
+from trainpush.planner.places import GangAllocation
 
 
 @dataclass(eq=False)
@@ -25,15 +25,17 @@ class RunningGangs:
     def elastic(self) -> Iterator[GangAllocation]:
         """Those with several legal sizes, by key."""
         found = self.allocations.elastic_of(self.pool)
-        return (found[key] for key in sorted(found) if self._runs(found[key]))
+        return (found[key] for key in sorted(found) if self.keeps(found[key]))
 
     def any_ranks_below(self, is_below: Callable[[str, int], bool]) -> bool:
-        """Whether `is_below` holds for namespace and priority of one of them, or of one that leaves."""
+        """Whether `is_below` holds for namespace and priority of one of them, or of one that loses its place."""
         return any(is_below(namespace, priority) for namespace, priority in self.allocations.ranks_of(self.pool))
 
     @cached_property
-    def _all(self) -> list[GangAllocation]:
-        return list(filter(self._runs, self.allocations.gangs_of(self.pool).values()))
+    def placed(self) -> list[GangAllocation]:
+        """Those that have not begun."""
+        return list(filter(self.keeps, self.allocations.placed_of(self.pool).values()))
 
-    def _runs(self, it: GangAllocation) -> bool:
-        return not (it.is_leaving or lifecycle.has_succeeded(it.job)) and self.keeps(it)
+    @cached_property
+    def _all(self) -> list[GangAllocation]:
+        return [*self.allocations.begun_of(self.pool).values(), *self.placed]

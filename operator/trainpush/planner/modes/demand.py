@@ -12,7 +12,8 @@ from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
-from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.allocations import Allocations
+from trainpush.planner.places import Owner
 from trainpush.planner.preemption import resizing
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.rollout import rollout

@@ -11,7 +11,6 @@ from typing import Final
 
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode
-from trainpush.planner.allocations import Owner
 from trainpush.planner.feasibility.slots import Slots
 from trainpush.planner.modes.cost import BlockReason
 from trainpush.planner.modes.demand import Demand
@@ -20,6 +19,7 @@ from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.projected_placements import ProjectedPlacements
 from trainpush.planner.modes.selection import Selection
+from trainpush.planner.places import Owner
 
 TURNS_MAX: Final = 64
 """So many times in one cycle everybody's turn is taken anew for the sake of nodes that are under way already."""

@@ -9,13 +9,13 @@ from trainpush.model.modes import Mode, Switch, SwitchStep
 from trainpush.model.plan import Condition, FinishedSwitch, ModesSummary, PlannedSwitch, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
-from trainpush.planner.allocations import Owner
 from trainpush.planner.modes import state_machine
 from trainpush.planner.modes.budget import Budget
 from trainpush.planner.modes.cost import TakenNodes, cost
 from trainpush.planner.modes.demand_matching import DemandResult
 from trainpush.planner.modes.nodes import NodeState
 from trainpush.planner.modes.selection import Selection, told
+from trainpush.planner.places import Owner
 
 _NAMED_MAX: Final = 4
 """Most nodes that are named one by one."""

@@ -20,7 +20,7 @@ from trainpush.model.plan import (
 )
 from trainpush.model.records import Records
 from trainpush.model.snapshot import Pool, Snapshot
-from trainpush.planner.allocations import Allocations, Owner
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes import bounds, messages, prepull, state_machine
 from trainpush.planner.modes.bounds import feasible
 from trainpush.planner.modes.budget import Budget, budget_of
@@ -31,6 +31,7 @@ from trainpush.planner.modes.nodes import BEFORE_FLIP, NodeState, node_states
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Selection
 from trainpush.planner.modes.selection_order import select
+from trainpush.planner.places import Owner
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.quota import QuotaUsage
 

@@ -15,8 +15,9 @@ from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
-from trainpush.planner.allocations import Allocations, GangAllocation, Owner, gang_at
+from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.prepull import Lacking, lacking
+from trainpush.planner.places import GangAllocation, Owner, gang_at
 
 EARLY: Final = frozenset({SwitchStep.PLANNED, SwitchStep.CORDONED, SwitchStep.NOTIFIED, SwitchStep.DRAINING})
 """Steps from which there is a way back, and none has failed."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 from trainpush.model.modes import Mode, SwitchStep
-from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import BOUNDED, ModeCounts
 from trainpush.planner.modes.candidates import Unit, is_other
 from trainpush.planner.modes.demand import Demand
@@ -16,6 +15,7 @@ from trainpush.planner.modes.demand_matching import DemandMatching, DemandResult
 from trainpush.planner.modes.nodes import BEFORE_FLIP, EARLY, LATE, NodeState
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Selection
+from trainpush.planner.places import Owner
 
 _PEOPLE: Final = "people want it"
 """Why a node changes for itself, whatever its unit does."""

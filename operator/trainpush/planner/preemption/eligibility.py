@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from trainpush.model.gang import Gang
 from trainpush.model.workload import Job, Key, Preemption
-from trainpush.planner.allocations import GangAllocation
 from trainpush.planner.diagnostics.causes import Cause
+from trainpush.planner.places import GangAllocation
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.running import RunningGangs
 

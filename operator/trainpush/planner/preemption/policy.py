@@ -18,9 +18,9 @@ from trainpush.model.reasons import Reason
 from trainpush.model.wording import count
 from trainpush.model.workload import Eviction, Key, Preemption
 from trainpush.planner import ledger
-from trainpush.planner.allocations import GangAllocation
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
+from trainpush.planner.places import GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.preemption.eligibility import Eligibility, Preemptor, Rank
 from trainpush.planner.preemption.scenarios import Mask
@@ -80,7 +80,7 @@ class PreemptionPolicy:
     @cached_property
     def eligibility(self) -> Eligibility:
         """Who may be asked."""
-        return Eligibility(self.quota, self.running, lambda: self._intact.values(), self.now)
+        return Eligibility(self.quota, self.running, self._intact.values, self.now)
 
     @cached_property
     def _terminating(self) -> Amounts:

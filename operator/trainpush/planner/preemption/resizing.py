@@ -16,7 +16,7 @@ from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, listed
 from trainpush.model.workload import Eviction, Job, Key, Placement
 from trainpush.planner import lifecycle, reports
-from trainpush.planner.allocations import GangAllocation
+from trainpush.planner.places import GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import domain_of
 from trainpush.planner.quota import QuotaUsage

@@ -8,8 +8,8 @@ from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.nodes import node_table
 from trainpush.model.plan import Condition, Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Place, Service
 from trainpush.model.records import Records
+from trainpush.model.serving import Place, Service
 from trainpush.planner.modes.demand import demands
 from trainpush.planner.modes.mode_switch import decide
 from trainpush.planner.placing.free_capacity import FreeCapacity

@@ -8,10 +8,9 @@ from support.build import GPU
 from support.switching_world import World, a_server, a_switch, a_trainer, books
 from trainpush.model.gang import Gang, Slices
 from trainpush.model.modes import Bounds, Hook, Mode, Switching, SwitchStep
+from trainpush.model.records import Records
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job, Preemption
-from trainpush.model.records import Records
-from trainpush.planner.allocations import Owner
 from trainpush.planner.modes.bounds import bounds_at, feasible
 from trainpush.planner.modes.cost import BlockReason
 from trainpush.planner.modes.demand import Demand
@@ -20,6 +19,7 @@ from trainpush.planner.modes.nodes import node_states
 from trainpush.planner.modes.projected_capacity import ProjectedCapacity
 from trainpush.planner.modes.selection import Selection
 from trainpush.planner.modes.selection_order import select
+from trainpush.planner.places import Owner
 from trainpush.planner.placing.free_capacity import FreeCapacity
 
 TRAINING, INFERENCE, SHARED = (a_switch(mode) for mode in (Mode.TRAINING, Mode.INFERENCE, Mode.SHARED))

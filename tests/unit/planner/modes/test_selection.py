@@ -9,8 +9,8 @@ from support.build import NOW, a_quota
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer, help_for
 from trainpush.model.gang import Slices
 from trainpush.model.modes import Bounds, Mode, Switch, Switching, SwitchStep
-from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.model.records import Records
+from trainpush.model.workload import Checkpoint, Job, Preemption, Refusal
 from trainpush.planner.allocations import Allocations
 from trainpush.planner.modes.cost import BlockReason, TakenNodes, block_reason
 from trainpush.planner.modes.mode_switch import ModeDecision

@@ -9,7 +9,7 @@ from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
 from trainpush.model.modes import Mode, Switching, SwitchStep
 from trainpush.model.plan import EndPod
 from trainpush.model.workload import Eviction, Job, Phase, Worker
-from trainpush.planner.allocations import Owner
+from trainpush.planner.places import Owner
 
 POLICY = Switching(default=Mode.TRAINING, is_enforced=True)
 EARLY = [SwitchStep.PLANNED, SwitchStep.CORDONED, SwitchStep.NOTIFIED, SwitchStep.DRAINING, SwitchStep.STUCK]

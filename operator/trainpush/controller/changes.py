@@ -1,0 +1,84 @@
+"""What a cycle has to carry out: what is decided otherwise than in the cycle before."""
+
+from typing import Final
+
+from trainpush.admission.jobs import Admission
+from trainpush.admission.services import Asked
+from trainpush.controller.observe import Observation
+from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
+from trainpush.model.plan import Decision, Plan, ServiceDecision
+from trainpush.model.records import Records
+from trainpush.model.workload import Key
+
+WORDING_MAX: Final = 20
+"""So many statuses of which only the wording changes are written in one cycle: when something happens to a pool, the
+explanations of all that wait for it change, and what was decided must not wait for these."""
+
+
+class Changes:
+    """Finds out what is new of each plan."""
+
+    def __init__(self) -> None:
+        """Nothing was decided yet."""
+        self._before: Records[Decision] = Records()
+        """What was carried out."""
+        self._after = self._before
+        self._late: dict[Key, None] = {}
+        """Jobs of which only the wording changed, those that have waited longest first."""
+        self.jobs: list[Decision] = []
+        """Of the last cycle, what is new of jobs."""
+        self.gone: set[Key] = set()
+        """The jobs of which nothing is decided any more."""
+
+    @property
+    def is_more_left(self) -> bool:
+        """Whether wording waits for the next cycle."""
+        return bool(self._late)
+
+    def tasks(self, seen: Observation, decided: Plan) -> list[Task]:
+        """What is new of `decided`; of pools all, since they say something of everybody, and of services."""
+        self._after = decided.decisions
+        self.jobs, self.gone = decided.decisions.since(self._before)
+        urgent: list[Decision] = []
+        for decision in self.jobs:
+            before = self._before.get(decision.key)
+            if before and _says_the_same(before, decision):
+                self._late.setdefault(decision.key)
+            else:
+                urgent.append(decision)
+                self._late.pop(decision.key, None)
+        late = [key for key, _ in zip(self._late, range(WORDING_MAX), strict=False)]
+        for key in late:
+            del self._late[key]
+        wording = filter(None, map(decided.decisions.get, late))
+        pools = (PoolTask(seen.pools[pool.name], pool, seen.modes.get(pool.name)) for pool in decided.pools)
+        jobs = (_job_task(seen, decision) for decision in (*urgent, *wording))
+        return [*pools, *jobs, *(_service_task(seen, decision) for decision in decided.services)]
+
+    def carried_out(self) -> None:
+        """What the last tasks said need not be said again."""
+        self._before = self._after
+
+    def forget(self) -> None:
+        """All has to be said again."""
+        self._before = Records()
+
+
+def _says_the_same(before: Decision, after: Decision) -> bool:
+    """Whether nothing but the wording of the verdict changed, and its numbers."""
+    return (
+        (before.verdict.reason, before.verdict.cause) == (after.verdict.reason, after.verdict.cause)
+        and (before.stage, before.running, before.record) == (after.stage, after.running, after.record)
+        and (before.refusal, before.push, before.actions) == (after.refusal, after.push, after.actions)
+    )
+
+
+def _job_task(seen: Observation, decision: Decision) -> JobTask:
+    admission = seen.admissions[decision.key]
+    resolved = admission.resolved if isinstance(admission, Admission) else None
+    return JobTask(seen.jobs[decision.key], decision, resolved)
+
+
+def _service_task(seen: Observation, decision: ServiceDecision) -> ServiceTask:
+    asked = seen.asked[decision.key]
+    return ServiceTask(seen.services[decision.key], decision, asked.data if isinstance(asked, Asked) else None)
