@@ -33,10 +33,12 @@ from record.circumstances import circumstances
 from testbed import BedError
 
 BENCHES: Final = {
+    "api-ceiling": fill.ceiling,
     "apply-to-placed": apply_to_placed.measure,
     "cycle-cold": cycle_growth.cold,
     "cycle-growth": cycle_growth.measure,
     "day-night": day_night.measure,
+    "fill": fill.measure,
     "memory": memory.measure,
     "place-one": place_one.measure,
     "preempt": preempt.measure,

@@ -141,8 +141,24 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False  # we write our own Events
     settings.scanning.disabled = True  # no rights on namespaces and CRDs needed
     settings.peering.standalone = True  # a Lease decides, not peering
+    settings.persistence.diffbase_storage = _NoDiffBase()
     settings.process.ultimate_exiting_timeout = None  # else kopf sends SIGKILL to the whole process
     return settings
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps nothing of what an object was before: no handler asks, and to copy each object takes most of kopf's time."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """Nothing of it counts."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: object) -> kopf.BodyEssence | None:
+        """Nothing is kept."""
+        return None
+
+    def store(self, **_: object) -> None:
+        """Nothing is kept."""
 
 
 class _Backoffs:

@@ -198,10 +198,13 @@ class Actions:
         """Make an object, or make it what it should be."""
         resource = BY_KIND[manifest["kind"]]
         metadata = manifest["metadata"]
-        with suppress(NotFound):
+        try:
+            made = await self._client.create(resource, manifest)
+        except AlreadyExists:
             found = await self._client.get(resource, metadata["name"], metadata["namespace"])
             _check_owner(found, resource.kind, owner_uid)
-        self._note(resource, await self._client.apply(resource, manifest))
+            made = await self._client.apply(resource, manifest)
+        self._note(resource, made)
 
     async def _create(self, manifest: Object, owner_uid: str) -> Object:
         """Make an object, or find it made."""

@@ -1,6 +1,7 @@
 """What the operator knows of the cluster: fed by watches, read by the loop, never a source of truth."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,27 @@ class Kind(Table[Seen[R, T]]):
         super().__init__(on_change)
         self._model = model
         self._read = read
+        self._uids: dict[tuple[str, str], str] = {}
+        """By namespace and name."""
+
+    def put(self, item: Row[Seen[R, T]]) -> bool:
+        """As of every table; and of one name there is one object: a later one tells that the one before is gone."""
+        name = _name(item.value)
+        former = self.row(self._uids.get(name, item.uid))
+        if former and former.uid != item.uid:
+            if former.version > item.version:
+                return False
+            self.forget(former.uid)
+        is_news = super().put(item)
+        if self.get(item.uid):
+            self._uids[name] = item.uid
+        return is_news
+
+    def forget(self, uid: str, version: float = math.inf) -> bool:
+        """As of every table."""
+        if known := self.get(uid):
+            self._uids.pop(_name(known), None)
+        return super().forget(uid, version)
 
     def take(self, raw: Mapping[str, Any]) -> bool:
         """Take an object as the API server sent it; whether anything changed."""
@@ -119,6 +141,10 @@ class Kind(Table[Seen[R, T]]):
         kept = {**raw, "metadata": {key: it for key, it in raw["metadata"].items() if key != "managedFields"}}
         seen = Seen(metadata, msgspec.json.encode(kept), record, self._model, fault)
         return Row(metadata.uid, int(metadata.resource_version), seen)
+
+
+def _name(seen: Seen[Any, Any]) -> tuple[str, str]:
+    return seen.metadata.namespace, seen.metadata.name
 
 
 class Owned(Protocol):

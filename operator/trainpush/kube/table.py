@@ -39,6 +39,11 @@ class Table(Generic[T]):
         """How many objects there are."""
         return len(self._rows)
 
+    @property
+    def uids(self) -> list[str]:
+        """Of all objects, in order."""
+        return sorted(self._rows)
+
     def get(self, uid: str) -> T | None:
         """The object with this uid, if it is there."""
         row = self._rows.get(uid)

@@ -36,8 +36,15 @@ def worker_name(job_name: str, rank: int, attempt: int) -> str:
     return f"{job_name}-worker-{rank}-a{attempt}"
 
 
+def is_alone(job: TrainPushJob) -> bool:
+    """Whether its worker never has to find another."""
+    return job.spec.sizes() == (1,)
+
+
 def belongings(job: TrainPushJob) -> list[Manifest]:
     """What all workers need: the headless Service that gives each a DNS name, before it is ready too."""
+    if is_alone(job):
+        return []
     metadata = child_metadata(job, service_name(job.name), _labels(job))
     spec = {
         "clusterIP": "None",
@@ -70,7 +77,7 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
         "metadata": {**metadata, "annotations": dict(spec.annotations)},
         "spec": {
             "hostname": _hostname(action.rank, action.attempt),
-            "subdomain": service_name(job.name),
+            **({} if is_alone(job) else {"subdomain": service_name(job.name)}),
             "restartPolicy": "Never",
             **confined(),
             "terminationGracePeriodSeconds": seconds(job.grace_period),
@@ -113,7 +120,7 @@ def _storage(job: TrainPushJob, endpoint: Address | None) -> tuple[list[Manifest
 def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: Address | None) -> Manifest:
     spec = job.spec.worker
     wanted = spec.security_context
-    master = f"{_hostname(0, action.attempt)}.{service_name(job.name)}"
+    master = "localhost" if is_alone(job) else f"{_hostname(0, action.attempt)}.{service_name(job.name)}"
     variables = environment(job, resolved, action, master, endpoint)
     container: Manifest = {
         "name": "worker",

@@ -84,3 +84,13 @@ def test_workers_find_each_other_before_they_are_ready() -> None:
     assert found["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     assert pod["spec"]["subdomain"] == found["metadata"]["name"]
     assert found["metadata"]["ownerReferences"] == pod["metadata"]["ownerReferences"]
+
+
+def test_one_worker_that_stays_alone_needs_nobody_to_be_found_by() -> None:
+    """No Service is made for it; one that may grow has its Service from the start."""
+    alone = TrainPushJob.parse(job("job", replicas=1, gpus=2))
+    pod = worker(alone, resolved(), MakeWorker(attempt=1, rank=0, node="n1", workers=1))
+    assert belongings(alone) == []
+    assert "subdomain" not in pod["spec"]
+    assert {"name": "PET_MASTER_ADDR", "value": "localhost"} in pod["spec"]["containers"][0]["env"]
+    assert belongings(TrainPushJob.parse(job("job", replicas=1, gpus=2, elastic={"minReplicas": 1, "maxReplicas": 2})))

@@ -1,0 +1,148 @@
+"""Who looks again and again sees what somebody sees who looks for the first time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.manifests import GPU, job, pool, service
+from trainpush.controller.observe import Observation, Observer, observe
+from trainpush.kube.children import ExportRow, OwnedRow
+from trainpush.kube.priorities import PriorityRow
+from trainpush.kube.records import Exporter, OwnerId, PodRow
+from trainpush.kube.store import Kind, Store
+from trainpush.kube.table import Row
+from trainpush.model.serving import Replica
+from trainpush.model.workload import Checkpoint, ExportState, Heard, Phase, Worker
+
+IMAGE: Final = "example.com/proxy:1"
+PUSH: Final = {
+    "export": {"uri": "pvc://models/m", "command": ["true"]},
+    "target": {"inferenceService": "svc"},
+}
+PUSHED: Final = {"digest": "sha256:" + "0" * 64, "uri": "pvc://models/m/x", "exportJob": "x"}
+PLACED: Final = {
+    "attempt": 1,
+    "placement": {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"},
+    "resolved": {
+        "pool": "pool",
+        "image": "example.com/train:1",
+        "acceleratorResource": GPU,
+        "processesPerWorker": 8,
+        "worldSize": 8,
+    },
+}
+
+
+class Cluster:
+    """A store that is told of whatever may happen; each time in a later version."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        """Nothing there."""
+        self.draw = draw
+        self.store = Store()
+        self.version = 0
+        self.troubles: dict[str, str] = {}
+        self.events = (
+            *(self.a_job, self.a_job, self.a_service, self.a_pool, self.a_class, self.a_worker, self.a_replica),
+            *(self.an_export, self.an_exporter, self.a_child, self.a_word, self.a_trouble, self.something_goes),
+        )
+
+    def take(self, kind: Kind[Any, Any], manifest: dict[str, Any], uid: str, status: Any, **more: Any) -> None:
+        self.version += 1
+        identity = {"namespace": "team", "uid": uid, "resourceVersion": str(self.version), **more}
+        metadata = {**manifest["metadata"], **identity, "creationTimestamp": "2026-01-01T11:00:00Z"}
+        kind.take({**manifest, "metadata": metadata, "status": status})
+
+    def pick(self, *choices: Any) -> Any:
+        return self.draw(st.sampled_from(choices))
+
+    def a_job(self) -> None:
+        spec = self.pick({}, {"suspend": True}, {"replicas": 0}, {"push": PUSH}, {"scheduling": {"priorityClassName": "high"}})
+        status = self.pick({}, PLACED, {**PLACED, "push": PUSHED})
+        name = self.pick("a", "b")
+        # Of one name there may be a later one.
+        self.take(self.store.jobs, job(name, **spec), f"job-{name}-{self.pick(1, 2)}", status)
+
+    def a_service(self) -> None:
+        model = self.pick({"name": "m", "uri": "pvc://m/x"}, {"name": "m", "from": {"trainPushJob": self.pick("a", "b")}})
+        status = self.pick({}, {"placements": [{"serial": 1, "revision": "r", "node": "n1", "since": "2026-01-01T11:00:00Z"}]})
+        notes = {"annotations": self.pick({}, {"training.ai/stable-revision": "r"})}
+        self.take(self.store.services, service("svc", model=model), "svc", status, **notes)
+
+    def a_pool(self) -> None:
+        name = self.pick("pool", "other")
+        spec = self.pick({}, {"default": True}, {"nodeSelector": {"x": "y"}}, {"nodeSelector": 7})
+        self.take(self.store.pools, pool(name, "any", **spec), name, {}, namespace="")
+
+    def a_class(self) -> None:
+        self.version += 1
+        value, is_default = self.pick(1, 2), self.pick(True, False)
+        self.store.priorities.put(Row("high", self.version, PriorityRow("high", value, is_default=is_default)))
+
+    def a_worker(self) -> None:
+        of = self.pick("job-a-1", "job-b-1")
+        report = self.pick({}, {"step": 3})
+        worker = Worker("w", f"worker-of-{of}", 1, 0, self.pick(*Phase), "n1", report=report)
+        self.pod(worker.uid, OwnerId(of, "team"), worker)
+
+    def a_replica(self) -> None:
+        self.pod("replica", OwnerId("svc", "team"), Replica("r-1", "replica", 1, "r", "n1", ready=self.pick(True, False)))
+
+    def an_exporter(self) -> None:
+        self.pod("exporter", OwnerId("export", "team"), Exporter("exporter", message=self.pick("", "why")))
+
+    def pod(self, uid: str, owner: OwnerId, ours: Any) -> None:
+        self.version += 1
+        self.store.pods.put(Row(uid, self.version, PodRow("n1", is_live=True, requests={GPU: 1000}, owner=owner, ours=ours)))
+
+    def an_export(self) -> None:
+        self.version += 1
+        state, owner = self.pick(*ExportState), OwnerId(self.pick("job-a-1", "job-b-1"), "team")
+        row = ExportRow("x", OwnerId("export", "team"), owner, state, self.pick("", "why"))
+        self.store.exports.put(Row("export", self.version, row))
+
+    def a_child(self) -> None:
+        self.version += 1
+        table = self.pick(self.store.endpoints, self.store.budgets)
+        table.put(Row("child", self.version, OwnedRow(self.pick("svc", "x"), OwnerId("svc", "team"), self.pick(None, 1))))
+
+    def a_word(self) -> None:
+        at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        saved = Checkpoint(1, self.pick(1, 2), "x", at)
+        self.store.reports.put(f"worker-of-{self.pick('job-a-1', 'job-b-1')}", Heard(1, at, 1, saved=saved))
+
+    def a_trouble(self) -> None:
+        uid = self.pick("job-a-1", "svc")
+        self.troubles[uid] = self.pick("", "refused")
+        self.store.touch(uid)
+
+    def something_goes(self) -> None:
+        store = self.store
+        for table in self.pick((store.jobs,), (store.services,), (store.pools,), (store.pods, store.exports), (store.endpoints,)):
+            uids = table.uids
+            if uids:
+                table.forget(self.pick(*uids))
+
+
+@given(st.data())
+def test_a_later_look_sees_what_a_first_one_sees(data: st.DataObject) -> None:
+    """Whatever happened between two looks."""
+    cluster = Cluster(data.draw)
+    observer = Observer(cluster.store, lambda uid: cluster.troubles.get(uid, ""), IMAGE)
+    for _ in range(data.draw(st.integers(1, 6))):
+        for _ in range(data.draw(st.integers(0, 4))):
+            cluster.pick(*cluster.events)()
+        again = observer.observe()
+        first = observe(cluster.store, lambda uid: cluster.troubles.get(uid, ""), IMAGE)
+        assert told(again) == told(first)
+
+
+def told(seen: Observation) -> Any:
+    """All that a look says."""
+    return (
+        (list(seen.snapshot.jobs), list(seen.snapshot.services), [it.name for it in seen.snapshot.pools]),
+        (dict(seen.admissions), dict(seen.asked), dict(seen.jobs), dict(seen.services), dict(seen.pools)),
+    )

@@ -1,0 +1,61 @@
+"""What a cycle has to carry out."""
+
+from dataclasses import replace
+from typing import Any
+
+from trainpush.controller.changes import WORDING_MAX, Changes
+from trainpush.controller.observe import Observation
+from trainpush.kube.store import Seen
+from trainpush.model.plan import Decision, Plan, Stage, Verdict
+from trainpush.model.reasons import Reason
+from trainpush.model.records import Records
+from trainpush.model.snapshot import Snapshot
+from trainpush.model.workload import Key, Recorded, Refusal
+
+WAITS = Verdict(Reason.WAITING_FOR_CAPACITY, "no room")
+MANY = 2 * WORDING_MAX + 1
+
+
+def decided(verdict: Verdict = WAITS, count: int = MANY) -> list[Decision]:
+    """Decisions on so many jobs that wait."""
+    return [Decision(Key("team", f"job-{n:03}"), Recorded(), Stage.QUEUED, verdict) for n in range(count)]
+
+
+def names(changes: Changes, decisions: list[Decision]) -> list[str]:
+    """The jobs to which a cycle turns that decided this."""
+    seen: Any = Seen
+    known = {decision.key: seen for decision in decisions}
+    refused = {key: Refusal("Any", "any") for key in known}
+    observation = Observation(Snapshot((), ()), known, {}, {}, refused, {}, {}, ())
+    plan = Plan(Records(decisions), pools=(), services=(), wake_at=None)
+    found = sorted(str(task.decision.key) for task in changes.tasks(observation, plan) if isinstance(task.decision, Decision))
+    changes.carried_out()
+    return found
+
+
+def test_what_is_the_very_same_is_not_looked_at_again() -> None:
+    changes, first = Changes(), decided()
+    assert len(names(changes, first)) == MANY
+    assert names(changes, first) == []
+    assert len(names(changes, [*first[1:], *decided(count=1)])) == 1
+
+
+def test_wording_waits_for_what_was_decided_and_all_of_it_is_said() -> None:
+    changes, first = Changes(), decided()
+    names(changes, first)
+    urgent = replace(first[-1], stage=Stage.STARTING)
+    later = [*decided(replace(WAITS, message="still none"), MANY - 1), urgent]
+    told = names(changes, later)
+    assert str(urgent.key) in told
+    assert len(told) == WORDING_MAX + 1
+    assert changes.is_more_left
+    told += names(changes, later)
+    assert not changes.is_more_left
+    assert sorted(told) == sorted(str(decision.key) for decision in later)
+
+
+def test_what_was_not_carried_out_is_said_again() -> None:
+    changes, first = Changes(), decided(count=3)
+    assert len(names(changes, first)) == 3
+    changes.forget()
+    assert len(names(changes, first)) == 3
