@@ -28,7 +28,9 @@ def names(changes: Changes, decisions: list[Decision]) -> list[str]:
     refused = {key: Refusal("Any", "any") for key in known}
     observation = Observation(Snapshot((), ()), known, {}, {}, refused, {}, {}, ())
     plan = Plan(Records(decisions), pools=(), services=(), wake_at=None)
-    found = sorted(str(task.decision.key) for task in changes.tasks(observation, plan) if isinstance(task.decision, Decision))
+    found = sorted(
+        str(task.decision.key) for task in changes.tasks(observation, plan) if isinstance(task.decision, Decision)
+    )
     changes.carried_out()
     return found
 
