@@ -65,7 +65,12 @@ async def test_a_service_answers_this_machine_and_pods(web: Web) -> None:
     address = web.address("service/web", "{.spec.clusterIP}")
     for name in (address, f"web.{web.namespace}.svc.cluster.local"):
         asked = f"for i in $(seq 30); do wget -q -T 5 -O - http://{name}/; done"
-        assert set(web.kubectl("exec", "web-0", "--", "sh", "-c", asked).split()) == {"web-0", "web-1"}
+
+        def answers(asked: str = asked) -> set[str]:
+            return set(web.kubectl("exec", "web-0", "--", "sh", "-c", asked).split())
+
+        # Each node learns of the pods by itself, and takes up to a second for it.
+        await until(lambda: answers() == {"web-0", "web-1"}, f"both pods answer a pod that asks for {name}")
 
 
 async def test_a_pod_that_goes_gets_no_new_connections(web: Web) -> None:
