@@ -20,6 +20,7 @@ from bench import (
     cycle,
     cycle_growth,
     day_night,
+    fill,
     memory,
     place_one,
     preempt,

@@ -98,19 +98,28 @@ def cpu_seconds(operator: OperatorProcess) -> float:
 
 async def until_running(space: Space, pods: int, work: Coroutine[Any, Any, None]) -> float:
     """Seconds from the beginning of `work` until so many pods have been seen running."""
-    _, version = await space.client.list(PODS, space.name)
-    seen: set[str] = set()
+    running: set[str] = set()
     begun = time.monotonic()
     working = asyncio.create_task(work)
-    async with asyncio.timeout(900), aclosing(space.client.watch(PODS, version, space.name)) as lines:
-        async for line in lines:
-            thing = json.loads(line)["object"]
-            if thing.get("status", {}).get("phase") == "Running":
-                seen.add(thing["metadata"]["name"])
-            if len(seen) == pods:
-                break
+    async with asyncio.timeout(900):
+        while len(running) < pods:
+            found, version = await space.client.list(PODS, space.name)
+            running |= {name for thing in found if (name := _running(thing))}
+            await _watch(space, version, running, pods)
     await working
     return time.monotonic() - begun
+
+
+async def _watch(space: Space, version: str, running: set[str], pods: int) -> None:
+    """Add to `running` until there are so many, or the server ends the watch, as it does with whoever is too slow."""
+    async with aclosing(space.client.watch(PODS, version, space.name)) as lines:
+        while len(running) < pods and (line := await anext(lines, None)) is not None:
+            if name := _running(json.loads(line)["object"]):
+                running.add(name)
+
+
+def _running(pod: Object) -> str:
+    return pod["metadata"]["name"] if pod.get("status", {}).get("phase") == "Running" else ""
 
 
 async def _applied(space: Space, jobs: int) -> None:
