@@ -27,6 +27,8 @@ class Admission:
 
     gang: Gang
     resolved: Resolved
+    is_degree_chosen: bool
+    """Whether the user says how a model is sharded."""
 
 
 def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
@@ -34,7 +36,7 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -
     if job.status.placement is not None and job.status.resolved is not None:
         kept, workers = job.status.resolved, len(job.status.placement.nodes)
         held = sorted({*legal_sizes(job.spec, kept), workers}, reverse=True)
-        return Admission(_gang(job, kept, workers, held), kept)
+        return _admitted(job, kept, workers, held)
     pool = pool_for(job.spec.placement.pool, pools)
     if isinstance(pool, Refusal):
         return pool
@@ -49,7 +51,12 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -
     if fault:
         return fault
     sizes = legal_sizes(job.spec, resolved)
-    return Admission(_gang(job, resolved, sizes[0], sizes), resolved)
+    return _admitted(job, resolved, sizes[0], sizes)
+
+
+def _admitted(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[int]) -> Admission:
+    gang, is_chosen = _gang(job, resolved, workers, sizes), job.spec.strategy.sharding is not None
+    return Admission(gang, resolved, is_chosen)
 
 
 def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:

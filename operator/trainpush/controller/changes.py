@@ -9,6 +9,7 @@ from trainpush.kube.tasks import JobTask, PoolTask, ServiceTask, Task
 from trainpush.model.plan import Decision, Plan, ServiceDecision
 from trainpush.model.records import Records
 from trainpush.model.workload import Key
+from trainpush.render.environment import of_attempt
 
 WORDING_MAX: Final = 20
 """So many statuses of which only the wording changes are written in one cycle: when something happens to a pool, the
@@ -75,8 +76,14 @@ def _says_the_same(before: Decision, after: Decision) -> bool:
 
 def _job_task(seen: Observation, decision: Decision) -> JobTask:
     admission = seen.admissions[decision.key]
-    resolved = admission.resolved if isinstance(admission, Admission) else None
-    return JobTask(seen.jobs[decision.key], decision, resolved)
+    job, workers = seen.jobs[decision.key], seen.workers[decision.key]
+    if not isinstance(admission, Admission):
+        return JobTask(job, decision, resolved=None, stands=None, workers=workers)
+    resolved, place = admission.resolved, decision.record.placement
+    # What defaults come to with the workers that it has.
+    size = len(place.nodes) if place else 0
+    stands = of_attempt(resolved, size, is_degree_chosen=admission.is_degree_chosen) if size else resolved
+    return JobTask(job, decision, resolved, stands, workers)
 
 
 def _service_task(seen: Observation, decision: ServiceDecision) -> ServiceTask:

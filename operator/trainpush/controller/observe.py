@@ -42,6 +42,8 @@ class Observation:
     services: Mapping[Key, SeenService]
     pools: Mapping[str, SeenPool]
     admissions: Mapping[Key, Admission | Refusal]
+    workers: Mapping[Key, int]
+    """That each job asks for; 0 where it cannot be read."""
     asked: Mapping[Key, Asked | Refusal | None]
     modes: Mapping[str, ModesSeen]
     """By pool, where its nodes have modes."""
@@ -98,6 +100,7 @@ class Observer:
         self._services: _Records[SeenService, Service] = _Records()
         self._job_parts: dict[Key, ObservedJob] = {}
         self._admissions: dict[Key, Admission | Refusal] = {}
+        self._workers: dict[Key, int] = {}
         self._asked: dict[Key, Asked | Refusal | None] = {}
         self._followers: dict[Key, dict[str, None]] = {}
         """The uids of the services that take the releases of a job, by its key."""
@@ -126,6 +129,7 @@ class Observer:
             self._services.seen,
             self._seen_pools,
             self._admissions,
+            self._workers,
             self._asked,
             modes_seen(store, switchings),
             repairs(store.fleet, switchings),
@@ -157,12 +161,12 @@ class Observer:
                 continue
             touched.update(self._followers.get(key, ()))
             if seen is None:
-                del self._job_parts[key], self._admissions[key]
+                del self._job_parts[key], self._admissions[key], self._workers[key]
                 continue
             parts = self._job_parts.get(key)
             if parts is None or parts.seen is not seen or is_all_new:
                 parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities or Priorities())
-                self._admissions[key] = parts.admission
+                self._admissions[key], self._workers[key] = parts.admission, parts.workers
             self._jobs.put(uid, seen, parts.with_children(self._store, self._trouble_of))
 
     def _look_at_services(self, touched: set[str]) -> None:

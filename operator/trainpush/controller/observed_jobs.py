@@ -26,6 +26,8 @@ class ObservedJob:
 
     seen: SeenJob
     admission: Admission | Refusal
+    workers: int
+    """Asked for: of several legal sizes the largest; 0 where it cannot be read."""
     alone: Job
     """Without anything that was made for it."""
 
@@ -43,7 +45,8 @@ class ObservedJob:
             deleting=seen.metadata.deletion_timestamp is not None,
             recorded=seen.record,
         )
-        return cls(seen, admission, _asking(alone, job, admission) if job else _unreadable(alone))
+        workers = job.spec.sizes()[0] if job else 0
+        return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone))
 
     def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
         """The job with all that was made for it."""

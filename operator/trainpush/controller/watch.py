@@ -8,7 +8,9 @@ takes the signals of its thread, and on its way out cancels every task of its lo
 import asyncio
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import kopf
@@ -73,6 +75,7 @@ class _Operator:
         self._credentials = credentials
         self._store = store
         self._main = main
+        self._news: deque[Callable[[], object]] = deque()
         self._own: asyncio.AbstractEventLoop | None = None
         # Not a threading.Event: kopf would wait for it in an executor, whose thread could never be joined.
         self._stop = asyncio.Event()
@@ -106,11 +109,28 @@ class _Operator:
             # kopf's object is a live view that it may change; the store keeps its own.
             seen = dict(event["object"])
             if event["type"] == "DELETED":
-                self._main.call_soon_threadsafe(kind.forget, seen["metadata"]["uid"])
+                self._hand_over(partial(kind.forget, seen["metadata"]["uid"]))
             else:
-                self._main.call_soon_threadsafe(kind.take, seen)
+                self._hand_over(partial(kind.take, seen))
 
         return tell
+
+    def _hand_over(self, news: Callable[[], object]) -> None:
+        """Have the main loop take `news`; it is woken once for all that comes until it looks."""
+        self._news.append(news)
+        if len(self._news) == 1:
+            self._main.call_soon_threadsafe(self._take_news)
+
+    def _take_news(self) -> None:
+        if not self._news:
+            return
+        try:
+            self._news[0]()
+        finally:
+            # It stays until it is taken: until then whoever adds something need not wake us.
+            self._news.popleft()
+            if self._news:
+                self._main.call_soon(self._take_news)
 
     async def _login(self, **_: object) -> kopf.ConnectionInfo:
         fresh = asyncio.run_coroutine_threadsafe(self._credentials.authorization(), self._main)

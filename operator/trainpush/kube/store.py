@@ -5,7 +5,8 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from functools import lru_cache
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -27,6 +28,9 @@ from trainpush.model.serving import Replica, ServiceRecord
 from trainpush.model.workload import Recorded, Worker
 from trainpush.status import job, pool, service
 
+RECENT: Final = 256
+"""So many objects are kept as they were parsed."""
+
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 
@@ -46,13 +50,13 @@ class Seen(Generic[R, T]):
 
     @property
     def found(self) -> R | None:
-        """The object, parsed anew each time."""
-        return None if self.fault else self.model.parse(msgspec.json.decode(self.body))
+        """The object."""
+        return None if self.fault else _parsed(self.model, self.body)
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The status as it stands, parsed anew each time."""
-        return msgspec.json.decode(self.body).get("status") or {}
+        """The status as it stands; to be read only."""
+        return _decoded(self.body).get("status") or {}
 
     @property
     def owner(self) -> OwnerId:
@@ -63,6 +67,17 @@ class Seen(Generic[R, T]):
 SeenJob = Seen[TrainPushJob, Recorded]
 SeenService = Seen[InferenceService, ServiceRecord]
 SeenPool = Seen[GPUPool, pool.History]
+
+
+# What was read is most often asked for once more a moment later: by a cycle, for a pod, for a status.
+@lru_cache(maxsize=RECENT)
+def _decoded(body: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(body, type=dict[str, Any])
+
+
+@lru_cache(maxsize=RECENT)
+def _parsed(model: type[R], body: bytes) -> R:
+    return model.parse(_decoded(body))
 
 
 class _Identity(msgspec.Struct, gc=False, rename="camel"):
@@ -131,15 +146,15 @@ class Kind(Table[Seen[R, T]]):
         return self.replace(rows, as_of)
 
     def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R, T]]:
-        metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
-        found, fault = None, ""
-        try:
-            found = self._model.parse(raw)
-        except InvalidObject as error:
-            fault = str(error)
-        record = self._read(found.status if found else self._model.read_status(raw))
         kept = {**raw, "metadata": {key: it for key, it in raw["metadata"].items() if key != "managedFields"}}
-        seen = Seen(metadata, msgspec.json.encode(kept), record, self._model, fault)
+        body, fault = msgspec.json.encode(kept), ""
+        try:
+            found = _parsed(self._model, body)
+            metadata, status = found.metadata, found.status
+        except InvalidObject as error:
+            metadata = Metadata.model_validate(raw["metadata"], extra="ignore")
+            status, fault = self._model.read_status(raw), str(error)
+        seen = Seen(metadata, body, self._read(status), self._model, fault)
         return Row(metadata.uid, int(metadata.resource_version), seen)
 
 

@@ -33,10 +33,10 @@ from trainpush.model.plan import (
     ServiceAction,
     ServiceDecision,
 )
-from trainpush.render.environment import of_attempt
-from trainpush.render.events import events, pool_events
+from trainpush.render.events import TOLD, events, pool_events
 from trainpush.render.serving import selector, url
 from trainpush.status import job, pool, service
+from trainpush.status.conditions import part
 
 Act = JobAction | ServiceAction | PoolAction
 ORDER: Final[tuple[type[Act], ...]] = (
@@ -57,20 +57,20 @@ class JobTask:
     seen: SeenJob
     decision: Decision
     resolved: Resolved | None
+    """What defaults came to; None where the request is refused."""
+    stands: Resolved | None
+    """The same with the workers that it has."""
+    workers: int
+    """Asked for; 0 where the spec cannot be read."""
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
-        seen, wanted, resolved = self.seen, self.seen.found, self.resolved
-        placement = self.decision.record.placement
-        if wanted and placement and resolved:
-            # What defaults come to with the workers that it has.
-            resolved = of_attempt(wanted.spec.strategy, resolved, len(placement.nodes))
-        workers = wanted.spec.sizes()[0] if wanted else 0
-        return job.write(self.decision, resolved, workers, seen.metadata.generation, seen.status, now)
+        generation, old = self.seen.metadata.generation, self.seen.status
+        return job.write(self.decision, self.stands, self.workers, generation, old, now)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""
-        old, new = JobStatus.read(self.seen.status), JobStatus.read(status)
+        old, new = (JobStatus.read(part(it, *TOLD)) for it in (self.seen.status, status))
         return events(self.resource.kind, self.seen.metadata, old, new, now)
 
 

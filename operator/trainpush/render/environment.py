@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainpush.api.quantity import seconds
-from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJob
+from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.plan import MakeWorker
 
 MASTER_PORT = 29500
@@ -30,11 +30,11 @@ class Address:
     """Certificate of the authority that they trust, as PEM: good for longer than any training."""
 
 
-def of_attempt(strategy: Strategy, resolved: Resolved, workers: int) -> Resolved:
+def of_attempt(resolved: Resolved, workers: int, *, is_degree_chosen: bool) -> Resolved:
     """What defaults come to in an attempt of so many `workers`, which may be another number than was asked for."""
     world_size = workers * resolved.processes_per_worker
     degree = resolved.sharding_degree
-    if degree is not None and strategy.sharding is None:
+    if degree is not None and not is_degree_chosen:
         # Nobody chose it: it is a part of the world, and stays that part.
         degree = degree * world_size // resolved.world_size
     return resolved.model_copy(update={"world_size": world_size, "sharding_degree": degree})
@@ -44,7 +44,7 @@ def environment(
     job: TrainPushJob, resolved: Resolved, action: MakeWorker, master: str, endpoint: Address | None
 ) -> Mapping[str, str]:
     """Variables of the worker that `action` makes; `master` is the DNS name of the pod of rank 0."""
-    resolved = of_attempt(job.spec.strategy, resolved, action.workers)
+    resolved = of_attempt(resolved, action.workers, is_degree_chosen=job.spec.strategy.sharding is not None)
     variables = {
         "PET_NNODES": str(action.workers),
         "PET_NPROC_PER_NODE": str(resolved.processes_per_worker),

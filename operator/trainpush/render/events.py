@@ -43,6 +43,8 @@ _SETBACKS: Final = {
     Reason.PROBE_FAILED,
 }
 
+TOLD: Final = ("conditions", "attempt", "restarts", "eviction", "lastFailure", "observedGeneration")
+"""What Events tell of in the status of a job."""
 _NOTE_MAX: Final = 1024
 """Longest note of an Event, in bytes, as Kubernetes bounds it."""
 

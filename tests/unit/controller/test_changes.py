@@ -3,9 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from support.build import NOW, a_placement
+from support.manifests import job, pool
 from trainpush.controller.changes import WORDING_MAX, Changes
-from trainpush.controller.observe import Observation
-from trainpush.kube.store import Seen
+from trainpush.controller.observe import Observation, observe
+from trainpush.kube.store import Kind, Seen, Store
 from trainpush.model.plan import Decision, Plan, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.records import Records
@@ -26,13 +30,36 @@ def names(changes: Changes, decisions: list[Decision]) -> list[str]:
     seen: Any = Seen
     known = {decision.key: seen for decision in decisions}
     refused = {key: Refusal("Any", "any") for key in known}
-    observation = Observation(Snapshot((), ()), known, {}, {}, refused, {}, {}, ())
+    observation = Observation(Snapshot((), ()), known, {}, {}, refused, dict.fromkeys(known, 1), {}, {}, ())
     plan = Plan(Records(decisions), pools=(), services=(), wake_at=None)
     found = sorted(
         str(task.decision.key) for task in changes.tasks(observation, plan) if isinstance(task.decision, Decision)
     )
     changes.carried_out()
     return found
+
+
+@pytest.mark.parametrize(("nodes", "world_size"), [((), 32), (("n1",), 8), (("n1", "n2"), 16)], ids=str)
+def test_a_status_says_how_large_the_world_is_that_runs(nodes: tuple[str, ...], world_size: int) -> None:
+    """Without a place it says what the largest legal size would come to."""
+    store = Store()
+    elastic = {"minReplicas": 1, "maxReplicas": 4}
+    take(store.pools, pool("pool", "any"))
+    take(store.jobs, job("job", replicas=2, elastic=elastic, strategy={"type": "FSDP"}))
+    seen = observe(store, lambda uid: "", "")
+    place = a_placement(*nodes) if nodes else None
+    runs = Verdict(Reason.RUNNING, "why")
+    decision = Decision(Key("team", "job"), Recorded(placement=place), Stage.RUNNING, runs)
+    (task,) = Changes().tasks(seen, Plan(Records([decision]), pools=(), services=(), wake_at=None))
+    status = task.status(NOW)
+    assert (status["resolved"]["worldSize"], status["resolved"]["shardingDegree"]) == (world_size, world_size)
+    assert status["replicas"] == {"desired": 4, "assigned": len(nodes), "running": 0}
+
+
+def take(kind: Kind[Any, Any], manifest: Any) -> None:
+    """An object as a watch would bring it."""
+    identity = {"namespace": "team", "uid": "uid", "resourceVersion": "1"}
+    kind.take({**manifest, "metadata": {**manifest["metadata"], **identity}})
 
 
 def test_what_is_the_very_same_is_not_looked_at_again() -> None:

@@ -20,7 +20,7 @@ async def test_a_status_that_the_schema_does_not_take_is_refused_and_tried_again
     """The cycle goes on: it is as if the API server had refused it."""
     seen = Seen(Metadata(), msgspec.json.encode(job("job")), Recorded(), TrainPushJob)
     decision = Decision(Key("team", "job"), Recorded(), Stage.RUNNING, Verdict(Reason.RUNNING, "why"), running=-1)
-    task = JobTask(seen, decision, None)
+    task = JobTask(seen, decision, resolved=None, stands=None, workers=1)
     metrics = Metrics(CollectorRegistry())
     applier = Applier(None, Store(), None, lambda: True, metrics, clock=lambda: 0.0)  # type: ignore[arg-type]
     assert await applier.carry_out([task], NOW, later=lambda work: None) == RETRY_SECONDS

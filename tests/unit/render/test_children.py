@@ -53,11 +53,10 @@ def test_a_chosen_degree_stays(workers: int) -> None:
 
 def test_what_an_attempt_resolved_to_resolves_to_itself() -> None:
     """It is read back from status as long as the gang has its place."""
-    strategy = a_job(type="FSDP").spec.strategy
-    once = of_attempt(strategy, resolved(sharding_degree=8), 3)
+    once = of_attempt(resolved(sharding_degree=8), 3, is_degree_chosen=False)
     assert (once.world_size, once.sharding_degree) == (6, 6)
-    assert of_attempt(strategy, once, 3) == once
-    assert of_attempt(strategy, once, 4) == resolved(sharding_degree=8)
+    assert of_attempt(once, 3, is_degree_chosen=False) == once
+    assert of_attempt(once, 4, is_degree_chosen=False) == resolved(sharding_degree=8)
 
 
 def test_only_a_program_that_splits_layers_is_told_of_it() -> None:
