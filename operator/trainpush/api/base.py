@@ -252,6 +252,11 @@ class Resource(ApiModel):
         except ValidationError as error:
             raise InvalidObject(complaints(error)) from None
 
+    def later(self, stored: Mapping[str, Any]) -> Self:
+        """The same object in a state in which only metadata and status differ: its spec need not be read again."""
+        metadata = Metadata.model_validate(stored["metadata"], extra="ignore")
+        return self.model_copy(update={"metadata": metadata, "status": self.read_status(stored)})
+
     @classmethod
     def read_status(cls, stored: Mapping[str, Any]) -> Status:
         """The status of the object that stands in the cluster, whether its spec can be read or not."""

@@ -30,6 +30,8 @@ from trainpush.status import job, pool, service
 
 RECENT: Final = 256
 """So many objects are kept as they were parsed."""
+SPECS: Final = 1024
+"""Of so many what they ask for is."""
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
@@ -77,7 +79,15 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 @lru_cache(maxsize=RECENT)
 def _parsed(model: type[R], body: bytes) -> R:
-    return model.parse(_decoded(body))
+    stored = _decoded(body)
+    asked = msgspec.json.encode({**stored, "metadata": {"name": stored["metadata"]["name"]}, "status": None})
+    # Most often only metadata and status are others than a moment ago.
+    return _asking(model, asked).later(stored)
+
+
+@lru_cache(maxsize=SPECS)
+def _asking(model: type[R], asked: bytes) -> R:
+    return model.parse(msgspec.json.decode(asked))
 
 
 class _Identity(msgspec.Struct, gc=False, rename="camel"):
