@@ -17,17 +17,21 @@ from typing import Final
 
 from bench import (
     apply_to_placed,
+    cold_start,
     cycle,
     cycle_growth,
     day_night,
+    fairness,
     fill,
     memory,
     place_one,
     preempt,
     say_no,
+    say_no_live,
     snapshot,
     span,
     switch_plan,
+    thrift,
 )
 from record import lines
 from record.circumstances import circumstances
@@ -36,19 +40,23 @@ from testbed import BedError
 BENCHES: Final = {
     "api-ceiling": fill.ceiling,
     "apply-to-placed": apply_to_placed.measure,
+    "cold-start": cold_start.measure,
     "cycle-cold": cycle_growth.cold,
     "cycle-growth": cycle_growth.measure,
     "day-night": day_night.measure,
+    "fairness": fairness.measure,
     "fill": fill.measure,
     "memory": memory.measure,
     "place-one": place_one.measure,
     "preempt": preempt.measure,
     "say-no": say_no.measure,
+    "say-no-live": say_no_live.measure,
     "snapshot": snapshot.measure,
     "queue": cycle.queue,
     "reclaim-storm": cycle.reclaim_storm,
     "span": span.measure,
     "switch-plan": switch_plan.measure,
+    "thrift": thrift.measure,
 }
 
 

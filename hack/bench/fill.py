@@ -35,7 +35,10 @@ from trainpush.status.job import write
 from trainpush.status.patch import merge_patch
 
 SIZES: Final = (1_000, 4_000)
-SECONDS: Final = {1_000: 12.0, 4_000: 50.0}
+HOPED_SECONDS: Final = 12.0
+"""What was hoped of the ceiling before it was measured."""
+PART: Final = 0.85
+"""Of the speed of the ceiling."""
 CPU_MS: Final = 4.0
 IN_FLIGHT: Final = 64
 """Writes at once, of whoever applies and of the bare client."""
@@ -51,43 +54,42 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 async def measure(seed: int, folder: Path) -> Result:
-    """The longer of both, as a part of what it may take; processor time of the operator for each job beside it."""
+    """The longer of both, as a part of what it may take: the ceiling, measured just before, over 85 %."""
     del seed
     found: dict[str, object] = {}
     missed, worst = [], 0.0
     for jobs in SIZES:
+        bare = await _bare(folder, jobs)
         with ground(folder) as field, field.operator() as operator:
             async with field.space() as space:
                 before = cpu_seconds(operator)
-                took = await until_running(space, jobs, _applied(space, jobs))
+                took = await until_running(space, jobs, applied(space, jobs))
                 each = 1000 * (cpu_seconds(operator) - before) / jobs
-                writes = _writes(operator)
                 found |= {
                     f"{jobs} jobs, s": round(took, 1),
+                    f"{jobs} jobs, ceiling, s": round(bare, 1),
                     f"{jobs} jobs, ms of processor time each": round(each, 1),
-                    f"{jobs} jobs, writes each": {kind: round(n / jobs, 2) for kind, n in writes.items()},
+                    f"{jobs} jobs, writes each": {kind: round(n / jobs, 2) for kind, n in writes(operator).items()},
                     f"{jobs} jobs, MiB": round(operator.rss_mib, 1),
                 }
-                worst = max(worst, took / SECONDS[jobs])
+                worst = max(worst, took * PART / bare)
                 missed += [f"{jobs} jobs, ms of processor time each"] if each > CPU_MS else []
-    details = {"nodes": 500, **found, "goals, s": SECONDS, "goal, ms each": CPU_MS}
-    return Result(round(worst, 2), "times the goal", 1.0, details, missed)
+    details = {"nodes": 500, **found, "goal, ms each": CPU_MS}
+    return Result(round(worst, 2), "times what it may take", 1.0, details, missed)
 
 
 async def ceiling(seed: int, folder: Path) -> Result:
     """Seconds for 1,000 jobs; those for 4,000 stand in the details."""
     del seed
-    found = {}
-    for jobs in SIZES:
-        with ground(folder) as field:
-            async with field.space() as space:
-                found[jobs] = round(await until_running(space, jobs, _written(space, jobs)), 1)
-    details = {
-        "nodes": 500,
-        "4000 jobs, s": found.get(4_000),
-        "85 % of it, s": {n: round(s / 0.85, 1) for n, s in found.items()},
-    }
-    return Result(found[1_000], "s", SECONDS[1_000], details)
+    found = {jobs: round(await _bare(folder, jobs), 1) for jobs in SIZES}
+    details = {"nodes": 500, **{f"{jobs} jobs, s": took for jobs, took in found.items()}}
+    return Result(found[SIZES[0]], "s", HOPED_SECONDS, details)
+
+
+async def _bare(folder: Path, jobs: int) -> float:
+    with ground(folder) as field:
+        async with field.space() as space:
+            return await until_running(space, jobs, _written(space, jobs))
 
 
 def cpu_seconds(operator: OperatorProcess) -> float:
@@ -122,15 +124,13 @@ def _running(pod: Object) -> str:
     return pod["metadata"]["name"] if pod.get("status", {}).get("phase") == "Running" else ""
 
 
-async def _applied(space: Space, jobs: int) -> None:
-    await _at_once(jobs, lambda number: _create(space, job(f"job-{number}", gpus=1)))
+async def applied(space: Space, jobs: int) -> None:
+    """So many jobs of one GPU, as fast as the API server takes them."""
+    await at_once(jobs, lambda number: space.create(job(f"job-{number}", gpus=1)))
 
 
-async def _create(space: Space, manifest: Object) -> None:
-    await space.create(manifest)
-
-
-async def _at_once(count: int, one: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+async def at_once(count: int, one: Callable[[int], Coroutine[Any, Any, object]]) -> None:
+    """`one` for each number, a few at a time."""
     free = asyncio.Semaphore(IN_FLIGHT)
 
     async def bounded(number: int) -> None:
@@ -140,7 +140,7 @@ async def _at_once(count: int, one: Callable[[int], Coroutine[Any, Any, None]]) 
     await asyncio.gather(*map(bounded, range(count)))
 
 
-def _writes(operator: OperatorProcess) -> dict[str, float]:
+def writes(operator: OperatorProcess) -> dict[str, float]:
     """Writes of the operator so far, by kind and verb."""
     lines = operator.get("/metrics")[1].splitlines()
     found = {}
@@ -154,7 +154,7 @@ def _writes(operator: OperatorProcess) -> dict[str, float]:
 
 async def _written(space: Space, jobs: int) -> None:
     nodes = [node.name for node in racks("bench", [25] * 20)]
-    await _at_once(jobs, lambda number: _one_job(space, number, nodes[number // 8]))
+    await at_once(jobs, lambda number: _one_job(space, number, nodes[number // 8]))
 
 
 async def _one_job(space: Space, number: int, node: str) -> None:

@@ -1,6 +1,6 @@
 """Where benchmarks run: a bed of its own with 500 fake nodes, a pool over them, and the operator beside it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from trainpush.kube.client import Client
 
 RACKS: Final = [25] * 20
 """500 nodes of 8 GPUs."""
+MORE_RACKS: Final = [25] * 32
+"""800 nodes, which have room beside 4,000 or 5,000 jobs of one GPU."""
 
 
 @dataclass
@@ -40,11 +42,11 @@ class Ground:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path, racks_of: Sequence[int] = RACKS) -> Iterator[Ground]:
     """The cluster, taken down afterwards; `folder` is for logs."""
     with held(LocalBed("bench")) as bed:
         bed.up(Layer.SCALE)
         kubeconfig = operator_process.install(bed)
-        bed.add_fake_nodes(racks("bench", RACKS))
+        bed.add_fake_nodes(racks("bench", racks_of))
         with a_pool(bed, pool("bench", "bench", default=True)):
             yield Ground(bed, kubeconfig, folder)

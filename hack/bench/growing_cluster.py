@@ -29,8 +29,14 @@ class GrowingCluster:
 
     def node(self, number: int, *, is_ready: bool = True) -> None:
         """A node that is new, or ready again, or not."""
+        manifest = self.node_manifest(number, is_ready=is_ready)
+        self.store.nodes.put(read_node(msgspec.json.encode(self._made(manifest, node_name(number)))))
+
+    @staticmethod
+    def node_manifest(number: int, *, is_ready: bool = True) -> Object:
+        """One of the nodes."""
         labels = {SET: "bench", BLOCK: f"b{number // 256:02}", RACK: f"r{number // 16:03}"}
-        manifest: Object = {
+        return {
             "metadata": {"name": node_name(number), "labels": labels},
             "spec": {},
             "status": {
@@ -38,7 +44,6 @@ class GrowingCluster:
                 "conditions": [{"type": "Ready", "status": "True" if is_ready else "False"}],
             },
         }
-        self.store.nodes.put(read_node(msgspec.json.encode(self._made(manifest, node_name(number)))))
 
     def job(self, name: str, replicas: int = 1, gpus: int = 1, status: Object | None = None, **spec: Any) -> None:
         """A job with this status."""

@@ -101,8 +101,8 @@ class Loop:
         count_evictions(self._metrics, seen, changes.jobs, self._store)
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
-        more = 0.0 if changes.is_more_left else None
-        self._wake_after = max(0.05, min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held, more))))
+        least = min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held)))
+        self._wake_after = 0.0 if changes.is_more_left else max(0.05, least)
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""

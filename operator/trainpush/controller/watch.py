@@ -167,7 +167,7 @@ def _settings() -> kopf.OperatorSettings:
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """Keeps nothing of what an object was before: no handler asks, and to copy each object takes most of kopf's time."""
+    """Keeps nothing of what an object was before: no handler asks, and to copy each takes much of kopf's time."""
 
     def build(self, **_: object) -> kopf.BodyEssence:
         """Nothing of it counts."""

@@ -131,6 +131,8 @@ class Client:
         self._on_write = on_write
         self._bounds = bounds
         self._limit = WriteLimit()
+        self._limit_of_statuses = WriteLimit()
+        """Decisions wait for statuses, and these must not queue behind what nobody waits for."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -307,13 +309,14 @@ class Client:
         # A Lease that queues behind slow writes would be lost because of load alone.
         if not request.is_write or request.resource == LEASES:
             return await self._attempt(request)
-        async with self._limit as window:
+        limit = self._limit_of_statuses if request.verb == "patch_status" else self._limit
+        async with limit as window:
             try:
                 answer = await self._attempt(request)
             except (TooManyRequests, Unavailable):
-                self._limit.overloaded(window)
+                limit.overloaded(window)
                 raise
-            self._limit.succeeded()
+            limit.succeeded()
             return answer
 
     async def _attempt(self, request: _Request) -> bytes:

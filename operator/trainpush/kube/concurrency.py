@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final
 
-START: Final = 16
-MOST: Final = 64
+START: Final = 8
+MOST: Final = 16
 LEAST: Final = 1
 
 

@@ -82,12 +82,13 @@ def _parsed(model: type[R], body: bytes) -> R:
     stored = _decoded(body)
     asked = msgspec.json.encode({**stored, "metadata": {"name": stored["metadata"]["name"]}, "status": None})
     # Most often only metadata and status are others than a moment ago.
-    return _asking(model, asked).later(stored)
+    found: R = _asking(model, asked).later(stored)
+    return found
 
 
 @lru_cache(maxsize=SPECS)
 def _asking(model: type[R], asked: bytes) -> R:
-    return model.parse(msgspec.json.decode(asked))
+    return model.parse(msgspec.json.decode(asked, type=dict[str, Any]))
 
 
 class _Identity(msgspec.Struct, gc=False, rename="camel"):

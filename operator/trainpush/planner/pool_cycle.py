@@ -117,7 +117,7 @@ class PoolCycle:
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
         """What was done to whom for the sake of each gang, by the names of both."""
         found: dict[str, dict[str, Eviction]] = {}
-        for job in self.allocations.evicted.values():
+        for _, job in sorted(self.allocations.evicted.items()):
             if (told := job.recorded.eviction) and told.is_done:
                 found.setdefault(told.by, {})[str(job.key)] = told
         return found

@@ -7,7 +7,7 @@ import pytest
 
 from support.build import NOW, a_placement
 from support.manifests import job, pool
-from trainpush.controller.changes import WORDING_MAX, Changes
+from trainpush.controller.changes import STATUSES_MAX, WORDING_MAX, Changes
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Kind, Seen, Store
 from trainpush.model.plan import Decision, Plan, Stage, Verdict
@@ -81,6 +81,18 @@ def test_wording_waits_for_what_was_decided_and_all_of_it_is_said() -> None:
     told += names(changes, later)
     assert not changes.is_more_left
     assert sorted(told) == sorted(str(decision.key) for decision in later)
+
+
+def test_many_statuses_take_several_cycles_and_each_namespace_has_its_turn() -> None:
+    changes = Changes()
+    many = decided(count=3 * STATUSES_MAX)
+    other = replace(many[0], key=Key("other", "job"))
+    told = names(changes, [*many, other])
+    assert len(told) == STATUSES_MAX
+    assert "other/job" in told
+    while changes.is_more_left:
+        told += names(changes, [*many, other])
+    assert sorted(told) == sorted(str(decision.key) for decision in [*many, other])
 
 
 def test_what_was_not_carried_out_is_said_again() -> None:

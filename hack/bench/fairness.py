@@ -1,0 +1,67 @@
+"""10,000 jobs thrown into one namespace: how much later another namespace's job is placed than alone.
+
+500 nodes, and a quota that guarantees the other team one node of 8 GPUs. Alone, and then every second while the
+10,000 come and wait, a job of that team is applied and deleted as soon as its status shows a placement.
+"""
+
+import asyncio
+import json
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+from bench.fill import applied
+from bench.ground import Ground, ground
+from bench.result import Result
+from support.cluster import Space
+from support.manifests import job
+from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS
+
+THROWN: Final = 10_000
+PROBES_ALONE: Final = 5
+GOAL_SECONDS: Final = 2.0
+
+
+async def measure(seed: int, folder: Path) -> Result:
+    """The longest time from apply to placement while they come, less the median of those alone."""
+    del seed
+    with ground(folder) as field, field.operator():
+        async with field.space() as many, field.space() as other:
+            await _guarantee(field, other)
+            alone = sorted([await _placed(other, f"alone-{number}") for number in range(PROBES_ALONE)])
+            beside = await _while_thrown(many, other)
+    middle = alone[len(alone) // 2]
+    details = {"alone": round(middle, 3), "beside, most": round(max(beside), 3), "probes": len(beside)}
+    return Result(round(max(beside) - middle, 2), "s", GOAL_SECONDS, {"thrown": THROWN, **details})
+
+
+async def _guarantee(field: Ground, other: Space) -> None:
+    quota = {"name": "other", "namespaces": [other.name], "resources": {"nvidia.com/gpu": {"guarantee": 8}}}
+    await other.client.patch(GPUPOOLS, None, "bench", {"spec": {"quotas": [quota]}})
+    del field
+
+
+async def _while_thrown(many: Space, other: Space) -> list[float]:
+    found, number = [], 0
+    throwing = asyncio.create_task(applied(many, THROWN))
+    while not throwing.done():
+        found.append(await _placed(other, f"beside-{number}"))
+        number += 1
+        await asyncio.sleep(1)
+    await throwing
+    return found
+
+
+async def _placed(space: Space, name: str) -> float:
+    """Seconds until a job of one GPU is placed; it is deleted again."""
+    _, version = await space.client.list(TRAINPUSHJOBS, space.name)
+    async with asyncio.timeout(120), aclosing(space.client.watch(TRAINPUSHJOBS, version, space.name)) as lines:
+        begun = time.monotonic()
+        await space.create(job(name, gpus=1))
+        async for line in lines:
+            at, thing = time.monotonic(), json.loads(line)["object"]
+            if thing["metadata"].get("name") == name and "placement" in thing.get("status", {}):
+                break
+    await space.delete(TRAINPUSHJOBS, name)
+    return at - begun
