@@ -75,7 +75,9 @@ async def _populate(space: Space) -> None:
 
 async def _node(client: Client, number: int) -> None:
     wanted = GrowingCluster.node_manifest(number)
-    made = await client.create(NODES, {"apiVersion": "v1", "kind": "Node", **wanted})
+    await client.create(NODES, {"apiVersion": "v1", "kind": "Node", **wanted})
+    # Every node begins as not ready, and no controller is there to see that it is.
+    made = await client.patch(NODES, None, node_name(number), {"spec": {"taints": None}})
     status, version = wanted["status"], made["metadata"]["resourceVersion"]
     await client.patch_status(NODES, None, node_name(number), version, status)
 
