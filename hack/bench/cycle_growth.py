@@ -33,8 +33,6 @@ SIZES: Final = (100, 1_000, 10_000)
 WAITING: Final = 1_000
 SHAPES: Final = 20
 TURNS: Final = 15
-TURNS_WAITING: Final = 5
-"""The wording of 1,000 explanations is written between them."""
 BEFORE: Final = {100: 9.3, 1_000: 83.5, 4_000: 558.6, 10_000: 1324.3}
 """The worst change at commit 73ba6f8, when every cycle looked at everything: the same cluster and changes, `observe`,
 `plan` and the comparison of all tasks, the median of 5, in milliseconds on the machine of docs/results.md."""
@@ -78,11 +76,15 @@ class _Operator:
         return status if merge_patch(task.seen.status, status) else None
 
     def settle(self) -> None:
-        """What was said stands from now on, and cycles follow until nothing is said any more."""
+        """Cycles follow until nothing is said any more."""
         while self._said or self._changes.is_more_left:
-            for task, status in self._said:
-                self.cluster.write(self.cluster.store.own_kinds[task.resource], task.seen, status)
-            self.cycle()
+            self.write()
+
+    def write(self) -> None:
+        """What was said stands from now on, and is seen by one more cycle."""
+        for task, status in self._said:
+            self.cluster.write(self.cluster.store.own_kinds[task.resource], task.seen, status)
+        self.cycle()
 
 
 async def measure(seed: int, folder: Path) -> Result:
@@ -117,21 +119,20 @@ def _measured(jobs: int, waiting: int, draw: random.Random) -> dict[str, float]:
     operator.cycle()
     operator.settle()
     changes = _changes(operator.cluster, jobs, draw)
-    turns = TURNS_WAITING if waiting else TURNS
-    found = {name: _timed(operator, change, turns) for name, change in changes.items()}
+    found = {name: _timed(operator, change) for name, change in changes.items()}
     name = f"{jobs} jobs, {waiting} gangs wait" if waiting else f"{jobs} jobs"
     return {name: max(found.values()), **{f"{name}: {change}": took for change, took in found.items()}}
 
 
-def _timed(operator: _Operator, change: Callable[[], object], turns: int) -> float:
+def _timed(operator: _Operator, change: Callable[[], object]) -> float:
     """The median of so many changes, in milliseconds."""
     took = []
-    for _ in range(turns):
+    for _ in range(TURNS):
         begun = time.process_time()
         change()
         operator.cycle()
         took.append(1000 * (time.process_time() - begun))
-        operator.settle()
+        operator.write()
     return round(statistics.median(took), 2)
 
 

@@ -82,6 +82,8 @@ class Loop:
         if not self._leads():
             self._wake_after = IDLE_SECONDS
             self._changes.forget()
+            # What was touched must not pile up; and who leads next begins at once.
+            self._observer.observe()
             return
         begun, now = time.monotonic(), self.clock.now()
         stages = self._metrics.cycle_duration_seconds
@@ -111,6 +113,8 @@ class Loop:
         except Exception:
             self.failures += 1
             self._metrics.cycle_errors.inc()
+            # What it remembers may be half of what it was to remember.
+            self._memory = Memory()
             _log.exception("cycle failed", failures=self.failures)
             return False
         return True

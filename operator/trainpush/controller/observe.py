@@ -96,6 +96,8 @@ class Observer:
         self._pools: dict[str, GPUPool] = {}
         """Those that can be read, in order of their names."""
         self._priorities: Priorities | None = None
+        self._is_all_new = True
+        """Whether every request is to be read anew: pools or priority classes changed."""
         self._jobs: _Records[SeenJob, Job] = _Records()
         self._services: _Records[SeenService, Service] = _Records()
         self._job_parts: dict[Key, ObservedJob] = {}
@@ -108,13 +110,15 @@ class Observer:
     def observe(self) -> Observation:
         """What is known now."""
         store = self._store
-        is_all_new = self._look_at_pools() | self._look_at_priorities()
-        touched = store.touched
-        store.touched = set()
-        if is_all_new:
-            touched |= {seen.metadata.uid for kind in (store.jobs, store.services) for seen in kind}
-        self._look_at_jobs(touched, is_all_new)
+        self._is_all_new |= self._look_at_pools() | self._look_at_priorities()
+        if self._is_all_new:
+            store.touched |= {seen.metadata.uid for kind in (store.jobs, store.services) for seen in kind}
+        # Not before all were looked at: if something goes wrong, all are looked at again.
+        touched = set(store.touched)
+        self._look_at_jobs(touched)
         self._look_at_services(touched)
+        store.touched.clear()
+        self._is_all_new = False
         switchings = {pool.name: switching_of(pool.spec) for pool in self._pools.values()}
         is_readable = len(self._pools) == len(self._seen_pools)
         snapshot = Snapshot(
@@ -151,7 +155,7 @@ class Observer:
         before, self._priorities = self._priorities, Priorities({row.name: row.value for row in rows}, default)
         return before != self._priorities
 
-    def _look_at_jobs(self, touched: set[str], is_all_new: bool) -> None:
+    def _look_at_jobs(self, touched: set[str]) -> None:
         """Look at the jobs among what was touched; the services that follow them are touched, too."""
         offers = list(self._pools.values())
         for uid in list(touched):
@@ -164,7 +168,7 @@ class Observer:
                 del self._job_parts[key], self._admissions[key], self._workers[key]
                 continue
             parts = self._job_parts.get(key)
-            if parts is None or parts.seen is not seen or is_all_new:
+            if parts is None or parts.seen is not seen or self._is_all_new:
                 parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities or Priorities())
                 self._admissions[key], self._workers[key] = parts.admission, parts.workers
             self._jobs.put(uid, seen, parts.with_children(self._store, self._trouble_of))

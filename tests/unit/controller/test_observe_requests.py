@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from support.manifests import GPU, job, pool, service
-from trainpush.controller.observe import observe
+from trainpush.controller.observe import Observer, observe
 from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
@@ -125,3 +127,21 @@ def test_what_a_pod_left_is_seen_though_it_is_gone() -> None:
     store.pods.put(Row("w", 1, PodRow("n", is_live=False, requests={}, owner=OwnerId("job", "team"), ours=left)))
     store.pods.forget("w", 2)
     assert [(found.workers, found.left) for found in seen(store).jobs] == [((), left)]
+
+
+def test_what_was_touched_is_looked_at_again_after_a_look_that_failed() -> None:
+    """Nothing of it is lost."""
+    store = a_store()
+    take(store.jobs, job("job"))
+    faults = [RuntimeError("any")]
+
+    def trouble_of(uid: str) -> str:
+        if faults:
+            raise faults.pop()
+        return ""
+
+    observer = Observer(store, trouble_of, "example.com/haproxy:1")
+    with pytest.raises(RuntimeError):
+        observer.observe()
+    assert [it.key.name for it in observer.observe().snapshot.jobs] == ["job"]
+    assert not store.touched
