@@ -13,7 +13,7 @@ from trainpush.model.records import Records
 from trainpush.model.workload import Key
 from trainpush.render.environment import of_attempt
 
-STATUSES_MAX: Final = 64
+STATUSES_MAX: Final = 256
 """So many statuses of jobs are written in one cycle. What comes meanwhile has its turn after these, not after all: what
 is not written yet is decided again."""
 WORDING_MAX: Final = 20
