@@ -3,6 +3,7 @@
 Records of objects that nothing happened to are the very same as before, so that whoever decides can tell.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import starmap
@@ -56,8 +57,8 @@ class _Records(Generic[S, T]):
     """The records of one kind."""
 
     seen: dict[Key, S] = field(default_factory=dict)
-    by_key: dict[Key, T] = field(default_factory=dict)
     all: Records[T] = field(default_factory=Records)
+    """As of the last look."""
     _keys: dict[str, Key] = field(default_factory=dict)
     """By uid."""
     _put: dict[Key, T] = field(default_factory=dict)
@@ -66,14 +67,14 @@ class _Records(Generic[S, T]):
     def put(self, uid: str, seen: S, record: T) -> None:
         """Take the record of an object that is new or changed."""
         key = record.key
-        self._keys[uid], self.seen[key], self.by_key[key], self._put[key] = key, seen, record, record
+        self._keys[uid], self.seen[key], self._put[key] = key, seen, record
 
     def drop(self, uid: str) -> Key | None:
         """Forget an object that is gone; its key, if nothing of its name is left."""
         key = self._keys.pop(uid, None)
-        if key is None or self.by_key[key].uid != uid:
+        if key is None or self.seen[key].metadata.uid != uid:
             return None
-        del self.by_key[key], self.seen[key]
+        del self.seen[key]
         self._gone.add(key)
         return key
 
@@ -95,7 +96,7 @@ class Observer:
         self._seen_pools: dict[str, SeenPool] = {}
         self._pools: dict[str, GPUPool] = {}
         """Those that can be read, in order of their names."""
-        self._priorities: Priorities | None = None
+        self._priorities = Priorities()
         self._is_all_new = True
         """Whether every request is to be read anew: pools or priority classes changed."""
         self._jobs: _Records[SeenJob, Job] = _Records()
@@ -104,7 +105,7 @@ class Observer:
         self._admissions: dict[Key, Admission | Refusal] = {}
         self._workers: dict[Key, int] = {}
         self._asked: dict[Key, Asked | Refusal | None] = {}
-        self._followers: dict[Key, dict[str, None]] = {}
+        self._followers: defaultdict[Key, set[str]] = defaultdict(set)
         """The uids of the services that take the releases of a job, by its key."""
 
     def observe(self) -> Observation:
@@ -169,7 +170,7 @@ class Observer:
                 continue
             parts = self._job_parts.get(key)
             if parts is None or parts.seen is not seen or self._is_all_new:
-                parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities or Priorities())
+                parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities)
                 self._admissions[key], self._workers[key] = parts.admission, parts.workers
             self._jobs.put(uid, seen, parts.with_children(self._store, self._trouble_of))
 
@@ -180,16 +181,17 @@ class Observer:
             key = _key(seen) if seen else self._services.drop(uid)
             if key is None:
                 continue
-            if before := self._services.by_key.get(key):
-                self._followers.get(_followed(before), {}).pop(before.uid, None)
+            if before := self._services.all.get(key):
+                self._followers[_followed(before)].discard(before.uid)
             if seen is None:
                 del self._asked[key]
                 continue
-            looked = ObservedService(seen, self._store, offers, self._priorities or Priorities(), self._proxy_image)
+            looked = ObservedService(seen, self._store, offers, self._priorities, self._proxy_image)
             self._asked[key] = wanted = looked.asked(self._jobs.seen)
-            self._services.put(uid, seen, looked.service(wanted, self._trouble_of))
-            if looked.follows:
-                self._followers.setdefault(_followed(self._services.by_key[key]), {})[uid] = None
+            service = looked.service(wanted, self._trouble_of)
+            self._services.put(uid, seen, service)
+            if service.follows:
+                self._followers[_followed(service)].add(uid)
 
     def _divided(self, switchings: Switchings) -> list[Pool]:
         """Pools with their nodes; a node that several match belongs to the oldest."""

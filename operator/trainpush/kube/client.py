@@ -311,13 +311,8 @@ class Client:
             return await self._attempt(request)
         limit = self._limit_of_statuses if request.verb == "patch_status" else self._limit
         async with limit as window:
-            try:
-                answer = await self._attempt(request)
-            except (TooManyRequests, Unavailable):
-                limit.overloaded(window)
-                raise
-            limit.succeeded()
-            return answer
+            with limit.learning(window, TooManyRequests, Unavailable):
+                return await self._attempt(request)
 
     async def _attempt(self, request: _Request) -> bytes:
         try:

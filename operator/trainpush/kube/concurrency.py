@@ -1,6 +1,8 @@
 """How many writes may be in flight at once, found out from how the API server answers."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 START: Final = 8
@@ -36,6 +38,16 @@ class WriteLimit:
         self._in_flight -= 1
         async with self._room:
             self._room.notify(2)
+
+    @contextmanager
+    def learning(self, window: int, *overload: type[Exception]) -> Iterator[None]:
+        """Takes note of how a request of `window` ends: any of `overload` is a bad answer, no error is a good one."""
+        try:
+            yield
+        except overload:
+            self.overloaded(window)
+            raise
+        self.succeeded()
 
     def succeeded(self) -> None:
         """Count one good answer; a whole window of them raises the limit by one."""

@@ -151,9 +151,10 @@ class Kind(Table[Seen[R, T]]):
         rows = []
         for raw in raws:
             identity = _identity.decode(raw).metadata
-            known = self.row(identity.uid)
-            is_known = known is not None and known.version == int(identity.resource_version)
-            rows.append(known if known and is_known else self._row(msgspec.json.decode(raw)))
+            row = self.row(identity.uid)
+            if row is None or row.version != int(identity.resource_version):
+                row = self._row(msgspec.json.decode(raw))
+            rows.append(row)
         return self.replace(rows, as_of)
 
     def _row(self, raw: Mapping[str, Any]) -> Row[Seen[R, T]]:

@@ -1,16 +1,12 @@
 """Sums of what ours hold: by namespace, and by node."""
 
 from collections import Counter, defaultdict
-from typing import Final
 
 import numpy as np
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.planner import ledger
 from trainpush.planner.places import Allocation, LivePod
-
-HELD_MAX: Final = AMOUNT_MAX >> 6
-"""More than this nobody holds on one node, so that sums stay in range."""
 
 
 class NamespaceUse:
@@ -60,7 +56,7 @@ class HeldAmounts:
                 line = self._resources.index(name)
                 for row, workers in by_row.items():
                     # So that the sum of all that one node can hold is in range.
-                    more = sign * min(amount * workers, HELD_MAX)
+                    more = sign * min(amount * workers, ledger.HELD_MAX)
                     self._held[line, row] += more
                     if entry.is_leaving:
                         self.leaving[line, row] += more

@@ -16,6 +16,7 @@ from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings
 from trainpush.planner.feasibility.filters import OPEN
+from trainpush.planner.places import Allocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import Assignment, domain_of
 from trainpush.planner.preemption.eligibility import Preemptor, Rank
@@ -157,7 +158,8 @@ class PoolCycle:
 
     def _give(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
         self.quota.charge(key.namespace, gang, gang.workers)
-        self._assigned.append(self._holding(key, gang, nodes, is_service=is_service))
+        given = Allocation(key, is_service, gang, tuple(nodes), is_leaving=False)
+        self._assigned.append(holding(given, self.capacity.pool.table.rows))
 
     def refusal(self, namespace: str, gang: Gang) -> Verdict:
         """Why `assign` found no place."""
@@ -210,10 +212,6 @@ class PoolCycle:
     def reservations(self) -> Reservations:
         """What is kept for those that wait."""
         return Reservations(self.capacity, self.quota, self.now)
-
-    def _holding(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool) -> Holding:
-        by_row = ledger.counts(nodes, self.capacity.pool.table.rows)
-        return Holding(str(key), gang.requirements.request, by_row, is_service)
 
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)

@@ -1,6 +1,6 @@
 """The gangs of one pool that run, or are about to: looked through only where somebody has to know them one by one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,9 +27,10 @@ class RunningGangs:
         found = self.allocations.elastic_of(self.pool)
         return (found[key] for key in sorted(found) if self.keeps(found[key]))
 
-    def any_ranks_below(self, is_below: Callable[[str, int], bool]) -> bool:
-        """Whether `is_below` holds for namespace and priority of one of them, or of one that loses its place."""
-        return any(is_below(namespace, priority) for namespace, priority in self.allocations.ranks_of(self.pool))
+    @property
+    def ranks(self) -> Collection[tuple[str, int]]:
+        """Namespaces and priorities of them, and of those that lose their place."""
+        return self.allocations.ranks_of(self.pool)
 
     @cached_property
     def placed(self) -> list[GangAllocation]:

@@ -61,26 +61,24 @@ class Eligibility:
 
     def may_ask_any(self, rank: Rank) -> bool:
         """Whether somebody ranks below, so that it is worth while to look at each of them."""
-
-        def is_below(namespace: str, priority: int) -> bool:
-            is_mate = self.quota.team_of(namespace) == rank.team
-            return priority < rank.priority if is_mate else rank.is_within_guarantee
-
-        return self.running.any_ranks_below(is_below)
+        return any(self._is_below(namespace, priority, rank) for namespace, priority in self.running.ranks)
 
     def of(self, victim: GangAllocation, rank: Rank) -> Eligible:
         """How much of a gang may be taken for one with this rank; and what is said if that is not enough."""
+        if not self._is_below(victim.key.namespace, victim.job.priority, rank):
+            return Eligible(Preemption.NEVER, None)
         if self.quota.team_of(victim.key.namespace) == rank.team:
-            if victim.job.priority >= rank.priority:
-                return Eligible(Preemption.NEVER, None)
             if cause := victim.protection(len(victim.nodes) - 1, self.now):
                 return Eligible(Preemption.NEVER, cause)
             return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
-        if not rank.is_within_guarantee:
-            return Eligible(Preemption.NEVER, None)
         if victim.job.key not in self._borrowers:
             return Eligible(Preemption.NEVER, Cause.WITHIN_GUARANTEES)
         return Eligible(Preemption.ALWAYS, Cause.VICTIMS_NOT_ENOUGH)
+
+    def _is_below(self, namespace: str, priority: int, rank: Rank) -> bool:
+        """Whether gangs of a namespace with this priority may be in question at all."""
+        is_mate = self.quota.team_of(namespace) == rank.team
+        return priority < rank.priority if is_mate else rank.is_within_guarantee
 
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
         """How many gangs make no room, by the cause; and when the first of them loses its protection."""

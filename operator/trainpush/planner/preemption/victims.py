@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainpush.model.gang import Gang, Topology
-from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
+from trainpush.model.nodes import Amounts, NodeTable
 from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.domains import Layout
@@ -20,8 +20,6 @@ from trainpush.planner.preemption.min_cost import cheapest
 from trainpush.planner.preemption.problem import Entries, Problem, problem_for
 from trainpush.planner.preemption.scenarios import Ints, Mask
 
-HELD_MAX = AMOUNT_MAX >> 6
-"""More than this nobody gives back on one node, so that sums stay in range."""
 NO_LIMIT = 2**62
 """More than any cost."""
 GLANCES = 8
@@ -121,6 +119,6 @@ def _entries(table: NodeTable, candidates: Sequence[Candidate]) -> Entries:
     """What each candidate gives back on each of its nodes."""
     held = [(row, i, workers) for i, one in enumerate(candidates) for row, workers in one.nodes.items() if workers]
     node, owner, workers = np.array(sorted(held), dtype=np.intp).reshape(-1, 3).T
-    request = [[min(one.request.get(name, 0), HELD_MAX) for one in candidates] for name in table.resources]
+    request = [[min(one.request.get(name, 0), ledger.HELD_MAX) for one in candidates] for name in table.resources]
     each = np.array(request, dtype=np.int64).reshape(len(table.resources), len(candidates))[:, owner]
-    return Entries(node, owner, np.minimum(each, HELD_MAX // workers) * workers, len(candidates))
+    return Entries(node, owner, np.minimum(each, ledger.HELD_MAX // workers) * workers, len(candidates))
