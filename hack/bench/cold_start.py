@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.fill import at_once, cpu_seconds
+from bench.growing_cluster import NODES as NODES_IN_ALL
 from bench.growing_cluster import GrowingCluster, node_name, running
 from bench.result import Result
 from support import operator_process
@@ -29,7 +30,6 @@ JOBS: Final = 2_000
 PODS_IN_ALL: Final = 50_000
 GOAL_SECONDS: Final = 5.0
 GOAL_MIB: Final = 400.0
-NODE_COUNT: Final = 5_000
 DECODERS: Final[Mapping[Resource, Callable[[Any], object]]] = {NODES: read_node, PODS: read_pod}
 
 
@@ -49,7 +49,7 @@ async def measure(seed: int, folder: Path) -> Result:
                 await space.job("waits", lambda it: "placement" in it.get("status", {}), "it is placed", seconds=120)
                 wall, cpu, mebibytes = time.monotonic() - begun, cpu_seconds(operator), operator.rss_mib
     details = {
-        "nodes": NODE_COUNT,
+        "nodes": NODES_IN_ALL,
         "pods": PODS_IN_ALL,
         "jobs": JOBS,
         "s until placed": round(wall, 1),
@@ -68,7 +68,7 @@ async def _populate(space: Space) -> None:
     account = {"name": "default", "namespace": space.name}
     await client.create(SERVICE_ACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
     await client.create(GPUPOOLS, pool("bench", "bench", default=True))
-    await at_once(NODE_COUNT, lambda number: _node(client, number))
+    await at_once(NODES_IN_ALL, lambda number: _node(client, number))
     await at_once(JOBS, lambda number: _job(space, number))
     await at_once(PODS_IN_ALL - JOBS, lambda number: client.create(PODS, _foreign(space, number)))
 
@@ -99,7 +99,7 @@ async def _job(space: Space, number: int) -> None:
 
 
 def _foreign(space: Space, number: int) -> Object:
-    return _pod(space, f"other-{number}", node_name(number % NODE_COUNT), labels={"app": "other"})
+    return _pod(space, f"other-{number}", node_name(number % NODES_IN_ALL), labels={"app": "other"})
 
 
 def _pod(space: Space, name: str, node: str, labels: Mapping[str, str]) -> Object:

@@ -5,18 +5,16 @@
 """
 
 import asyncio
-import json
-import time
-from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
 from bench.fill import applied
-from bench.ground import Ground, ground
+from bench.ground import ground
+from bench.probe import seconds_until
 from bench.result import Result
-from support.cluster import Space
+from support.cluster import Space, says
 from support.manifests import job
-from trainpush.kube.resources import GPUPOOLS, TRAINPUSHJOBS
+from trainpush.kube.resources import GPUPOOLS
 
 THROWN: Final = 10_000
 PROBES_ALONE: Final = 5
@@ -28,7 +26,7 @@ async def measure(seed: int, folder: Path) -> Result:
     del seed
     with ground(folder) as field, field.operator():
         async with field.space() as many, field.space() as other:
-            await _guarantee(field, other)
+            await _guarantee(other)
             alone = sorted([await _placed(other, f"alone-{number}") for number in range(PROBES_ALONE)])
             beside = await _while_thrown(many, other)
     middle = alone[len(alone) // 2]
@@ -36,10 +34,9 @@ async def measure(seed: int, folder: Path) -> Result:
     return Result(round(max(beside) - middle, 2), "s", GOAL_SECONDS, {"thrown": THROWN, **details})
 
 
-async def _guarantee(field: Ground, other: Space) -> None:
+async def _guarantee(other: Space) -> None:
     quota = {"name": "other", "namespaces": [other.name], "resources": {"nvidia.com/gpu": {"guarantee": 8}}}
     await other.client.patch(GPUPOOLS, None, "bench", {"spec": {"quotas": [quota]}})
-    del field
 
 
 async def _while_thrown(many: Space, other: Space) -> list[float]:
@@ -54,14 +51,5 @@ async def _while_thrown(many: Space, other: Space) -> list[float]:
 
 
 async def _placed(space: Space, name: str) -> float:
-    """Seconds until a job of one GPU is placed; it is deleted again."""
-    _, version = await space.client.list(TRAINPUSHJOBS, space.name)
-    async with asyncio.timeout(120), aclosing(space.client.watch(TRAINPUSHJOBS, version, space.name)) as lines:
-        begun = time.monotonic()
-        await space.create(job(name, gpus=1))
-        async for line in lines:
-            at, thing = time.monotonic(), json.loads(line)["object"]
-            if thing["metadata"].get("name") == name and "placement" in thing.get("status", {}):
-                break
-    await space.delete(TRAINPUSHJOBS, name)
-    return at - begun
+    """Seconds until a job of one GPU is placed."""
+    return await seconds_until(space, job(name, gpus=1), says("Placed"))

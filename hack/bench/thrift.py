@@ -11,10 +11,9 @@ from typing import Final
 from bench.fill import at_once, cpu_seconds, until_running, writes
 from bench.ground import ground
 from bench.result import Result
-from support.cluster import Space
+from support.cluster import Space, says
 from support.manifests import job
 from support.operator_process import OperatorProcess
-from trainpush.kube.client import Object
 from trainpush.kube.resources import PODS, TRAINPUSHJOBS
 
 JOBS: Final = 100
@@ -60,10 +59,12 @@ async def _lived(space: Space, operator: OperatorProcess, workers: int) -> dict[
     before = writes(operator)
     applied = at_once(JOBS, lambda number: space.create(job(f"job-{number}", workers, gpus=1)))
     await until_running(space, JOBS * workers, applied)
-    await space.until(TRAINPUSHJOBS, lambda found: all(map(_runs, found.values())), "all run", seconds=120)
+    await space.until(TRAINPUSHJOBS, lambda found: all(map(says("Running"), found.values())), "all run", seconds=120)
     pods, _ = await space.client.list(PODS, space.name)
     await at_once(len(pods), lambda number: _end(space, pods[number]["metadata"]["name"]))
-    await space.until(TRAINPUSHJOBS, lambda found: all(map(_is_over, found.values())), "all are over", seconds=120)
+    await space.until(
+        TRAINPUSHJOBS, lambda found: all(map(says("TrainingComplete"), found.values())), "all are over", seconds=120
+    )
     await asyncio.sleep(2)  # for the Events, which come after the statuses
     after = writes(operator)
     found = {kind: (count - before.get(kind, 0)) / JOBS for kind, count in after.items()}
@@ -73,16 +74,3 @@ async def _lived(space: Space, operator: OperatorProcess, workers: int) -> dict[
 async def _end(space: Space, name: str) -> None:
     version = (await space.client.get(PODS, name, space.name))["metadata"]["resourceVersion"]
     await space.client.patch_status(PODS, space.name, name, version, {"phase": "Succeeded"})
-
-
-def _runs(thing: Object) -> bool:
-    return _holds(thing, "Running")
-
-
-def _is_over(thing: Object) -> bool:
-    return _holds(thing, "TrainingComplete")
-
-
-def _holds(thing: Object, condition: str) -> bool:
-    conditions = thing.get("status", {}).get("conditions", [])
-    return any(it["type"] == condition and it["status"] == "True" for it in conditions)

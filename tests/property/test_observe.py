@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.manifests import GPU, job, pool, service
+from support.manifests import GPU, PLACED, job, pool, service
 from trainpush.controller.observe import Observation, Observer, observe
 from trainpush.kube.children import ExportRow, OwnedRow
 from trainpush.kube.priorities import PriorityRow
@@ -23,17 +23,7 @@ PUSH: Final = {
     "target": {"inferenceService": "svc"},
 }
 PUSHED: Final = {"digest": "sha256:" + "0" * 64, "uri": "pvc://models/m/x", "exportJob": "x"}
-PLACED: Final = {
-    "attempt": 1,
-    "placement": {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"},
-    "resolved": {
-        "pool": "pool",
-        "image": "example.com/train:1",
-        "acceleratorResource": GPU,
-        "processesPerWorker": 8,
-        "worldSize": 8,
-    },
-}
+AT_WORK: Final = {"attempt": 1, **PLACED}
 
 
 class Cluster:
@@ -62,7 +52,7 @@ class Cluster:
     def a_job(self) -> None:
         suspended, classed = {"suspend": True}, {"scheduling": {"priorityClassName": "high"}}
         spec = self.pick({"push": PUSH}, {"push": PUSH}, {}, suspended, {"replicas": 0}, classed)
-        status = self.pick({**PLACED, "push": PUSHED}, PLACED, {})
+        status = self.pick({**AT_WORK, "push": PUSHED}, AT_WORK, {})
         name = self.pick("a", "a", "b")
         # Of one name there may be a later one.
         self.take(self.store.jobs, job(name, **spec), f"job-{name}-{self.pick(1, 1, 1, 2)}", status)

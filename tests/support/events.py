@@ -13,7 +13,7 @@ from support.strategies import contested, jobs, mixed_snapshots, services, snaps
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import MakeWorker, Plan
 from trainpush.model.serving import Service
-from trainpush.model.snapshot import Pool, Snapshot
+from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import (
     Checkpoint,
     Export,
@@ -191,17 +191,10 @@ def _pool_edited(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, pools=(replace(pool, quotas=quotas, switching=draw(st.sampled_from(SWITCHINGS))),))
 
 
-def _pool_goes(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
-    waits = [job for job in snapshot.jobs if not job.recorded.placement]
-    # Only what holds a place outlives its pool: nothing else is admitted to one that is not there.
-    if waits or snapshot.services or draw(st.booleans()):
-        return snapshot
+def _nodes_are_sorted_anew(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
+    del draw
     (pool,) = snapshot.pools
-    return replace(snapshot, pools=(_renamed(pool),))
-
-
-def _renamed(pool: Pool) -> Pool:
-    return replace(pool, table=replace(pool.table, rows=dict(pool.table.rows)))
+    return replace(snapshot, pools=(replace(pool, table=replace(pool.table, rows=dict(pool.table.rows))),))
 
 
 SWITCHINGS: Final[Sequence[Switching | None]] = (
@@ -211,5 +204,5 @@ SWITCHINGS: Final[Sequence[Switching | None]] = (
 )
 EVENTS: Final[Sequence[Callable[[st.DrawFn, Snapshot], Snapshot]]] = (
     *map(_one_job, (_pods_go_on, _pods_go_on, _other_pods, _edited, _status_lost, _reports, _pushes)),
-    *(_comes, _goes, _serves, _nodes_change, _others_take, _pool_edited, _pool_goes),
+    *(_comes, _goes, _serves, _nodes_change, _others_take, _pool_edited, _nodes_are_sorted_anew),
 )

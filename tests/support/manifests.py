@@ -14,6 +14,17 @@ BLOCK: Final = "topology.example.com/block"
 RACK: Final = "topology.example.com/rack"
 TOLERATION: Final = {"key": "kwok.x-k8s.io/node", "operator": "Exists"}
 """Lets pods onto fake nodes."""
+PLACED: Final[Object] = {
+    "placement": {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"},
+    "resolved": {
+        "pool": "pool",
+        "image": "example.com/train:1",
+        "acceleratorResource": GPU,
+        "processesPerWorker": 8,
+        "worldSize": 8,
+    },
+}
+"""In the status of a job that has its place on n1."""
 
 
 def racks(group: str, sizes: Sequence[int]) -> list[FakeNode]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.manifests import GPU, job, pool, service
+from support.manifests import GPU, PLACED, job, pool, service
 from trainpush.controller.observe import Observer, observe
 from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import OwnerId, PodRow
@@ -17,16 +17,6 @@ from trainpush.model.snapshot import Quota, Share, Snapshot
 from trainpush.model.workload import Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
-PLACED = {
-    "placement": {"level": "host", "domain": "n1", "nodes": ["n1"], "since": "2026-01-01T11:00:00Z"},
-    "resolved": {
-        "pool": "pool",
-        "image": "example.com/train:1",
-        "acceleratorResource": GPU,
-        "processesPerWorker": 8,
-        "worldSize": 8,
-    },
-}
 
 
 def take(kind: Kind[Any, Any], manifest: dict[str, Any], **more: Any) -> None:
