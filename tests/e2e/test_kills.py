@@ -43,7 +43,7 @@ def trained(digits: Digits, **worker: Any) -> list[Object]:
     digits.apply({**job, "spec": {**job["spec"], "suspend": False}})
     digits.until_true("TrainingComplete", seconds=300)
     digits.until(lambda: all(_is_over(child) for child in digits.children()), "every pod over", seconds=60)
-    return normalised([digits.job(), *digits.children()])
+    return normalised([digits.job(), *digits.children_at_rest()])
 
 
 def _is_over(child: Object) -> bool:

@@ -38,7 +38,7 @@ def to_and_fro(team: Digits) -> list[Object]:
     team.until(lambda: has(team.bed, LENT, "Training"), f"{LENT} trains again")
     team.until(lambda: runs_on(team, "elastic", KEPT, LENT), "runs on both nodes again")
     nodes = [{"kind": "Node", "metadata": {"name": n["metadata"]["name"]}, **marks(n)} for n in all_nodes(team.bed)]
-    return [*normalised([team.job("elastic"), *team.children()]), *nodes]
+    return [*normalised([team.job("elastic"), *team.children_at_rest()]), *nodes]
 
 
 def marks(node: Object) -> Object:

@@ -117,6 +117,11 @@ class Digits:
         here = f"/api/v1/namespaces/{self.namespace}"
         return look_at_all(self.bed, f"{here}/pods") + look_at_all(self.bed, f"{here}/services")
 
+    def children_at_rest(self) -> list[Object]:
+        """The same, once what is being deleted is gone: the kubelet takes a second after a pod's end."""
+        self.until(lambda: not any(map(_is_going, self.children())), "nothing is being deleted", seconds=60)
+        return self.children()
+
     def logs(self, pod: str) -> str:
         """What the program said."""
         return self.bed.kubectl("logs", pod, "-n", self.namespace)
@@ -131,6 +136,10 @@ class Digits:
         """(attempt, step) of every complete checkpoint on the volume."""
         found = (re.search(r"attempt-(\d+)/step-(\d+)$", str(path)) for path in (self.volume / name).glob("*/step-*"))
         return sorted((int(match[1]), int(match[2])) for match in found if match)
+
+
+def _is_going(child: Object) -> bool:
+    return "deletionTimestamp" in child["metadata"]
 
 
 _FLEETING: Final = {
