@@ -85,7 +85,7 @@ class _Operator:
 
     def settle(self) -> None:
         """Cycles follow until nothing is said any more."""
-        while self._said or self._changes.is_more_left:
+        while self._said:
             self.write()
 
     def write(self) -> None:

@@ -15,7 +15,7 @@ from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.table import Row
 from trainpush.model.serving import Replica
-from trainpush.model.workload import Checkpoint, ExportState, Heard, Phase, Worker
+from trainpush.model.workload import Checkpoint, ExportState, Heard, Phase, Recorded, Worker
 
 IMAGE: Final = "example.com/proxy:1"
 PUSH: Final = {
@@ -37,7 +37,8 @@ class Cluster:
         self.troubles: dict[str, str] = {}
         self.events = (
             *(self.a_job, self.a_job, self.a_service, self.a_pool, self.a_class, self.a_worker, self.a_replica),
-            *(self.an_export, self.an_exporter, self.a_child, self.a_word, self.a_trouble, self.something_goes),
+            *(self.an_export, self.an_exporter, self.a_child, self.a_word, self.a_trouble),
+            *(self.an_assumption, self.something_goes),
         )
 
     def take(self, kind: Kind[Any, Any], manifest: dict[str, Any], uid: str, status: Any, **more: Any) -> None:
@@ -117,6 +118,14 @@ class Cluster:
         uid = self.pick("job-a-1", "svc")
         self.troubles[uid] = self.pick("", "refused")
         self.store.touch(uid)
+
+    def an_assumption(self) -> None:
+        uid = self.pick("job-a-1", "job-b-1")
+        happen = self.pick(self.store.settle, self.store.begin, self.store.end, None)
+        if happen:
+            happen(uid)
+        else:
+            self.store.assume(uid, Recorded(attempt=self.pick(1, 2)))
 
     def something_goes(self) -> None:
         store = self.store

@@ -1,7 +1,5 @@
 """What a cycle has to carry out: what is decided otherwise than in the cycle before."""
 
-from collections import defaultdict
-from itertools import chain, zip_longest
 from typing import Final
 
 from trainpush.admission.jobs import Admission
@@ -13,12 +11,9 @@ from trainpush.model.records import Records
 from trainpush.model.workload import Key
 from trainpush.render.environment import of_attempt
 
-STATUSES_MAX: Final = 256
-"""So many statuses of jobs are written in one cycle. What comes meanwhile has its turn after these, not after all: what
-is not written yet is decided again."""
 WORDING_MAX: Final = 20
-"""So many statuses of which only the wording changes are written in one cycle: when something happens to a pool, the
-explanations of all that wait for it change, and what was decided must not wait for these."""
+"""Of so many statuses of which only the wording changes the writing begins while others are written: when something
+happens to a pool, the explanations of all that wait for it change, and what was decided must not wait for these."""
 
 
 class Changes:
@@ -31,20 +26,16 @@ class Changes:
         self._after = self._before
         self._late: dict[Key, None] = {}
         """Jobs of which only the wording changed, those that have waited longest first."""
-        self._put_off: list[Decision] = []
-        """Those for which there is no room in this cycle."""
         self.jobs: list[Decision] = []
         """Of the last cycle, what is new of jobs."""
         self.gone: set[Key] = set()
         """The jobs of which nothing is decided any more."""
 
-    @property
-    def is_more_left(self) -> bool:
-        """Whether something waits for the next cycle."""
-        return bool(self._late or self._put_off)
+    def tasks(self, seen: Observation, decided: Plan, backlog: int = 0) -> list[Task]:
+        """What is new of `decided`; of pools all, since they say something of everybody, and of services.
 
-    def tasks(self, seen: Observation, decided: Plan) -> list[Task]:
-        """What is new of `decided`; of pools all, since they say something of everybody, and of services."""
+        What only says it in other words waits as long as there is a `backlog` of others.
+        """
         self._after = decided.decisions
         self.jobs, self.gone = decided.decisions.since(self._before)
         urgent: list[Decision] = []
@@ -55,11 +46,7 @@ class Changes:
             else:
                 urgent.append(decision)
                 self._late.pop(decision.key, None)
-        urgent, self._put_off = _shared(urgent)
-        if self._put_off:
-            left = {decision.key for decision in self._put_off}
-            self.jobs = [decision for decision in self.jobs if decision.key not in left]
-        late = [key for key, _ in zip(self._late, range(WORDING_MAX), strict=False)]
+        late = [key for key, _ in zip(self._late, range(WORDING_MAX - backlog), strict=False)]
         for key in late:
             del self._late[key]
         wording = filter(None, map(decided.decisions.get, late))
@@ -69,25 +56,11 @@ class Changes:
 
     def carried_out(self) -> None:
         """What the last tasks said need not be said again."""
-        known = {decision.key: self._before.get(decision.key) for decision in self._put_off}
-        former = [decision for decision in known.values() if decision]
-        self._before = self._after.changed(former, known.keys() - {decision.key for decision in former})
+        self._before = self._after
 
     def forget(self) -> None:
         """All has to be said again."""
         self._before = Records()
-
-
-def _shared(urgent: list[Decision]) -> tuple[list[Decision], list[Decision]]:
-    """Which have their turn in this cycle, one of each namespace after the other, and which do not."""
-    if len(urgent) <= STATUSES_MAX:
-        return urgent, []
-    by_namespace: defaultdict[str, list[Decision]] = defaultdict(list)
-    for decision in urgent:
-        by_namespace[decision.key.namespace].append(decision)
-    rounds = chain.from_iterable(zip_longest(*by_namespace.values()))
-    ordered = [decision for decision in rounds if decision]
-    return ordered[:STATUSES_MAX], ordered[STATUSES_MAX:]
 
 
 def _says_the_same(before: Decision, after: Decision) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trainpush.controller.changes import Changes
 from trainpush.controller.clock import Clock
-from trainpush.controller.measure import Waiting, count_evictions, measure
+from trainpush.controller.measure import Evictions, Waiting, measure
 from trainpush.controller.observe import Observation, Observer
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.node_annotations import NodeAnnotator
@@ -20,7 +20,7 @@ from trainpush.telemetry.metrics import Metrics
 
 QUIET_SECONDS: Final = 0.02
 """A cycle begins when nothing has changed for so long …"""
-PATIENCE_SECONDS: Final = (0.04, 0.5)
+PATIENCE_SECONDS: Final = (0.1, 0.5)
 """… or after as long as the last cycle took, but at least and at most this: half of the time is left for reading."""
 IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""
@@ -55,6 +55,7 @@ class Loop:
         self._memory = Memory()
         self._changes = Changes()
         self._waiting = Waiting(metrics)
+        self._evictions = Evictions(metrics, store)
         self._wake_after: float = IDLE_SECONDS
         self._took = 0.0
         self.failures = 0
@@ -93,18 +94,18 @@ class Loop:
         with stages.labels("plan").time():
             decided = plan(seen.snapshot, now, self._memory)
         took = time.perf_counter() - started
-        tasks, changes = self._changes.tasks(seen, decided), self._changes
+        changes = self._changes
+        tasks = changes.tasks(seen, decided, self._applier.backlog)
         measure(self._metrics, seen, decided, changes.jobs, took, now)
         self._waiting.count(seen, changes.jobs, changes.gone)
+        self._evictions.count(seen, changes.jobs)
         with stages.labels("apply").time():
-            wait = await self._applier.carry_out(tasks, now, later)
+            await self._applier.carry_out(tasks, now, later)
             held = self._annotator.begin(_annotations(seen, decided), later)
         changes.carried_out()
-        count_evictions(self._metrics, seen, changes.jobs, self._store)
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
-        least = min(due, *(IDLE_SECONDS if left is None else left for left in (wait, held)))
-        self._wake_after = 0.0 if changes.is_more_left else max(0.05, least)
+        self._wake_after = max(0.05, min(due, IDLE_SECONDS if held is None else held))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""

@@ -1,7 +1,7 @@
 """What a cycle shows in metrics: pools, teams, what waits, what got a place, and what had to make room."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 
 from trainpush.controller.observe import Observation
@@ -47,6 +47,31 @@ class Waiting:
         return labels
 
 
+class Evictions:
+    """Those that were announced before and are carried out, counted once the status that says so stands."""
+
+    def __init__(self, metrics: Metrics, store: Store) -> None:
+        """None counted yet; what stands is looked up in `store`."""
+        self._metrics = metrics
+        self._store = store
+        self._decided: dict[str, tuple[Decision, str]] = {}
+        """By the uid of the job, with its pool."""
+
+    def count(self, seen: Observation, new: Iterable[Decision]) -> None:
+        """Take note of what is `new`, and count what stands by now."""
+        for decision in new:
+            job = seen.jobs[decision.key]
+            if job.record.eviction and decision.record.preemptions > job.record.preemptions:
+                self._decided[job.metadata.uid] = decision, _pool_of(seen, decision)
+        for uid, (decision, pool) in list(self._decided.items()):
+            standing, done = self._store.jobs.get(uid), decision.record.eviction
+            if standing is None or standing.record.preemptions >= decision.record.preemptions:
+                del self._decided[uid]
+                if standing and done:
+                    self._metrics.preemptions.labels(pool, done.reason).inc()
+                    self._metrics.lost_accelerator_seconds.labels(pool, done.reason).inc(done.lost)
+
+
 def measure(
     metrics: Metrics, seen: Observation, decided: Plan, new: Iterable[Decision], seconds: float, now: datetime
 ) -> None:
@@ -69,22 +94,6 @@ def measure(
         if decision.record.attempt == 1:
             waited = now - seen.jobs[decision.key].metadata.created_at
             metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
-
-
-def count_evictions(metrics: Metrics, seen: Observation, new: Collection[Decision], store: Store) -> None:
-    """Count what was announced before and is carried out now, where the status that says so stands in `store`.
-
-    What does not stand yet is decided again, and counted then.
-    """
-    for decision in new:
-        job, done = seen.jobs[decision.key], decision.record.eviction
-        if not (job.record.eviction and done and decision.record.preemptions > job.record.preemptions):
-            continue
-        standing = store.jobs.get(job.metadata.uid)
-        if standing and standing.record.preemptions == decision.record.preemptions:
-            labels = (_pool_of(seen, decision), done.reason)
-            metrics.preemptions.labels(*labels).inc()
-            metrics.lost_accelerator_seconds.labels(*labels).inc(done.lost)
 
 
 def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:

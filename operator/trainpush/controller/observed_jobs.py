@@ -49,12 +49,16 @@ class ObservedJob:
         return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone))
 
     def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
-        """The job with all that was made for it."""
+        """The job with all that was made for it, and what its status is about to say."""
         seen, owner = self.seen, self.seen.owner
+        assumed = store.assumed.get(seen.metadata.uid)
+        recorded = assumed or seen.record
         workers = tuple(sorted(store.workers.of(owner), key=lambda w: (w.attempt, w.rank, w.uid)))
-        told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= seen.record.attempt)
+        told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= recorded.attempt)
         return replace(
             self.alone,
+            recorded=recorded,
+            is_assumed=assumed is not None or seen.metadata.uid in store.acting,
             heard=next(filter(None, told), None),
             left=store.last_words.get(owner),
             workers=workers,

@@ -1,7 +1,10 @@
 """Plans carried out: status first, then its Events and the actions that earlier statuses announced.
 
-The next cycle waits for statuses only: a decision that does not stand there yet would be made twice.
+No cycle waits for the statuses of jobs. Until one stands it is assumed: others are placed as if it stood, and of its
+own job nothing more is carried out, so that nothing is made for a place that stands nowhere.
 Everything here may be done twice, and may stop after any write.
+
+Source: what kube-scheduler calls to assume a pod.
 """
 
 import asyncio
@@ -17,11 +20,13 @@ from pydantic import ValidationError
 from trainpush.api.base import Metadata, complaints
 from trainpush.kube.actions import Actions
 from trainpush.kube.client import Client, Object
+from trainpush.kube.concurrency import MOST
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import FOUNDATION, Act, Task, batches
+from trainpush.kube.tasks import FOUNDATION, Act, JobTask, Task, batches
+from trainpush.kube.turns import Turns
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
@@ -80,14 +85,22 @@ class Applier:
         """What each status already says, so that it need not be rendered again to find out."""
         self._put_off: dict[str, tuple[float, Task]] = {}
         """What could not be done yet, and when to try again."""
+        self._turns = Turns()
+        self._writers = 0
+        """How many take their turns now."""
+
+    @property
+    def backlog(self) -> int:
+        """Jobs whose status waits for its turn."""
+        return len(self._turns)
 
     def trouble_of(self, uid: str) -> str:
         """What the API server said when it last refused a child of this object."""
         trouble = self._troubles.get(uid)
         return trouble.message if trouble else ""
 
-    async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> float | None:
-        """Write the statuses, and do the rest `later`; seconds until something that was put off is due, or None.
+    async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> None:
+        """Write the statuses of pools and services; those of jobs, and all the rest, are done `later`.
 
         `tasks` are those that are not as in the cycle before; of the others, what was put off goes on where it is due.
         """
@@ -96,12 +109,46 @@ class Applier:
         clock = self._clock()
         due = {uid: task for uid, (at, task) in self._put_off.items() if at <= clock}
         due |= {task.seen.metadata.uid: task for task in tasks}
-        waits = await asyncio.gather(*(self._carry_out(task, now, later) for task in due.values()))
-        for (uid, task), wait in zip(due.items(), waits, strict=True):
+        others = []
+        for uid, task in due.items():
             self._put_off.pop(uid, None)
-            if wait is not None:
-                self._put_off[uid] = (clock + wait, task)
-        return min((max(0.0, at - clock) for at, _ in self._put_off.values()), default=None)
+            if isinstance(task, JobTask):
+                self._take_in(task, now)
+            else:
+                others.append(task)
+        for _ in range(min(MOST - self._writers, self.backlog)):
+            later(self._write_in_turn(later))
+        await asyncio.gather(*(self._carry_out(task, now, later) for task in others))
+
+    def _take_in(self, task: JobTask, now: datetime) -> None:
+        """It waits for its turn; if it changes what is known of the job, that is assumed from now on."""
+        uid = task.seen.metadata.uid
+        if uid in self._store.assumed:
+            return  # what was decided before comes first, and then it is decided anew
+        if task.decision.record != task.seen.record:
+            self._store.assume(uid, task.decision.record)
+        self._turns.put(task, now)
+
+    async def _write_in_turn(self, later: Later) -> None:
+        """Carry out what waits, until nothing does."""
+        self._writers += 1
+        try:
+            while self._turns:
+                task, now = self._turns.take()
+                uid = task.seen.metadata.uid
+                try:
+                    # Of an object that is not the same any more something else is decided, or was already.
+                    if self._store.jobs.get(uid) is task.seen:
+                        await self._carry_out(task, now, later)
+                except Exception:
+                    self._store.touch(uid)  # what was lost is decided anew
+                    raise
+                finally:
+                    self._store.settle(uid)
+        finally:
+            self._writers -= 1
+            if not self._turns:
+                self._store.dirty.set()
 
     def _forget_gone(self) -> None:
         memories: tuple[dict[str, Any], ...] = (
@@ -112,7 +159,14 @@ class Applier:
             for gone in memory.keys() - known:
                 del memory[gone]
 
-    async def _carry_out(self, task: Task, now: datetime, later: Later) -> float | None:
+    async def _carry_out(self, task: Task, now: datetime, later: Later) -> None:
+        wait = await self._tried(task, now, later)
+        if wait is not None:
+            self._put_off[task.seen.metadata.uid] = (self._clock() + wait, task)
+            asyncio.get_running_loop().call_later(wait, self._store.dirty.set)
+
+    async def _tried(self, task: Task, now: datetime, later: Later) -> float | None:
+        """Carry out one task as far as may be; seconds until the rest may be tried."""
         metadata = task.seen.metadata
         held = self._held.get(metadata.uid, 0.0) - self._clock()
         if held > 0:
@@ -129,7 +183,7 @@ class Applier:
             self._held[metadata.uid] = self._clock() + RETRY_SECONDS
             return self._refused(f"status of {task.resource.kind} {metadata.namespace}/{metadata.name}", error)
         except Deposed:
-            return 0.0
+            return RETRY_SECONDS
 
     async def _say(self, task: Task, now: datetime, later: Later) -> float | None:
         """Write a status and its Events; seconds to wait if that was put off."""
@@ -187,6 +241,7 @@ class Applier:
             self._acting[uid] = True
         else:
             self._acting[uid] = False
+            self._store.begin(uid)
             later(self._act(task, actions))
         return None
 
@@ -209,8 +264,9 @@ class Applier:
         except Deposed:
             self._store.touch(uid)
         finally:
+            self._store.end(uid)
             if self._acting.pop(uid):
-                self._store.touch(uid)
+                self._store.dirty.set()
 
     async def _one(self, task: Task, action: Act) -> None:
         self._check()

@@ -218,6 +218,10 @@ class Store:
     """Set whenever something changed that a decision may depend on."""
     touched: set[str] = field(default_factory=set)
     """The uids of jobs and services of which something changed, until whoever looks at them clears it."""
+    assumed: dict[str, Recorded] = field(default_factory=dict)
+    """By uid, what the status of a job is about to say; it counts as if it stood there."""
+    acting: set[str] = field(default_factory=set)
+    """The uids of jobs and services of which something is being carried out."""
     home: str = "trainpush-system"
     """The operator's own namespace, with what belongs to no other."""
 
@@ -271,6 +275,26 @@ class Store:
         """Take note that something changed of a job or a service."""
         self.touched.add(uid)
         self.dirty.set()
+
+    def assume(self, uid: str, record: Recorded) -> None:
+        """From now on a job counts as if its status said this. Whoever decided it needs no new cycle for that."""
+        self.assumed[uid] = record
+        self.touched.add(uid)
+
+    def settle(self, uid: str) -> None:
+        """What was assumed of a job, if anything, stands by now or will not."""
+        if self.assumed.pop(uid, None):
+            self.touch(uid)
+
+    def begin(self, uid: str) -> None:
+        """From now on something that was decided of a job or a service is carried out."""
+        self.acting.add(uid)
+        self.touched.add(uid)
+
+    def end(self, uid: str) -> None:
+        """It was carried out, or could not be."""
+        self.acting.discard(uid)
+        self.touched.add(uid)
 
     def _changed(self, before: object, after: object) -> None:
         self.dirty.set()

@@ -273,6 +273,8 @@ class Job:
     heard: Heard | None = None
     """What its program last told, whether it was written down or not."""
     recorded: Recorded = Recorded()
+    is_assumed: bool = False
+    """Whether its status is only about to say what is recorded, or what follows from it is being carried out."""
     workers: tuple[Worker, ...] = ()
     """Its pods of all attempts, by (attempt, rank)."""
     left: Worker | None = None

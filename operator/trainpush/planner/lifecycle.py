@@ -137,8 +137,13 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
 
 
 def has_begun(job: Job) -> bool:
-    """Whether a gang that has a place keeps it whatever becomes of its nodes: pods of it are there, or were."""
-    return job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers)
+    """Whether a gang that has a place keeps it whatever becomes of its nodes: pods of it are there, or were.
+
+    As long as its place is only assumed, or its pods are being made, nothing else could be done about it.
+    """
+    return (
+        job.is_assumed or job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers)
+    )
 
 
 def has_succeeded(job: Job) -> bool:

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from support.build import GPU, NOW, a_placement
 from support.manifests import job, pool
-from trainpush.controller.measure import Waiting, count_evictions, measure
+from trainpush.controller.measure import Evictions, Waiting, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
@@ -77,8 +77,11 @@ def test_an_eviction_is_counted_once_its_status_stands(
     seen, metrics = look(store), Metrics(CollectorRegistry())
     done = Eviction("team/urgent", Reason.PREEMPTED, "why", lost=3600, is_done=True)
     decision = decided(preemptions=before.get("preemptions", 0) + 1, eviction=done)
+    evictions = Evictions(metrics, store)
+    evictions.count(seen, [decision])
     put(store, {"restarts": after}, version=2)
-    count_evictions(metrics, seen, [decision], store)
+    evictions.count(seen, [])
+    evictions.count(seen, [])
     labels = {"pool": "pool", "reason": "Preempted"}
     assert value(metrics, "preemptions_total", **labels) == expected[0]
     assert value(metrics, "lost_accelerator_seconds_total", **labels) == expected[1]
@@ -87,7 +90,7 @@ def test_an_eviction_is_counted_once_its_status_stands(
 def test_an_announcement_and_an_old_eviction_count_nothing() -> None:
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": {"preemptions": 2}, "eviction": EVICTION})
     metrics = Metrics(CollectorRegistry())
-    count_evictions(metrics, look(store), [decided(preemptions=2)], store)
+    Evictions(metrics, store).count(look(store), [decided(preemptions=2)])
     assert value(metrics, "preemptions_total", pool="pool", reason="Preempted") is None
 
 

@@ -1,27 +1,96 @@
 """Plans carried out: what goes wrong with one object is no affair of the others."""
 
-import msgspec
+from dataclasses import replace
+
 from prometheus_client import CollectorRegistry
 
-from support.build import NOW
+from support.build import NOW, a_placement
 from support.manifests import job
-from trainpush.api.base import Metadata
-from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.kube.apply import RETRY_SECONDS, Applier
-from trainpush.kube.store import Seen, Store
+from trainpush.kube.apply import RETRY_SECONDS, Applier, Later
+from trainpush.kube.store import Store
 from trainpush.kube.tasks import JobTask
+from trainpush.kube.turns import Turns
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Key, Recorded
 from trainpush.telemetry.metrics import Metrics
 
+RUNS = Verdict(Reason.RUNNING, "why")
+
+
+def a_task(store: Store, name: str = "job", namespace: str = "team") -> JobTask:
+    """The decision that a job of the store has a place."""
+    made = job(name)
+    identity = {"namespace": namespace, "uid": f"{namespace}-{name}", "resourceVersion": "1"}
+    store.jobs.take({**made, "metadata": {**made["metadata"], **identity}})
+    (seen,) = (it for it in store.jobs if it.metadata.uid == identity["uid"])
+    decision = Decision(Key(namespace, name), Recorded(placement=a_placement("n1")), Stage.STARTING, RUNS)
+    return JobTask(seen, decision, resolved=None, stands=None, workers=1)
+
+
+class Work:
+    """What is to be done later, done when it is asked for."""
+
+    def __init__(self) -> None:
+        self._work: list[object] = []
+
+    @property
+    def later(self) -> Later:
+        return self._work.append
+
+    async def done(self) -> None:
+        while self._work:
+            await self._work.pop()  # type: ignore[misc]
+
 
 async def test_a_status_that_the_schema_does_not_take_is_refused_and_tried_again_later() -> None:
     """The cycle goes on: it is as if the API server had refused it."""
-    seen = Seen(Metadata(), msgspec.json.encode(job("job")), Recorded(), TrainPushJob)
-    decision = Decision(Key("team", "job"), Recorded(), Stage.RUNNING, Verdict(Reason.RUNNING, "why"), running=-1)
-    task = JobTask(seen, decision, resolved=None, stands=None, workers=1)
+    store, work, clock = Store(), Work(), [0.0]
+    task = a_task(store)
     metrics = Metrics(CollectorRegistry())
-    applier = Applier(None, Store(), None, lambda: True, metrics, clock=lambda: 0.0)  # type: ignore[arg-type]
-    assert await applier.carry_out([task], NOW, later=lambda work: None) == RETRY_SECONDS
-    assert metrics.registry.get_sample_value("trainpush_api_refusals_total", {"reason": "Invalid"}) == 1
+    applier = Applier(None, store, None, lambda: True, metrics, clock=lambda: clock[0])  # type: ignore[arg-type]
+    await applier.carry_out([replace(task, decision=replace(task.decision, running=-1))], NOW, work.later)
+    refusals = []
+    for clock[0] in (0.0, 1.0, RETRY_SECONDS):
+        await applier.carry_out([], NOW, work.later)
+        await work.done()
+        refusals.append(metrics.registry.get_sample_value("trainpush_api_refusals_total", {"reason": "Invalid"}))
+    assert refusals == [1, 1, 2]
+
+
+async def test_what_a_status_is_about_to_say_is_assumed_until_it_stands_or_will_not() -> None:
+    """Here it may not be written at all: this replica does not lead."""
+    store, work = Store(), Work()
+    task = a_task(store)
+    applier = Applier(None, store, None, lambda: False, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    await applier.carry_out([task], NOW, work.later)
+    uid = task.seen.metadata.uid
+    assert store.assumed == {uid: task.decision.record}
+    store.touched.clear()
+    await work.done()
+    assert (store.assumed, store.touched) == ({}, {uid})
+
+
+async def test_nothing_is_carried_out_of_an_object_that_changed_meanwhile() -> None:
+    """It is decided anew."""
+    store, work = Store(), Work()
+    task = a_task(store)
+    applier = Applier(None, store, None, lambda: True, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    await applier.carry_out([task], NOW, work.later)
+    store.jobs.forget(task.seen.metadata.uid)
+    await work.done()
+    assert not applier.backlog
+
+
+def test_each_namespace_has_its_turn_after_the_others() -> None:
+    store, turns = Store(), Turns()
+    for name in ("a", "b", "c"):
+        turns.put(a_task(store, name, "many"), NOW)
+    other, again = a_task(store, "z", "other"), a_task(store, "a", "many")
+    turns.put(other, NOW)
+    turns.put(again, NOW)
+    assert len(turns) == 4
+    taken = [turns.take()[0] for _ in range(4)]
+    assert [task.decision.key.name for task in taken] == ["a", "z", "b", "c"]
+    assert taken[0] is again
+    assert not turns
