@@ -1,7 +1,7 @@
 """Plans carried out: status first, then its Events and the actions that earlier statuses announced.
 
-No cycle waits for the statuses of jobs. Until one stands it is assumed: others are placed as if it stood, and of its
-own job nothing more is carried out, so that nothing is made for a place that stands nowhere.
+No cycle waits for the statuses of jobs and pools. Until that of a job stands it is assumed: others are placed as if it
+stood, and of its own job nothing more is carried out, so that nothing is made for a place that stands nowhere.
 Everything here may be done twice, and may stop after any write.
 
 Source: what kube-scheduler calls to assume a pod.
@@ -25,7 +25,7 @@ from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import FOUNDATION, Act, JobTask, Task, batches
+from trainpush.kube.tasks import FOUNDATION, Act, JobTask, PoolTask, ServiceTask, Task, batches
 from trainpush.kube.turns import Turns
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
@@ -91,7 +91,7 @@ class Applier:
 
     @property
     def backlog(self) -> int:
-        """Jobs whose status waits for its turn."""
+        """Statuses that wait for their turn."""
         return len(self._turns)
 
     def trouble_of(self, uid: str) -> str:
@@ -100,7 +100,7 @@ class Applier:
         return trouble.message if trouble else ""
 
     async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> None:
-        """Write the statuses of pools and services; those of jobs, and all the rest, are done `later`.
+        """Write the statuses of services; all the rest is done `later`.
 
         `tasks` are those that are not as in the cycle before; of the others, what was put off goes on where it is due.
         """
@@ -109,25 +109,25 @@ class Applier:
         clock = self._clock()
         due = {uid: task for uid, (at, task) in self._put_off.items() if at <= clock}
         due |= {task.seen.metadata.uid: task for task in tasks}
-        others = []
+        serving: list[ServiceTask] = []
         for uid, task in due.items():
             self._put_off.pop(uid, None)
-            if isinstance(task, JobTask):
-                self._take_in(task, now)
-            else:
-                others.append(task)
+            if isinstance(task, ServiceTask):
+                serving.append(task)
+            elif isinstance(task, PoolTask) or self._is_assumed(task):
+                self._turns.put(task, now)
         for _ in range(min(MOST - self._writers, self.backlog)):
             later(self._write_in_turn(later))
-        await asyncio.gather(*(self._carry_out(task, now, later) for task in others))
+        await asyncio.gather(*(self._carry_out(task, now, later) for task in serving))
 
-    def _take_in(self, task: JobTask, now: datetime) -> None:
-        """It waits for its turn; if it changes what is known of the job, that is assumed from now on."""
+    def _is_assumed(self, task: JobTask) -> bool:
+        """Whether what a task says of a job counts from now on; what was decided before comes first."""
         uid = task.seen.metadata.uid
         if uid in self._store.assumed:
-            return  # what was decided before comes first, and then it is decided anew
+            return False
         if task.decision.record != task.seen.record:
             self._store.assume(uid, task.decision.record)
-        self._turns.put(task, now)
+        return True
 
     async def _write_in_turn(self, later: Later) -> None:
         """Carry out what waits, until nothing does."""
@@ -138,7 +138,7 @@ class Applier:
                 uid = task.seen.metadata.uid
                 try:
                     # Of an object that is not the same any more something else is decided, or was already.
-                    if self._store.jobs.get(uid) is task.seen:
+                    if self._store.own_kinds[task.resource].get(uid) is task.seen:
                         await self._carry_out(task, now, later)
                 except Exception:
                     self._store.touch(uid)  # what was lost is decided anew

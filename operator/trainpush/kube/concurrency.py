@@ -24,20 +24,22 @@ class WriteLimit:
         self._in_flight = 0
         self._successes = 0
         self._window = 0
+        self._line = asyncio.Lock()
+        """Held by whoever came first of those that wait."""
         self._room = asyncio.Condition()
 
     async def __aenter__(self) -> int:
-        """Wait for room; the number returned goes to `overloaded` if the answer is bad."""
-        async with self._room:
+        """Wait for room, in line; the number returned goes to `overloaded` if the answer is bad."""
+        async with self._line, self._room:
             await self._room.wait_for(lambda: self._in_flight < self.limit)
             self._in_flight += 1
         return self._window
 
     async def __aexit__(self, *_: object) -> None:
-        """Make room; two waiters may go on, since the limit may just have grown."""
+        """Make room for whoever is first in line."""
         self._in_flight -= 1
         async with self._room:
-            self._room.notify(2)
+            self._room.notify()
 
     @contextmanager
     def learning(self, window: int, *overload: type[Exception]) -> Iterator[None]:

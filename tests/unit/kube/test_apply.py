@@ -91,6 +91,6 @@ def test_each_namespace_has_its_turn_after_the_others() -> None:
     turns.put(again, NOW)
     assert len(turns) == 4
     taken = [turns.take()[0] for _ in range(4)]
-    assert [task.decision.key.name for task in taken] == ["a", "z", "b", "c"]
+    assert [task.seen.metadata.name for task in taken] == ["a", "z", "b", "c"]
     assert taken[0] is again
     assert not turns

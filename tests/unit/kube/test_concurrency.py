@@ -23,6 +23,25 @@ async def test_no_more_than_the_limit_at_once() -> None:
     await limit.__aexit__()
 
 
+async def test_who_comes_later_waits_longer() -> None:
+    """Though there is room for a moment before whoever waits has woken up."""
+    limit, order = WriteLimit(), list[str]()
+
+    async def write(name: str) -> None:
+        async with limit:
+            order.append(name)
+
+    async with AsyncExitStack() as stack:
+        await enter_many(limit, stack, START)
+        early = asyncio.create_task(write("early"))
+        await asyncio.sleep(0)
+        for _ in range(START):
+            await limit.__aexit__()
+        await asyncio.wait_for(asyncio.gather(early, write("late")), 1)
+        stack.pop_all()
+    assert order == ["early", "late"]
+
+
 async def test_a_window_of_successes_adds_one() -> None:
     """Slowly up, to a bound."""
     limit = WriteLimit()
