@@ -118,7 +118,7 @@ def _edited(draw: st.DrawFn, job: Job) -> Job:
         suspend=draw(st.integers(0, 3)) > 0,
         deleting=draw(st.integers(0, 3)) == 0,
         priority=draw(st.integers(0, 3)),
-        is_assumed=draw(st.booleans()),
+        is_under_way=draw(st.booleans()),
     )
 
 

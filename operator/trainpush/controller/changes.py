@@ -31,6 +31,11 @@ class Changes:
         self.gone: set[Key] = set()
         """The jobs of which nothing is decided any more."""
 
+    @property
+    def is_more_left(self) -> bool:
+        """Whether something waits for a later cycle."""
+        return bool(self._late)
+
     def tasks(self, seen: Observation, decided: Plan, backlog: int = 0) -> list[Task]:
         """What is new of `decided`; of pools all, since they say something of everybody, and of services.
 
@@ -41,7 +46,8 @@ class Changes:
         urgent: list[Decision] = []
         for decision in self.jobs:
             before = self._before.get(decision.key)
-            if before and _says_the_same(before, decision):
+            stands = seen.jobs[decision.key].record == decision.record
+            if before and stands and _says_the_same(before, decision):
                 self._late.setdefault(decision.key)
             else:
                 urgent.append(decision)
@@ -64,11 +70,12 @@ class Changes:
 
 
 def _says_the_same(before: Decision, after: Decision) -> bool:
-    """Whether nothing but the wording of the verdict changed, and its numbers."""
+    """Whether nothing but the wording of the verdict changed, and its numbers, and there is nothing to do."""
     return (
-        (before.verdict.reason, before.verdict.cause) == (after.verdict.reason, after.verdict.cause)
+        not after.actions
+        and (before.verdict.reason, before.verdict.cause) == (after.verdict.reason, after.verdict.cause)
         and (before.stage, before.running, before.record) == (after.stage, after.running, after.record)
-        and (before.refusal, before.push, before.actions) == (after.refusal, after.push, after.actions)
+        and (before.refusal, before.push) == (after.refusal, after.push)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from trainpush.controller.changes import Changes
 from trainpush.controller.clock import Clock
-from trainpush.controller.measure import Evictions, Waiting, measure
+from trainpush.controller.measure import Milestones, Waiting, measure
 from trainpush.controller.observe import Observation, Observer
 from trainpush.kube.apply import Applier, Later
 from trainpush.kube.node_annotations import NodeAnnotator
@@ -20,8 +20,10 @@ from trainpush.telemetry.metrics import Metrics
 
 QUIET_SECONDS: Final = 0.02
 """A cycle begins when nothing has changed for so long …"""
-PATIENCE_SECONDS: Final = (0.1, 0.5)
+PATIENCE_SECONDS: Final = (0.04, 0.5)
 """… or after as long as the last cycle took, but at least and at most this: half of the time is left for reading."""
+BUSY_SECONDS: Final = 0.2
+"""As long as statuses of earlier cycles wait for their turn, the next one begins no sooner than after this."""
 IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""
 FAILURES_MAX: Final = 5
@@ -55,7 +57,7 @@ class Loop:
         self._memory = Memory()
         self._changes = Changes()
         self._waiting = Waiting(metrics)
-        self._evictions = Evictions(metrics, store)
+        self._milestones = Milestones(metrics, store)
         self._wake_after: float = IDLE_SECONDS
         self._took = 0.0
         self.failures = 0
@@ -83,6 +85,7 @@ class Loop:
         if not self._leads():
             self._wake_after = IDLE_SECONDS
             self._changes.forget()
+            self._waiting.forget()
             # What was touched must not pile up; and who leads next begins at once.
             self._observer.observe()
             return
@@ -96,16 +99,18 @@ class Loop:
         took = time.perf_counter() - started
         changes = self._changes
         tasks = changes.tasks(seen, decided, self._applier.backlog)
-        measure(self._metrics, seen, decided, changes.jobs, took, now)
+        measure(self._metrics, decided)
         self._waiting.count(seen, changes.jobs, changes.gone)
-        self._evictions.count(seen, changes.jobs)
+        if self._milestones.count(seen, changes.jobs, now):
+            self._metrics.placement_duration_seconds.observe(took)
         with stages.labels("apply").time():
             await self._applier.carry_out(tasks, now, later)
             held = self._annotator.begin(_annotations(seen, decided), later)
         changes.carried_out()
         self._took = time.monotonic() - begun
         due = self.clock.seconds_until(decided.wake_at) if decided.wake_at else IDLE_SECONDS
-        self._wake_after = max(0.05, min(due, IDLE_SECONDS if held is None else held))
+        left = BUSY_SECONDS if changes.is_more_left else IDLE_SECONDS
+        self._wake_after = max(0.05, min(due, left, IDLE_SECONDS if held is None else held))
 
     async def _survives(self, work: Coroutine[Any, Any, None]) -> bool:
         """Whether `work` ended well. The one place where an unexpected error is survived."""
@@ -128,6 +133,8 @@ class Loop:
                 await dirty.wait()
         except TimeoutError:
             return
+        if self._applier.backlog:
+            await asyncio.sleep(BUSY_SECONDS)
         least, most = PATIENCE_SECONDS
         deadline = time.monotonic() + min(max(least, self._took), most)
         while dirty.is_set() and time.monotonic() < deadline:

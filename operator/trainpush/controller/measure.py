@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
+from trainpush.api.base import Metadata
 from trainpush.controller.observe import Observation
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
 from trainpush.model.plan import Decision, Plan, PoolSummary
-from trainpush.model.workload import Key, Refusal
+from trainpush.model.workload import Key, Recorded, Refusal
 from trainpush.telemetry.metrics import Metrics
 
 
@@ -40,6 +41,12 @@ class Waiting:
                 del self._counts[found]
                 self._gauge.remove(*found)
 
+    def forget(self) -> None:
+        """None is shown any more."""
+        self._gauge.clear()
+        self._labels.clear()
+        self._counts.clear()
+
     def _drop(self, key: Key) -> tuple[str, str] | None:
         labels = self._labels.pop(key, None)
         if labels:
@@ -47,8 +54,8 @@ class Waiting:
         return labels
 
 
-class Evictions:
-    """Those that were announced before and are carried out, counted once the status that says so stands."""
+class Milestones:
+    """Places that were found, and evictions that were carried out, counted once the status that says so stands."""
 
     def __init__(self, metrics: Metrics, store: Store) -> None:
         """None counted yet; what stands is looked up in `store`."""
@@ -57,43 +64,53 @@ class Evictions:
         self._decided: dict[str, tuple[Decision, str]] = {}
         """By the uid of the job, with its pool."""
 
-    def count(self, seen: Observation, new: Iterable[Decision]) -> None:
-        """Take note of what is `new`, and count what stands by now."""
+    def count(self, seen: Observation, new: Iterable[Decision], now: datetime) -> bool:
+        """Take note of what is `new`, and count what stands by now; whether a place was found."""
+        is_any_placed = False
         for decision in new:
             job = seen.jobs[decision.key]
-            if job.record.eviction and decision.record.preemptions > job.record.preemptions:
+            is_placed = _is_placed(decision, job.record, now)
+            if is_placed or (job.record.eviction and decision.record.preemptions > job.record.preemptions):
                 self._decided[job.metadata.uid] = decision, _pool_of(seen, decision)
+            is_any_placed |= is_placed
         for uid, (decision, pool) in list(self._decided.items()):
-            standing, done = self._store.jobs.get(uid), decision.record.eviction
-            if standing is None or standing.record.preemptions >= decision.record.preemptions:
+            standing = self._store.jobs.get(uid)
+            if standing is None or _stands(decision.record, standing.record):
                 del self._decided[uid]
-                if standing and done:
-                    self._metrics.preemptions.labels(pool, done.reason).inc()
-                    self._metrics.lost_accelerator_seconds.labels(pool, done.reason).inc(done.lost)
+            if standing and _stands(decision.record, standing.record):
+                self._count(decision, pool, standing.metadata)
+        return is_any_placed
+
+    def _count(self, decision: Decision, pool: str, metadata: Metadata) -> None:
+        metrics, place, done = self._metrics, decision.record.placement, decision.record.eviction
+        if place:
+            metrics.placement_domains.labels(place.level).inc()
+            if decision.record.attempt == 1:
+                metrics.gang_wait_seconds.observe(max(0.0, (place.since - metadata.created_at).total_seconds()))
+        elif done:
+            metrics.preemptions.labels(pool, done.reason).inc()
+            metrics.lost_accelerator_seconds.labels(pool, done.reason).inc(done.lost)
 
 
-def measure(
-    metrics: Metrics, seen: Observation, decided: Plan, new: Iterable[Decision], seconds: float, now: datetime
-) -> None:
-    """What was `decided` at `now`, and what of it is `new`, which took so many `seconds`."""
+def _is_placed(decision: Decision, before: Recorded, now: datetime) -> bool:
+    """Whether a place was found `now`. A restart dates a place anew, and so does the loss of some workers."""
+    place = decision.record.placement
+    return place is not None and place.since == now and not before.placement
+
+
+def _stands(decided: Recorded, found: Recorded) -> bool:
+    if decided.placement:
+        return found.placement is not None and found.placement.nodes == decided.placement.nodes
+    return found.preemptions >= decided.preemptions
+
+
+def measure(metrics: Metrics, decided: Plan) -> None:
+    """What was `decided` of each pool."""
     metrics.pool_accelerators.clear()
     metrics.pool_nodes.clear()
     metrics.quota_used.clear()
     for pool in decided.pools:
         _measure_pool(metrics, pool)
-    placed = [
-        (decision, place)
-        for decision in new
-        # A restart dates a place anew, and so does the loss of some workers.
-        if (place := decision.record.placement) and place.since == now and not seen.jobs[decision.key].record.placement
-    ]
-    if placed:
-        metrics.placement_duration_seconds.observe(seconds)
-    for decision, place in placed:
-        metrics.placement_domains.labels(place.level).inc()
-        if decision.record.attempt == 1:
-            waited = now - seen.jobs[decision.key].metadata.created_at
-            metrics.gang_wait_seconds.observe(max(0.0, waited.total_seconds()))
 
 
 def _measure_pool(metrics: Metrics, pool: PoolSummary) -> None:

@@ -164,7 +164,10 @@ class Observer:
             key = _key(seen) if seen else self._jobs.drop(uid)
             if key is None:
                 continue
-            touched.update(self._followers.get(key, ()))
+            followers = self._followers.get(key, ())
+            touched.update(followers)
+            # If something goes wrong before these were looked at, nothing else would tell of a job that is gone.
+            self._store.touched.update(followers)
             if seen is None:
                 del self._job_parts[key], self._admissions[key], self._workers[key]
                 continue
@@ -182,7 +185,7 @@ class Observer:
             if key is None:
                 continue
             if before := self._services.all.get(key):
-                self._followers[_followed(before)].discard(before.uid)
+                self._follow_no_more(before)
             if seen is None:
                 del self._asked[key]
                 continue
@@ -192,6 +195,12 @@ class Observer:
             self._services.put(uid, seen, service)
             if service.follows:
                 self._followers[_followed(service)].add(uid)
+
+    def _follow_no_more(self, service: Service) -> None:
+        followers = self._followers[_followed(service)]
+        followers.discard(service.uid)
+        if not followers:
+            del self._followers[_followed(service)]
 
     def _divided(self, switchings: Switchings) -> list[Pool]:
         """Pools with their nodes; a node that several match belongs to the oldest."""

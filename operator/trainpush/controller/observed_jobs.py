@@ -58,7 +58,7 @@ class ObservedJob:
         return replace(
             self.alone,
             recorded=recorded,
-            is_assumed=assumed is not None or seen.metadata.uid in store.acting,
+            is_under_way=assumed is not None or seen.metadata.uid in store.acting,
             heard=next(filter(None, told), None),
             left=store.last_words.get(owner),
             workers=workers,

@@ -1,7 +1,8 @@
 """Plans carried out: status first, then its Events and the actions that earlier statuses announced.
 
-No cycle waits for the statuses of jobs and pools. Until that of a job stands it is assumed: others are placed as if it
-stood, and of its own job nothing more is carried out, so that nothing is made for a place that stands nowhere.
+No cycle waits for the statuses of pools, nor for those of jobs that get a place or give one back. A place that a status
+is about to tell is assumed: others are placed as if it stood. What is given back counts until the status says so.
+A cycle waits for all other changes of places, for evictions and for services.
 Everything here may be done twice, and may stop after any write.
 
 Source: what kube-scheduler calls to assume a pod.
@@ -21,12 +22,12 @@ from trainpush.api.base import Metadata, complaints
 from trainpush.kube.actions import Actions
 from trainpush.kube.client import Client, Object
 from trainpush.kube.concurrency import MOST
-from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, Unavailable
 from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import FOUNDATION, Act, JobTask, PoolTask, ServiceTask, Task, batches
-from trainpush.kube.turns import Turns
+from trainpush.kube.tasks import FOUNDATION, Act, Change, PoolTask, ServiceTask, Task, batches, change_of_place
+from trainpush.kube.turns import Due, Turns
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
@@ -77,14 +78,14 @@ class Applier:
         self._written: dict[str, float] = {}
         self._held: dict[str, float] = {}
         """Objects whose status was refused, and when to try again."""
-        self._acting: dict[str, bool] = {}
-        """Objects whose actions are under way, and whether a later cycle wanted more of them."""
+        self._more: set[str] = set()
+        """Objects of which a later cycle wanted more while something was carried out."""
         self._asking: set[str] = set()
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
         """What each status already says, so that it need not be rendered again to find out."""
-        self._put_off: dict[str, tuple[float, Task]] = {}
-        """What could not be done yet, and when to try again."""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        """When objects are decided anew of which something could not be done yet."""
         self._turns = Turns()
         self._writers = 0
         """How many take their turns now."""
@@ -99,35 +100,44 @@ class Applier:
         trouble = self._troubles.get(uid)
         return trouble.message if trouble else ""
 
-    async def carry_out(self, tasks: Sequence[Task], now: datetime, later: Later) -> None:
-        """Write the statuses of services; all the rest is done `later`.
+    async def carry_out(self, tasks: Iterable[Task], now: datetime, later: Later) -> None:
+        """Write what the next cycle has to know; the rest is done `later`.
 
-        `tasks` are those that are not as in the cycle before; of the others, what was put off goes on where it is due.
+        `tasks` are those that are not as in the cycle before. An object of which something cannot be done yet is
+        touched when it can, so that it is decided anew.
         """
         if len(self._standing) > sum(map(len, self._store.own_kinds.values())) + SPARE:
             self._forget_gone()
-        clock = self._clock()
-        due = {uid: task for uid, (at, task) in self._put_off.items() if at <= clock}
-        due |= {task.seen.metadata.uid: task for task in tasks}
-        serving: list[ServiceTask] = []
-        for uid, task in due.items():
-            self._put_off.pop(uid, None)
-            if isinstance(task, ServiceTask):
-                serving.append(task)
-            elif isinstance(task, PoolTask) or self._is_assumed(task):
-                self._turns.put(task, now)
+        pressing = [task for task in tasks if isinstance(task, ServiceTask) or self._presses(task, now, later)]
         for _ in range(min(MOST - self._writers, self.backlog)):
             later(self._write_in_turn(later))
-        await asyncio.gather(*(self._carry_out(task, now, later) for task in serving))
+        await asyncio.gather(*(self._carry_out(task, now, later) for task in pressing))
 
-    def _is_assumed(self, task: JobTask) -> bool:
-        """Whether what a task says of a job counts from now on; what was decided before comes first."""
+    def _presses(self, task: Due, now: datetime, later: Later) -> bool:
+        """Whether the next cycle has to wait for a task; any other has its turn, if something is to be said."""
         uid = task.seen.metadata.uid
-        if uid in self._store.assumed:
+        if self._is_held(uid):
             return False
-        if task.decision.record != task.seen.record:
+        if self._standing.get(uid) == task:
+            self._again(uid, self._begin(task, later))
+            return False
+        if uid in self._store.assumed:
+            self._drop_outdated(task)
+            return False
+        if not self._turns.put(task, now) or isinstance(task, PoolTask):
+            return False
+        if (change := change_of_place(task)) is Change.TAKES:
             self._store.assume(uid, task.decision.record)
-        return True
+        elif change is Change.MOVES:
+            self._turns.drop(task)
+        return change is Change.MOVES
+
+    def _drop_outdated(self, task: Due) -> None:
+        """If what waits was decided of the object as it was before, it must not count any longer."""
+        waiting = self._turns.waiting(task)
+        if waiting and waiting.seen is not task.seen:
+            self._turns.drop(task)
+            self._store.settle(task.seen.metadata.uid)
 
     async def _write_in_turn(self, later: Later) -> None:
         """Carry out what waits, until nothing does."""
@@ -135,55 +145,85 @@ class Applier:
         try:
             while self._turns:
                 task, now = self._turns.take()
-                uid = task.seen.metadata.uid
-                try:
-                    # Of an object that is not the same any more something else is decided, or was already.
-                    if self._store.own_kinds[task.resource].get(uid) is task.seen:
-                        await self._carry_out(task, now, later)
-                except Exception:
-                    self._store.touch(uid)  # what was lost is decided anew
-                    raise
-                finally:
-                    self._store.settle(uid)
+                await self._have_turn(task, now, later)
         finally:
             self._writers -= 1
-            if not self._turns:
-                self._store.dirty.set()
+
+    async def _have_turn(self, task: Due, now: datetime, later: Later) -> None:
+        uid = task.seen.metadata.uid
+        try:
+            await asyncio.sleep(0)  # those that have nothing to write must not hold up all else
+            # Of an object that is not the same any more something else is decided, or was already.
+            if self._store.own_kinds[task.resource].get(uid) is task.seen:
+                await self._carry_out(task, now, later)
+        finally:
+            is_more_wanted = self._turns.done(uid)
+            self._store.settle(uid)
+            if is_more_wanted:
+                self._store.touch(uid)
 
     def _forget_gone(self) -> None:
-        memories: tuple[dict[str, Any], ...] = (
-            *(self._written, self._held, self._troubles, self._standing, self._put_off),
-        )
+        memories: tuple[dict[str, Any], ...] = (self._written, self._held, self._troubles, self._standing)
         known = {seen.metadata.uid for kind in self._store.own_kinds.values() for seen in kind}
         for memory in memories:
             for gone in memory.keys() - known:
                 del memory[gone]
 
     async def _carry_out(self, task: Task, now: datetime, later: Later) -> None:
-        wait = await self._tried(task, now, later)
-        if wait is not None:
-            self._put_off[task.seen.metadata.uid] = (self._clock() + wait, task)
-            asyncio.get_running_loop().call_later(wait, self._store.dirty.set)
-
-    async def _tried(self, task: Task, now: datetime, later: Later) -> float | None:
-        """Carry out one task as far as may be; seconds until the rest may be tried."""
-        metadata = task.seen.metadata
-        held = self._held.get(metadata.uid, 0.0) - self._clock()
-        if held > 0:
-            return held
+        """Carry out one task as far as may be."""
+        uid = task.seen.metadata.uid
+        if self._is_held(uid):
+            return
         try:
-            wait = None
-            if self._standing.get(metadata.uid) != task:
-                wait = await self._say(task, now, later)
-            return self._begin(task, later) or wait
+            self._check()
+            wait = None if self._standing.get(uid) == task else await self._say(task, now, later)
+            self._again(uid, self._begin(task, later) or wait)
         except (Conflict, NotFound) as error:
             await self._reread(task, error)
-            return None
+        except Unavailable as error:
+            self._refuse(task, error)
+            # It may stand or not, and until that is known it counts.
+            while not await self._reread(task, error):  # noqa: ASYNC110 - nobody tells when it can be read again
+                await asyncio.sleep(RETRY_SECONDS)
         except ApiError as error:
-            self._held[metadata.uid] = self._clock() + RETRY_SECONDS
-            return self._refused(f"status of {task.resource.kind} {metadata.namespace}/{metadata.name}", error)
+            self._refuse(task, error)
         except Deposed:
-            return RETRY_SECONDS
+            self._again(uid, RETRY_SECONDS)
+        except Exception:
+            self._hold(uid)  # what fails for one must not be tried without a pause
+            raise
+
+    def _refuse(self, task: Task, error: ApiError) -> None:
+        metadata = task.seen.metadata
+        self._hold(metadata.uid)
+        self._refused(f"status of {task.resource.kind} {metadata.namespace}/{metadata.name}", error)
+
+    def _hold(self, uid: str) -> None:
+        """Leave the status of an object alone for a while."""
+        self._held[uid] = self._clock() + RETRY_SECONDS
+        self._again(uid, RETRY_SECONDS)
+
+    def _is_held(self, uid: str) -> bool:
+        if self._held.get(uid, 0.0) > self._clock():
+            return True
+        self._held.pop(uid, None)
+        return False
+
+    def _again(self, uid: str, wait: float | None) -> None:
+        """Decide anew of an object in so many seconds, or not because of this."""
+        if wait is None:
+            return
+        loop = asyncio.get_running_loop()
+        due, known = loop.time() + wait, self._timers.get(uid)
+        if known and known.when() <= due:
+            return
+        if known:
+            known.cancel()
+        self._timers[uid] = loop.call_at(due, self._touch_again, uid)
+
+    def _touch_again(self, uid: str) -> None:
+        del self._timers[uid]
+        self._store.touch(uid)
 
     async def _say(self, task: Task, now: datetime, later: Later) -> float | None:
         """Write a status and its Events; seconds to wait if that was put off."""
@@ -208,7 +248,6 @@ class Applier:
         since = self._clock() - self._written.get(metadata.uid, float("-inf"))
         if since < QUIET_SECONDS and _outline(seen.status) == _outline(status):
             return QUIET_SECONDS - since
-        self._check()
         written = await self._client.patch_status(
             task.resource, metadata.namespace or None, metadata.name, metadata.resource_version, patch
         )
@@ -237,10 +276,9 @@ class Applier:
                 self._store.touch(uid)
         elif trouble and self._clock() < trouble.until:
             return trouble.until - self._clock()
-        elif uid in self._acting:
-            self._acting[uid] = True
+        elif uid in self._store.acting:
+            self._more.add(uid)
         else:
-            self._acting[uid] = False
             self._store.begin(uid)
             later(self._act(task, actions))
         return None
@@ -249,24 +287,24 @@ class Applier:
         """Kind after kind, all of a kind at once; a refusal keeps only those from being done that build on it."""
         uid = task.seen.metadata.uid
         refusals: list[ApiError] = []
+        is_done = False
         try:
             for batch in batches(actions):
                 refused = await _all(self._one(task, action) for action in batch)
                 refusals += refused
                 if refused and isinstance(batch[0], FOUNDATION):
                     break
+            is_done = not refusals and not self._troubles.pop(uid, None)
             if refusals:
                 self._troubles[uid] = _Trouble(str(refusals[0]), self._clock() + RETRY_SECONDS)
                 self._refused(f"child of {task.resource.kind} {task.seen.metadata.name}", refusals[0])
-                self._store.touch(uid)
-            elif self._troubles.pop(uid, None):
-                self._store.touch(uid)
         except Deposed:
-            self._store.touch(uid)
+            _log.debug("actions left to whoever leads", kind=task.resource.kind, name=task.seen.metadata.name)
         finally:
             self._store.end(uid)
-            if self._acting.pop(uid):
-                self._store.dirty.set()
+            if not is_done or uid in self._more:
+                self._more.discard(uid)
+                self._store.touch(uid)
 
     async def _one(self, task: Task, action: Act) -> None:
         self._check()
@@ -292,8 +330,8 @@ class Applier:
         finally:
             self._asking.discard(action.uid)
 
-    async def _reread(self, task: Task, error: ApiError) -> None:
-        """A decision on an outdated view was refused: look anew, and decide anew."""
+    async def _reread(self, task: Task, error: ApiError) -> bool:
+        """Look anew at an object of which a decision was refused, and decide anew; whether it could be read."""
         metadata: Metadata = task.seen.metadata
         _log.debug("status not written", namespace=metadata.namespace, name=metadata.name, error=str(error))
         kind = self._store.own_kinds[task.resource]
@@ -301,15 +339,15 @@ class Applier:
             kind.take(await self._client.get(task.resource, metadata.name, metadata.namespace or None))
         except NotFound:
             kind.forget(metadata.uid)
-            return
         except ApiError as problem:
             _log.warning("object not read", namespace=metadata.namespace, name=metadata.name, error=str(problem))
+            return False
         self._store.touch(metadata.uid)
+        return True
 
-    def _refused(self, what: str, error: ApiError) -> float:
+    def _refused(self, what: str, error: ApiError) -> None:
         self._metrics.api_refusals.labels(error.reason).inc()
         _log.warning("the API server refused", what=what, error=str(error))
-        return RETRY_SECONDS
 
     def _check(self) -> None:
         if not self._may_write():

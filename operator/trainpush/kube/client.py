@@ -132,7 +132,7 @@ class Client:
         self._bounds = bounds
         self._limit = WriteLimit()
         self._limit_of_statuses = WriteLimit()
-        """Decisions wait for statuses, and these must not queue behind what nobody waits for."""
+        """What is done for an object waits for its status, and that must not queue behind what is done for others."""
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

@@ -1,12 +1,13 @@
 """How many writes may be in flight at once, found out from how the API server answers."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-START: Final = 8
-MOST: Final = 16
+START: Final = 4
+MOST: Final = 8
 """More were no faster where it was measured (`make bench NAME=fill`), but everybody else's writes took longer."""
 LEAST: Final = 1
 
@@ -24,22 +25,36 @@ class WriteLimit:
         self._in_flight = 0
         self._successes = 0
         self._window = 0
-        self._line = asyncio.Lock()
-        """Held by whoever came first of those that wait."""
-        self._room = asyncio.Condition()
+        self._line: deque[asyncio.Future[None]] = deque()
+        """Those that wait, who came first at its head."""
 
     async def __aenter__(self) -> int:
         """Wait for room, in line; the number returned goes to `overloaded` if the answer is bad."""
-        async with self._line, self._room:
-            await self._room.wait_for(lambda: self._in_flight < self.limit)
+        if self._in_flight < self.limit and not self._line:
             self._in_flight += 1
+            return self._window
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave()
+            raise
         return self._window
 
     async def __aexit__(self, *_: object) -> None:
         """Make room for whoever is first in line."""
+        self._leave()
+
+    def _leave(self) -> None:
+        """Hand the room over; more of them may go on, since the limit may just have grown."""
         self._in_flight -= 1
-        async with self._room:
-            self._room.notify()
+        while self._line and self._in_flight < self.limit:
+            turn = self._line.popleft()
+            if not turn.done():
+                self._in_flight += 1
+                turn.set_result(None)
 
     @contextmanager
     def learning(self, window: int, *overload: type[Exception]) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any, ClassVar, Final
 
 from trainpush.api.gpupool import GPUPoolStatus
@@ -118,6 +119,28 @@ class PoolTask:
 
 
 Task = JobTask | ServiceTask | PoolTask
+
+
+class Change(Enum):
+    """What a status does to the place of a job."""
+
+    NONE = "none"
+    """Others need not know of it: nothing changes, or something is given back."""
+    TAKES = "takes"
+    """It had none, and gets one."""
+    MOVES = "moves"
+    """Anything else, and whatever is told to whoever has to make room."""
+
+
+def change_of_place(task: JobTask) -> Change:
+    """What becomes of a place when this task is carried out."""
+    before, after = task.seen.record, task.decision.record
+    had, has = (it.placement.nodes if it.placement else () for it in (before, after))
+    if before.eviction != after.eviction:
+        return Change.MOVES
+    if had == has or not has:
+        return Change.NONE
+    return Change.MOVES if had else Change.TAKES
 
 
 def batches(actions: Sequence[Act]) -> list[list[Act]]:

@@ -273,7 +273,7 @@ class Job:
     heard: Heard | None = None
     """What its program last told, whether it was written down or not."""
     recorded: Recorded = Recorded()
-    is_assumed: bool = False
+    is_under_way: bool = False
     """Whether its status is only about to say what is recorded, or what follows from it is being carried out."""
     workers: tuple[Worker, ...] = ()
     """Its pods of all attempts, by (attempt, rank)."""

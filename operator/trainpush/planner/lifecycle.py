@@ -142,7 +142,9 @@ def has_begun(job: Job) -> bool:
     As long as its place is only assumed, or its pods are being made, nothing else could be done about it.
     """
     return (
-        job.is_assumed or job.recorded.has_run or any(worker.attempt == job.recorded.attempt for worker in job.workers)
+        job.is_under_way
+        or job.recorded.has_run
+        or any(worker.attempt == job.recorded.attempt for worker in job.workers)
     )
 
 

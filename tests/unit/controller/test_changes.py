@@ -1,6 +1,7 @@
 """What a cycle has to carry out."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from support.build import NOW, a_placement
 from support.manifests import job, pool
 from trainpush.controller.changes import WORDING_MAX, Changes
 from trainpush.controller.observe import Observation, observe
-from trainpush.kube.store import Kind, Seen, Store
+from trainpush.kube.store import Kind, Store
 from trainpush.model.plan import Decision, Plan, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.records import Records
@@ -27,7 +28,7 @@ def decided(verdict: Verdict = WAITS, count: int = MANY) -> list[Decision]:
 
 def names(changes: Changes, decisions: list[Decision], backlog: int = 0) -> list[str]:
     """The jobs to which a cycle turns that decided this."""
-    seen: Any = Seen
+    seen: Any = SimpleNamespace(record=Recorded())
     known = {decision.key: seen for decision in decisions}
     refused = {key: Refusal("Any", "any") for key in known}
     observation = Observation(Snapshot((), ()), known, {}, {}, refused, dict.fromkeys(known, 1), {}, {}, ())

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from support.build import GPU, NOW, a_placement
 from support.manifests import job, pool
-from trainpush.controller.measure import Evictions, Waiting, measure
+from trainpush.controller.measure import Milestones, Waiting, measure
 from trainpush.controller.observe import Observation, observe
 from trainpush.kube.store import Store
 from trainpush.model.modes import Mode
@@ -77,11 +77,11 @@ def test_an_eviction_is_counted_once_its_status_stands(
     seen, metrics = look(store), Metrics(CollectorRegistry())
     done = Eviction("team/urgent", Reason.PREEMPTED, "why", lost=3600, is_done=True)
     decision = decided(preemptions=before.get("preemptions", 0) + 1, eviction=done)
-    evictions = Evictions(metrics, store)
-    evictions.count(seen, [decision])
+    milestones = Milestones(metrics, store)
+    milestones.count(seen, [decision], NOW)
     put(store, {"restarts": after}, version=2)
-    evictions.count(seen, [])
-    evictions.count(seen, [])
+    milestones.count(seen, [], NOW)
+    milestones.count(seen, [], NOW)
     labels = {"pool": "pool", "reason": "Preempted"}
     assert value(metrics, "preemptions_total", **labels) == expected[0]
     assert value(metrics, "lost_accelerator_seconds_total", **labels) == expected[1]
@@ -90,7 +90,7 @@ def test_an_eviction_is_counted_once_its_status_stands(
 def test_an_announcement_and_an_old_eviction_count_nothing() -> None:
     store = a_store({"placement": PLACED, "attempt": 1, "restarts": {"preemptions": 2}, "eviction": EVICTION})
     metrics = Metrics(CollectorRegistry())
-    Evictions(metrics, store).count(look(store), [decided(preemptions=2)])
+    Milestones(metrics, store).count(look(store), [decided(preemptions=2)], NOW)
     assert value(metrics, "preemptions_total", pool="pool", reason="Preempted") is None
 
 
@@ -107,13 +107,28 @@ def test_what_waits_is_counted_by_reason() -> None:
     assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") is None
 
 
-def test_a_place_is_counted_when_it_is_found_and_not_when_a_gang_starts_anew_there() -> None:
-    """Though a gang that made room has a failure on record."""
-    decision = decided(placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
+def test_what_waits_is_forgotten_by_who_does_not_lead() -> None:
     metrics = Metrics(CollectorRegistry())
-    measure(metrics, look(a_store({"placement": PLACED})), a_plan(decision), [decision], 0.1, NOW)
+    waiting = Waiting(metrics)
+    waiting.count(look(a_store({})), [WAITS], [])
+    waiting.forget()
+    assert value(metrics, "gangs_waiting", pool="pool", reason="Preempted") is None
+
+
+def test_a_place_is_counted_once_it_stands_and_not_when_a_gang_starts_anew_there() -> None:
+    """Though a gang that made room has a failure on record; and though it was decided twice."""
+    decision = decided(placement=replace(a_placement("n1"), since=NOW), last=Refusal(Reason.PREEMPTED, "why"))
+    metrics, anew = Metrics(CollectorRegistry()), a_store({"placement": PLACED})
+    assert not Milestones(metrics, anew).count(look(anew), [decision], NOW)
     assert value(metrics, "placement_domains_total", level="host") is None
-    measure(metrics, look(a_store({})), a_plan(decision), [decision], 0.1, NOW)
+    store = a_store({})
+    milestones, seen = Milestones(metrics, store), look(store)
+    for _ in range(2):
+        assert milestones.count(seen, [decision], NOW)
+    assert value(metrics, "placement_domains_total", level="host") is None
+    put(store, {"placement": PLACED}, version=2)
+    for _ in range(2):
+        milestones.count(look(store), [], NOW)
     assert value(metrics, "placement_domains_total", level="host") == 1
     assert value(metrics, "gang_wait_seconds_sum") == 60
 
@@ -121,10 +136,10 @@ def test_a_place_is_counted_when_it_is_found_and_not_when_a_gang_starts_anew_the
 def test_what_teams_hold_goes_with_their_quotas() -> None:
     """In accelerators; a team that is gone leaves no figure behind."""
     summary = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {}, teams=(TeamUse("a", GPU, 16_000, 8_000, None),))
-    seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
-    measure(metrics, seen, a_plan(WAITS, summary), [], 0.1, NOW)
+    metrics = Metrics(CollectorRegistry())
+    measure(metrics, a_plan(WAITS, summary))
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) == 16
-    measure(metrics, seen, a_plan(WAITS, replace(summary, teams=())), [], 0.1, NOW)
+    measure(metrics, a_plan(WAITS, replace(summary, teams=())))
     assert value(metrics, "quota_used", pool="pool", team="a", resource=GPU) is None
 
 
@@ -132,9 +147,9 @@ def test_nodes_are_counted_by_mode_where_there_are_modes() -> None:
     """Every mode has a figure there; a pool without modes has none."""
     plain = PoolSummary("pool", 2, 2, 0, 0, 16, 16, 0, 0, {})
     modes = ModesSummary({Mode.TRAINING: 2}, 0, Condition(True, Reason.SETTLED, "all have"))
-    seen, metrics = look(a_store({})), Metrics(CollectorRegistry())
-    measure(metrics, seen, a_plan(WAITS, replace(plain, modes=modes)), [], 0.1, NOW)
+    metrics = Metrics(CollectorRegistry())
+    measure(metrics, a_plan(WAITS, replace(plain, modes=modes)))
     assert value(metrics, "pool_nodes", pool="pool", mode="Training") == 2
     assert value(metrics, "pool_nodes", pool="pool", mode="Inference") == 0
-    measure(metrics, seen, a_plan(WAITS, plain), [], 0.1, NOW)
+    measure(metrics, a_plan(WAITS, plain))
     assert value(metrics, "pool_nodes", pool="pool", mode="Training") is None

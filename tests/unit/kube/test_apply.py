@@ -2,26 +2,29 @@
 
 from dataclasses import replace
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from support.build import NOW, a_placement
 from support.manifests import job
 from trainpush.kube.apply import RETRY_SECONDS, Applier, Later
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import JobTask
+from trainpush.kube.tasks import Change, JobTask, change_of_place
 from trainpush.kube.turns import Turns
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Key, Recorded
+from trainpush.model.workload import Eviction, Key, Recorded
 from trainpush.telemetry.metrics import Metrics
 
 RUNS = Verdict(Reason.RUNNING, "why")
+HERE = a_placement("n1")
+TOLD = Eviction("team/urgent", Reason.PREEMPTED, "why")
 
 
-def a_task(store: Store, name: str = "job", namespace: str = "team") -> JobTask:
+def a_task(store: Store, name: str = "job", namespace: str = "team", version: int = 1) -> JobTask:
     """The decision that a job of the store has a place."""
     made = job(name)
-    identity = {"namespace": namespace, "uid": f"{namespace}-{name}", "resourceVersion": "1"}
+    identity = {"namespace": namespace, "uid": f"{namespace}-{name}", "resourceVersion": str(version)}
     store.jobs.take({**made, "metadata": {**made["metadata"], **identity}})
     (seen,) = (it for it in store.jobs if it.metadata.uid == identity["uid"])
     decision = Decision(Key(namespace, name), Recorded(placement=a_placement("n1")), Stage.STARTING, RUNS)
@@ -47,15 +50,16 @@ async def test_a_status_that_the_schema_does_not_take_is_refused_and_tried_again
     """The cycle goes on: it is as if the API server had refused it."""
     store, work, clock = Store(), Work(), [0.0]
     task = a_task(store)
+    wrong = replace(task, decision=replace(task.decision, running=-1))
     metrics = Metrics(CollectorRegistry())
     applier = Applier(None, store, None, lambda: True, metrics, clock=lambda: clock[0])  # type: ignore[arg-type]
-    await applier.carry_out([replace(task, decision=replace(task.decision, running=-1))], NOW, work.later)
     refusals = []
     for clock[0] in (0.0, 1.0, RETRY_SECONDS):
-        await applier.carry_out([], NOW, work.later)
+        await applier.carry_out([wrong], NOW, work.later)
         await work.done()
         refusals.append(metrics.registry.get_sample_value("trainpush_api_refusals_total", {"reason": "Invalid"}))
     assert refusals == [1, 1, 2]
+    assert not store.assumed
 
 
 async def test_what_a_status_is_about_to_say_is_assumed_until_it_stands_or_will_not() -> None:
@@ -82,6 +86,37 @@ async def test_nothing_is_carried_out_of_an_object_that_changed_meanwhile() -> N
     assert not applier.backlog
 
 
+async def test_what_waits_counts_no_more_once_its_object_is_another() -> None:
+    """It waits no longer either: whoever edits a job need not wait for the turn of what was decided before."""
+    store, work = Store(), Work()
+    task = a_task(store)
+    applier = Applier(None, store, None, lambda: False, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    await applier.carry_out([task], NOW, work.later)
+    await applier.carry_out([a_task(store, version=2)], NOW, work.later)
+    assert (applier.backlog, store.assumed) == (0, {})
+    await work.done()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        (Recorded(), Recorded(attempt=1), Change.NONE),
+        (Recorded(), Recorded(placement=HERE), Change.TAKES),
+        (Recorded(placement=HERE), Recorded(placement=HERE, attempt=2), Change.NONE),
+        (Recorded(placement=HERE), Recorded(), Change.NONE),
+        (Recorded(placement=HERE), Recorded(placement=a_placement("n1", "n2")), Change.MOVES),
+        (Recorded(placement=HERE), Recorded(placement=a_placement("n2")), Change.MOVES),
+        (Recorded(placement=HERE), Recorded(placement=HERE, eviction=TOLD), Change.MOVES),
+        (Recorded(placement=HERE, eviction=TOLD), Recorded(), Change.MOVES),
+    ],
+    ids=["attempt", "placed", "restarted", "given back", "grown", "moved", "told to make room", "made room"],
+)
+def test_what_a_status_does_to_a_place(before: Recorded, after: Recorded, change: Change) -> None:
+    task = a_task(Store())
+    seen, decision = replace(task.seen, record=before), replace(task.decision, record=after)
+    assert change_of_place(replace(task, seen=seen, decision=decision)) is change
+
+
 def test_each_namespace_has_its_turn_after_the_others() -> None:
     store, turns = Store(), Turns()
     for name in ("a", "b", "c"):
@@ -93,4 +128,18 @@ def test_each_namespace_has_its_turn_after_the_others() -> None:
     taken = [turns.take()[0] for _ in range(4)]
     assert [task.seen.metadata.name for task in taken] == ["a", "z", "b", "c"]
     assert taken[0] is again
+    assert not turns
+
+
+def test_an_object_has_one_turn_at_a_time() -> None:
+    """What comes meanwhile is not kept, but whoever has the turn is told."""
+    store, turns = Store(), Turns()
+    task = a_task(store)
+    turns.put(task, NOW)
+    turns.take()
+    assert not turns.put(task, NOW)
+    assert not turns
+    assert turns.done(task.seen.metadata.uid)
+    assert turns.put(task, NOW)
+    turns.drop(task)
     assert not turns

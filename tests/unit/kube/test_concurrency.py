@@ -55,7 +55,7 @@ async def test_a_window_of_successes_adds_one() -> None:
 async def test_requests_in_flight_together_halve_once() -> None:
     """Sixteen refusals of one burst are one sign; those of the next burst are another."""
     limit = WriteLimit()
-    for expected in (START // 2, START // 4, START // 8):
+    for expected in (START // 2, START // 4):
         async with AsyncExitStack() as stack:
             for window in await enter_many(limit, stack, limit.limit):
                 limit.overloaded(window)
