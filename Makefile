@@ -67,7 +67,7 @@ else
 	@PYTHONPATH=hack $(RUN) -m record
 endif
 
-bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; RECORD=1 keeps it; without NAME: all, kept for docs/results.md
+bench: $(STAMP) ## NAME=...: one benchmark, one JSON line; RECORD=1 keeps it; without NAME: all but soak, kept for docs/results.md
 	@PYTHONPATH=hack:operator:tests $(RUN) -m bench $(NAME) $(if $(RECORD),--record)
 
 reading: $(STAMP) ## how easily the planner is read, in figures

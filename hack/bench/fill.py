@@ -98,7 +98,7 @@ def cpu_seconds(operator: OperatorProcess) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-async def until_running(space: Space, pods: int, work: Coroutine[Any, Any, None]) -> float:
+async def until_running(space: Space, pods: int, work: Coroutine[Any, Any, object]) -> float:
     """Seconds from the beginning of `work` until so many pods have been seen running."""
     running: set[str] = set()
     begun = time.monotonic()

@@ -78,6 +78,7 @@ class FaultProxy:
     def __post_init__(self) -> None:
         """Nothing is open yet."""
         self._faults: list[tuple[Matches, Fault]] = []
+        self._answers: list[tuple[Matches, Fault]] = []
         self._watches: list[tuple[web.Request, web.StreamResponse]] = []
         self._writes = 0
         self._port = 0
@@ -134,6 +135,10 @@ class FaultProxy:
         """Put each of `faults`, in this order, in the way of one later request that `matches`."""
         self._faults += [(matches, fault) for fault in faults]
 
+    def always(self, matches: Matches, answer: Fault) -> None:
+        """Have every later request that `matches` answered so."""
+        self._answers.append((matches, answer))
+
     async def say(self, line: bytes) -> None:
         """Send these bytes on every open watch, as if the API server had."""
         for _, watch in self._watches:
@@ -144,20 +149,23 @@ class FaultProxy:
         for request, _ in self._watches:
             _cut(request)
 
-    async def ask(self, request: web.Request) -> aiohttp.ClientResponse:
-        """Pass a request on to the API server."""
+    async def ask(self, request: web.Request, edit: Callable[[bytes], bytes] = bytes) -> aiohttp.ClientResponse:
+        """Pass a request on to the API server, its address and its body as `edit` makes them."""
         headers = {
             name: value
             for name, value in request.headers.items()
-            if name in {"Accept", "Accept-Encoding", "Content-Type", "Authorization"}
+            if name in {"Accept", "Content-Type", "Authorization"}
         }
+        # Answers are passed on as they are, without saying how they were packed.
+        headers["Accept-Encoding"] = "identity"
         if (ours := await self.upstream.authorization()) and "Authorization" not in headers:
             headers["Authorization"] = ours
         return await self._session.request(
             request.method,
-            self.upstream.endpoint.server + str(request.rel_url),
+            self.upstream.endpoint.server + edit(str(request.rel_url).encode()).decode(),
             headers=headers,
-            data=await request.read(),
+            # Without a body there is no type of it either: the API server refuses one where it knows none.
+            data=edit(await request.read()) or None,
             ssl=self.upstream.ssl_context,
         )
 
@@ -176,7 +184,7 @@ class FaultProxy:
             if matches(request):
                 del self._faults[i]
                 return fault
-        return FaultProxy._pass
+        return next((answer for matches, answer in self._answers if matches(request)), FaultProxy._pass)
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         async with await self.ask(request) as answer:
