@@ -157,7 +157,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 290
     settings.watching.client_timeout = 330
     settings.watching.reconnect_backoff = 1
-    settings.queueing.idle_timeout = 1  # two tasks live per object until then
+    settings.queueing.idle_timeout = 0.1  # two tasks live per object until then
     settings.posting.enabled = False  # we write our own Events
     settings.scanning.disabled = True  # no rights on namespaces and CRDs needed
     settings.peering.standalone = True  # a Lease decides, not peering

@@ -91,7 +91,7 @@ def test_a_clock_that_goes_back_makes_all_be_asked_again() -> None:
 
 def decision(seen: Snapshot, memory: Memory | None = None) -> Decision:
     """What is decided of the first job."""
-    return next(it for it in plan(seen, NOW, memory).decisions if it.key == seen.jobs[0].key)  # type: ignore[index]
+    return next(it for it in plan(seen, NOW, memory).decisions if it.key == seen.jobs[0].key)
 
 
 def test_a_job_that_is_the_very_same_keeps_its_decision() -> None:
