@@ -30,7 +30,7 @@ IDLE_CPU: Final = 0.02
 
 
 async def measure(seed: int, folder: Path) -> Result:
-    """Writes for a job of one worker from its apply to its end."""
+    """Writes for a job of one worker from its apply to its end; those of the pool's own status are not of a job."""
     del seed
     with ground(folder) as field, field.operator() as operator:
         async with field.space() as small, field.space() as large:
@@ -51,7 +51,8 @@ async def measure(seed: int, folder: Path) -> Result:
     }
     missed = ["beside idle ones: writes"] if idle_writes else []
     missed += ["beside idle ones: part of a core"] if load > IDLE_CPU else []
-    return Result(round(sum(one.values()), 2), "writes", GOAL, details, missed)
+    of_jobs = sum(count for kind, count in one.items() if not kind.startswith("GPUPool "))
+    return Result(round(of_jobs, 2), "writes", GOAL, details, missed)
 
 
 async def _lived(space: Space, operator: OperatorProcess, workers: int) -> dict[str, float]:

@@ -63,8 +63,8 @@ class Bounds:
 
     request_seconds: float = 30.0
     """From sending a request to the end of its answer; also the longest pause that a server may ask for."""
-    silence_seconds: float = 75.0
-    """A watch that says nothing for so long is dead: the server sends a bookmark every minute."""
+    silence_seconds: float = 150.0
+    """A watch that says nothing for so long is dead: the server sends a bookmark every minute, the first after two."""
     answer_bytes: int = 128 << 20
     """Of one answer; a page of 500 objects has a few megabytes."""
     line_bytes: int = 16 << 20
