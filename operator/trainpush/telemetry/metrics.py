@@ -81,7 +81,7 @@ class Metrics:
     build_info = Metric(Gauge, "Always 1; the version is a label.", "version")
     watch_lag_seconds = Metric(
         Gauge,
-        "Seconds since a watch last delivered an event or a bookmark; the server sends one every minute, the first after two.",
+        "Seconds since a watch last delivered an event or a bookmark; the server sends one a minute, first after two.",
         "kind",
     )
 
