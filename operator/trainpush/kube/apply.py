@@ -26,7 +26,7 @@ from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, U
 from trainpush.kube.records import OwnerId
 from trainpush.kube.resources import EVENTS
 from trainpush.kube.store import Store
-from trainpush.kube.tasks import FOUNDATION, Act, Change, PoolTask, ServiceTask, Task, batches, change_of_place
+from trainpush.kube.tasks import FOUNDATION, Act, Change, JobTask, PoolTask, ServiceTask, Task, batches, change_of_place
 from trainpush.kube.turns import Due, Turns
 from trainpush.model.plan import AskReplica
 from trainpush.status.patch import merge_patch
@@ -83,7 +83,7 @@ class Applier:
         self._asking: set[str] = set()
         """Pods whose model server is being asked."""
         self._standing: dict[str, Task] = {}
-        """What each status already says, so that it need not be rendered again to find out."""
+        """What the status of each pool and service says, which have a task in every cycle: it is not rendered again."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         """When objects are decided anew of which something could not be done yet."""
         self._turns = Turns()
@@ -106,7 +106,7 @@ class Applier:
         `tasks` are those that are not as in the cycle before. An object of which something cannot be done yet is
         touched when it can, so that it is decided anew.
         """
-        if len(self._standing) > sum(map(len, self._store.own_kinds.values())) + SPARE:
+        if len(self._written) > sum(map(len, self._store.own_kinds.values())) + SPARE:
             self._forget_gone()
         pressing = [task for task in tasks if isinstance(task, ServiceTask) or self._presses(task, now, later)]
         for _ in range(min(MOST - self._writers, self.backlog)):
@@ -234,7 +234,8 @@ class Applier:
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", complaints(error)) from None
         wait = await self._write_status(task, status)
         if wait is None:
-            self._standing[task.seen.metadata.uid] = task
+            if not isinstance(task, JobTask):
+                self._standing[task.seen.metadata.uid] = task
             if told := task.events(status, now):
                 later(self._tell(told))
         return wait

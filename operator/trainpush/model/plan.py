@@ -51,6 +51,11 @@ class Verdict:
     cause: str = ""
     """What binds, finer than the reason; empty when it does not wait."""
 
+    def at(self, position: int) -> "Verdict":
+        """The same at a place in the queue; without `replace`, since a cycle may say it of thousands."""
+        holds = self.needed, self.free, self.largest_free, self.holders
+        return Verdict(self.reason, self.message, *holds, position, self.advice, self.cause)
+
 
 @dataclass(frozen=True, slots=True)
 class MakeBelongings:

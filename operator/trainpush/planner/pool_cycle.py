@@ -1,7 +1,7 @@
 """One pool while a cycle gives out its places: to place, await terminations, preempt, reserve, or wait."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -65,11 +65,16 @@ class PoolCycle:
             if verdict.reason == Reason.WAITING_FOR_QUOTA:
                 self.reservations.save_up(job, least)
             return self._joined(job, verdict)
+        rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, least), job.priority)
+        preemptor = Preemptor(job, least, rank)
+        if (least, rank) in self._dead_ends:
+            self._block(preemptor)
+            return None
         size = self.capacity.largest(self.quota.within_limit(namespace, gang))
         assignment = self.capacity.assign(gang.of_size(size)) if size else None
         if assignment:
             return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table))
-        return self._make_room(job, least)
+        return self._make_room(preemptor)
 
     def _replaced(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
         """Replace the nodes that will not do, or give the whole place back."""
@@ -89,30 +94,30 @@ class PoolCycle:
         protected_until = self.now + REWARD if is_rewarded else None
         return lifecycle.placed(job, gang, Placement(nodes, level, domain, self.now, protected_until))
 
-    def _make_room(self, job: Job, gang: Gang) -> Decision | None:
+    def _make_room(self, preemptor: Preemptor) -> Decision | None:
         """It gets no place now; what will be room for it is kept for it."""
-        namespace, last = job.key.namespace, job.recorded.last
-        reservations, preemption = self.reservations, self.preemption
-        rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, gang), job.priority)
-        preemptor = Preemptor(job, gang, rank)
-        if (gang, rank) not in self._dead_ends:
-            if assignment := self.capacity.after_terminations(gang):
-                reservations.keep(job, gang, assignment)
-                if for_it := self._carried_out.get(str(job.key)):
-                    return self._joined(job, verdicts.preempting(gang, for_it, is_announced=False))
-                return self._joined(job, verdicts.awaiting_terminations(gang))
-            # For a gang whose pods could not be bound in its last place nobody need give up anything again.
-            if last is None or last.reason != Reason.BIND_TIMEOUT:
-                if taken := preemption.make_room(preemptor):
-                    self._dead_ends.clear()
-                    if assignment := self.capacity.after_terminations(gang):
-                        reservations.keep(job, gang, assignment)
-                    return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
-                self._dead_ends.add((gang, rank))
-        wake_at = reservations.keep_for_late(job, gang, lambda: self._lasting)
+        (job, gang, rank), reservations = preemptor, self.reservations
+        if assignment := self.capacity.after_terminations(gang):
+            reservations.keep(job, gang, assignment)
+            if for_it := self._carried_out.get(str(job.key)):
+                return self._joined(job, verdicts.preempting(gang, for_it, is_announced=False))
+            return self._joined(job, verdicts.awaiting_terminations(gang))
+        # For a gang whose pods could not be bound in its last place nobody need give up anything again.
+        if job.recorded.last is None or job.recorded.last.reason != Reason.BIND_TIMEOUT:
+            if taken := self.preemption.make_room(preemptor):
+                self._dead_ends.clear()
+                if assignment := self.capacity.after_terminations(gang):
+                    reservations.keep(job, gang, assignment)
+                return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
+            self._dead_ends.add((gang, rank))
+        self._block(preemptor)
+        return None
+
+    def _block(self, preemptor: Preemptor) -> None:
+        """There is no room for it, and `explained` will say why."""
+        wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang, lambda: self._lasting)
         self._waiting += 1
         self._blocked.append((preemptor, self._waiting, wake_at))
-        return None
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -140,14 +145,14 @@ class PoolCycle:
                     told[gang, rank] = verdicts.not_preempted(verdict, ineligible, until)
                 verdict, wake_at = told[gang, rank], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
-            decisions[job.key] = lifecycle.waiting(job, replace(verdict, position=position), self.now, wake_at)
+            decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
 
     def _joined(self, job: Job, verdict: Verdict) -> Decision:
         """One more waits, of whom is known why."""
         self._waiting += 1
         self._is_hopeful |= lifecycle.is_hopeful(verdict)
-        return lifecycle.waiting(job, replace(verdict, position=self._waiting), self.now)
+        return lifecycle.waiting(job, verdict.at(self._waiting), self.now)
 
     def assign(self, service: Key, gang: Gang) -> Assignment | None:
         """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""

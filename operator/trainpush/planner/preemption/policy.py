@@ -4,7 +4,7 @@ Workers beyond the smallest legal size go first, then whole gangs; in either cas
 work. Who may be asked at all, `eligibility` says.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -80,7 +80,7 @@ class PreemptionPolicy:
     @cached_property
     def eligibility(self) -> Eligibility:
         """Who may be asked."""
-        return Eligibility(self.quota, self.running, self._intact.values, self.now)
+        return Eligibility(self.quota, self.running, self._staying, self.now)
 
     @cached_property
     def _terminating(self) -> Amounts:
@@ -93,6 +93,10 @@ class PreemptionPolicy:
         rows = self.capacity.pool.table.rows
         staying = (it for it in self.running if it.key not in self.leaving)
         return {it.key: it for it in staying if all(node in rows for node in it.nodes)}
+
+    def _staying(self) -> Collection[GangAllocation]:
+        # Found out only if somebody asks: all that run are looked through for it.
+        return self._intact.values()
 
     @cached_property
     def _victims(self) -> Victims:
