@@ -6,7 +6,7 @@ memory may be thrown away at any time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from trainpush.model.nodes import NodeTable
@@ -124,7 +124,7 @@ class Memory:
 def _lasts(job: Job, decision: Decision) -> bool:
     """Whether nothing but the job itself, and time until `wake_at`, can make it come out otherwise."""
     record, push = job.recorded, job.push
-    if decision.record != record:
+    if decision.record not in (record, replace(record, has_run=True)):
         return False  # once that stands in status it is another job; what it says of now would be too old by then
     if decision.stage is Stage.QUEUED or record.eviction:
         return False  # a matter of those with whom it competes
