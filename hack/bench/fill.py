@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bench.ground import ground
+from bench.ground import RACKS, ground
 from bench.result import Result
 from support.cluster import Space
 from support.manifests import GPU, job, racks
@@ -153,7 +153,7 @@ def writes(operator: OperatorProcess) -> dict[str, float]:
 
 
 async def _written(space: Space, jobs: int) -> None:
-    nodes = [node.name for node in racks("bench", [25] * 20)]
+    nodes = [node.name for node in racks("bench", RACKS)]
     await at_once(jobs, lambda number: _one_job(space, number, nodes[number // 8]))
 
 

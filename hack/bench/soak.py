@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.ground import Ground, ground
+from bench.ground import RACKS, Ground, ground
 from bench.memory import settled
 from bench.result import Result
 from support import operator_process
@@ -118,7 +118,7 @@ async def _complete(space: Space, name: str) -> None:
 
 async def _flips(field: Ground, draw: random.Random, until: float, tally: _Tally) -> None:
     """One node after another is closed and not ready, and comes back."""
-    names = [node.name for node in racks("bench", [25] * 20)]
+    names = [node.name for node in racks("bench", RACKS)]
     async with field.space() as space:
         while time.monotonic() < until:
             name = draw.choice(names)

@@ -75,9 +75,10 @@ class Milestones:
             is_any_placed |= is_placed
         for uid, (decision, pool) in list(self._decided.items()):
             standing = self._store.jobs.get(uid)
-            if standing is None or _stands(decision.record, standing.record):
-                del self._decided[uid]
-            if standing and _stands(decision.record, standing.record):
+            if standing and not _stands(decision.record, standing.record):
+                continue
+            del self._decided[uid]
+            if standing:
                 self._count(decision, pool, standing.metadata)
         return is_any_placed
 

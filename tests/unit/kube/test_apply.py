@@ -31,6 +31,11 @@ def a_task(store: Store, name: str = "job", namespace: str = "team", version: in
     return JobTask(seen, decision, resolved=None, stands=None, workers=1)
 
 
+def an_applier(store: Store, *, may_write: bool = True) -> Applier:
+    """One that has nobody to write to."""
+    return Applier(None, store, None, lambda: may_write, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+
+
 class Work:
     """What is to be done later, done when it is asked for."""
 
@@ -66,7 +71,7 @@ async def test_what_a_status_is_about_to_say_is_assumed_until_it_stands_or_will_
     """Here it may not be written at all: this replica does not lead."""
     store, work = Store(), Work()
     task = a_task(store)
-    applier = Applier(None, store, None, lambda: False, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    applier = an_applier(store, may_write=False)
     await applier.carry_out([task], NOW, work.later)
     uid = task.seen.metadata.uid
     assert store.assumed == {uid: task.decision.record}
@@ -79,7 +84,7 @@ async def test_nothing_is_carried_out_of_an_object_that_changed_meanwhile() -> N
     """It is decided anew."""
     store, work = Store(), Work()
     task = a_task(store)
-    applier = Applier(None, store, None, lambda: True, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    applier = an_applier(store)
     await applier.carry_out([task], NOW, work.later)
     store.jobs.forget(task.seen.metadata.uid)
     await work.done()
@@ -90,7 +95,7 @@ async def test_what_waits_counts_no_more_once_its_object_is_another() -> None:
     """It waits no longer either: whoever edits a job need not wait for the turn of what was decided before."""
     store, work = Store(), Work()
     task = a_task(store)
-    applier = Applier(None, store, None, lambda: False, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+    applier = an_applier(store, may_write=False)
     await applier.carry_out([task], NOW, work.later)
     await applier.carry_out([a_task(store, version=2)], NOW, work.later)
     assert (applier.backlog, store.assumed) == (0, {})
