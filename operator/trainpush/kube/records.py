@@ -1,6 +1,5 @@
 """Nodes and pods as read, reduced to the records that decisions look at."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -12,6 +11,7 @@ from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import PodObject, Terminated
+from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
@@ -29,7 +29,6 @@ _CLUSTER_REASONS: Final = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", 
 """Reasons of failed pods that the kubelet or the node controller caused."""
 _ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf")
 """Beginnings of reasons by which a kubelet turns away a pod that it cannot run after all."""
-_ERROR_LINE: Final = re.compile(r"^E\d{4} [^\]]*\] *(.+)$", re.MULTILINE)
 _REPORT_MAX: Final = 4096
 """Longest termination message, in bytes, as Kubernetes bounds it."""
 _DIGITS_MAX: Final = 10
@@ -246,9 +245,8 @@ def _said(*words: str) -> str:
 
 
 def _how(ended: Terminated) -> str:
-    """How a container ended: its first error, where it logs them as Google's libraries do, else its last words."""
-    error = _ERROR_LINE.search(ended.message)
-    said = error[1][:MESSAGE_MAX] if error else " ".join(ended.message.split())[-200:]
+    """How a container ended, and by which error."""
+    said = last_error(ended.message)[:MESSAGE_MAX]
     return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
 
 

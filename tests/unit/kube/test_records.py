@@ -83,7 +83,7 @@ def test_what_a_replica_has_reached() -> None:
 
 
 def test_a_server_that_is_started_again_still_says_why_it_ended() -> None:
-    """Its first error, not the last line of what follows."""
+    """Its last error about the model, not the last line of what follows."""
     words = "E1121 12:00:00.1 1 model.cc:9] failed to load 'digits': no such layer\nE1121 12:00:01.2 1 main.cc:3] bye\n"
     again = {"name": "server", "ready": False, "state": {"running": {}}, "lastState": ended(1, words)}
     found = a_replica(initContainerStatuses=[container("model", **ended(0)), again])
