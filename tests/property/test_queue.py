@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 from hypothesis import given
@@ -141,6 +142,19 @@ def test_the_order_of_quotas_does_not_matter(snapshot: Snapshot, shuffle: random
     shuffle.shuffle(quotas)
     shuffled = replace(snapshot, pools=(replace(snapshot.pools[0], quotas=tuple(quotas)),))
     assert plan(shuffled, NOW) == plan(snapshot, NOW)
+
+
+@given(contested())
+def test_room_that_is_kept_for_a_gang_counts_for_it(snapshot: Snapshot) -> None:
+    """Whoever waits alone is told the same before room is kept for it, and after."""
+    placed = tuple(job for job in snapshot.jobs if job.recorded.placement)
+    for job in [job for job in snapshot.jobs if not job.recorded.placement][:1]:
+        told = []
+        for minutes in (5, 15):
+            waits = replace(job, recorded=replace(job.recorded, queued_at=NOW - timedelta(minutes=minutes)))
+            decided = plan(replace(snapshot, jobs=(*placed, waits)), NOW)
+            told += [decision.verdict for decision in decided.decisions if decision.key == job.key]
+        assert told[:1] == told[1:]
 
 
 @given(st.one_of(snapshots(), contested()))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
@@ -28,6 +29,18 @@ from trainpush.planner.reservations import Reservations
 from trainpush.planner.running import RunningGangs
 
 
+class _Blocked(NamedTuple):
+    """A gang for which there was no room in its turn."""
+
+    preemptor: Preemptor
+    position: int
+    """In the queue, from 1."""
+    late: int
+    """For how many that have waited long room was kept before its turn."""
+    wake_at: datetime | None
+    """When to look again."""
+
+
 @dataclass(eq=False)
 class PoolCycle:
     """Everything that the gangs and replicas of one pool compete for in this cycle."""
@@ -45,8 +58,7 @@ class PoolCycle:
     """How many had their turn and wait."""
     _is_hopeful: bool = field(default=False, init=False)
     """Whether room would help one of them."""
-    _blocked: list[tuple[Preemptor, int, datetime | None]] = field(default_factory=list, init=False)
-    """For whom there was no room in their turn, their position in the queue, from 1, and when to look again."""
+    _blocked: list[_Blocked] = field(default_factory=list, init=False)
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
@@ -63,7 +75,7 @@ class PoolCycle:
         if resource := self.quota.over_limit(namespace, least):
             verdict = self._over_limit(namespace, least, resource)
             if verdict.reason == Reason.WAITING_FOR_QUOTA:
-                self.reservations.save_up(job, least)
+                self.reservations.save_up(job, least, resource)
             return self._joined(job, verdict)
         rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, least), job.priority)
         preemptor = Preemptor(job, least, rank)
@@ -115,9 +127,10 @@ class PoolCycle:
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
+        late = self.reservations.late
         wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang, lambda: self._lasting)
         self._waiting += 1
-        self._blocked.append((preemptor, self._waiting, wake_at))
+        self._blocked.append(_Blocked(preemptor, self._waiting, late, wake_at))
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -133,17 +146,17 @@ class PoolCycle:
         if not self._blocked:
             return {}
         held = self._holdings(self._assigned)
-        decisions, known = {}, dict[Gang, Verdict]()
-        told: dict[tuple[Gang, Rank], Verdict] = {}
-        for (job, gang, rank), position, due in self._blocked:
-            if gang not in known:
-                known[gang] = self._why(gang, held)
-            verdict, wake_at = known[gang], due
+        decisions, known = {}, dict[tuple[Gang, int], Verdict]()
+        told: dict[tuple[Gang, int, Rank], Verdict] = {}
+        for (job, gang, rank), position, late, due in self._blocked:
+            if (gang, late) not in known:
+                known[gang, late] = self._why(gang, late, held)
+            verdict, wake_at = known[gang, late], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 ineligible, until = self.preemption.eligibility.ineligible(rank)
-                if (gang, rank) not in told:
-                    told[gang, rank] = verdicts.not_preempted(verdict, ineligible, until)
-                verdict, wake_at = told[gang, rank], min(filter(None, (until, due)), default=None)
+                if (gang, late, rank) not in told:
+                    told[gang, late, rank] = verdicts.not_preempted(verdict, ineligible, until)
+                verdict, wake_at = told[gang, late, rank], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -170,12 +183,12 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        return self._why(gang, self._holdings())
+        return self._why(gang, self.reservations.late, self._holdings())
 
-    def _why(self, gang: Gang, held: Holdings) -> Verdict:
-        """Why a gang finds no room."""
+    def _why(self, gang: Gang, late: int, held: Holdings) -> Verdict:
+        """Why a gang finds no room, in whose turn room was kept for so many that have waited long."""
         capacity = self.capacity
-        around = Circumstances(capacity.reserved, self.reservations.first, capacity.terminating, held)
+        around = Circumstances(*self.reservations.against(gang, late), capacity.terminating, held)
         return verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
 
     def wanted(self) -> dict[Key, Eviction]:
@@ -221,4 +234,5 @@ class PoolCycle:
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)
         limit = self.quota.share(team, resource).limit or 0
-        return verdicts.quota(gang, team, resource, self.quota.used(team)[resource], limit)
+        used, reserved = self.quota.used(team, resource), self.quota.reserved(team, resource)
+        return verdicts.quota(gang, team, resource, limit, used, reserved)

@@ -36,7 +36,7 @@ def summary(capacity: FreeCapacity, quota: QuotaUsage, modes: ModeDecision) -> P
         shared_nodes=pool.shared_nodes,
         unlabelled_nodes=pool.unlabelled_nodes,
         teams=tuple(
-            TeamUse(team.name, resource, quota.used(team.name)[resource], share.guarantee, share.limit)
+            TeamUse(team.name, resource, quota.used(team.name, resource), share.guarantee, share.limit)
             for team in sorted(pool.quotas, key=lambda team: team.name)
             for resource, share in sorted(team.shares.items())
         ),

@@ -23,6 +23,8 @@ class QuotaUsage:
     """What the jobs and services of each namespace hold, by resource: their teams are charged with it."""
     changed: set[str] = field(default_factory=set, init=False)
     """Teams that were charged since somebody cleared this."""
+    _reserved: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)
+    """By team, the part of what it was charged with that is only kept for it."""
 
     def team_of(self, namespace: str) -> str:
         """Name of the team that a namespace belongs to."""
@@ -36,9 +38,20 @@ class QuotaUsage:
         for resource in self.pool.accelerators:
             used[resource] += gang.requirements.request.get(resource, 0) * workers
 
-    def used(self, team: str) -> Mapping[str, int]:
-        """What a team holds by resource; 0 of those that it does not hold."""
-        return self._used[team]
+    def reserve(self, namespace: str, gang: Gang) -> None:
+        """Charge a team with what is kept for a gang of its own, which does not hold it yet."""
+        self.charge(namespace, gang, gang.workers)
+        for resource in self.pool.accelerators:
+            more = gang.requirements.request.get(resource, 0) * gang.workers
+            self._reserved[self.team_of(namespace)][resource] += more
+
+    def used(self, team: str, resource: str) -> int:
+        """How much of a resource a team holds."""
+        return self._used[team][resource] - self.reserved(team, resource)
+
+    def reserved(self, team: str, resource: str) -> int:
+        """How much more of it is kept for gangs of the team that wait."""
+        return self._reserved[team][resource]
 
     def over_limit(self, namespace: str, gang: Gang) -> str | None:
         """The resource of which the team may not have so much more; None when it may."""
@@ -121,5 +134,5 @@ class QuotaUsage:
 
     @cached_property
     def _used(self) -> dict[str, Counter[str]]:
-        """What each team holds by now."""
+        """What each team holds by now, and what is kept for it."""
         return defaultdict(Counter, {team: Counter(held) for team, held in self._before.items()})

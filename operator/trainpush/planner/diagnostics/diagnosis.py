@@ -32,9 +32,9 @@ class Circumstances:
     """What an explanation may say beside bare numbers; amounts have shape (resources, nodes), thousandths."""
 
     reserved: Amounts | None = None
-    """Kept free for a gang before this one; not part of what is used."""
+    """Kept free for gangs before this one; not part of what is used."""
     reserved_for: str = ""
-    """Namespace and name of that gang."""
+    """Namespaces and names of those gangs."""
     leaving: Amounts | None = None
     """The part of what is used that pods hold that are ending."""
     held: Holdings | None = None
@@ -96,6 +96,13 @@ class Situation:
     def table(self) -> NodeTable:
         """The nodes."""
         return self.filters.table
+
+    @property
+    def kept(self) -> int:
+        """Whole accelerators of the usable nodes that would be free too, but for what is reserved for others."""
+        requirements, usable = self.gang.requirements, self.filters.usable
+        free = column(self.table, self.table.allocatable - self.used, requirements.accelerator) // 1000
+        return int(np.maximum(free, 0)[usable].sum() - self.free.sum())
 
     def fits(self, slots: Slots) -> bool:
         """Whether the smallest legal size has room in `slots`."""

@@ -43,12 +43,14 @@ def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstanc
     """
     needs, here = _needs(gang), Situation.of(gang, filters, used, around)
     found, nodes = finding(here), turned_away(here)
+    kept = here.kept if around.reserved_for and found.cause is not Cause.ROOM_RESERVED else 0
+    beside = f" and {kept} kept for {around.reserved_for}" if kept else ""
     free, largest = int(here.free.sum()), here.largest * gang.requirements.accelerators
     return Verdict(
         reason=found.reason,
         message=(
             f"{int((here.now > 0).sum())}/{len(here.table.names)} nodes fit{': ' if nodes else ''}{nodes}; "
-            f"{needs}, {free} free, room for {largest} in the largest {gang.topology.required or POOL}"
+            f"{needs}, {free} free{beside}, room for {largest} in the largest {gang.topology.required or POOL}"
             f"{'; ' if found.words else ''}{found.words}"
         ),
         needed=gang.accelerators,
@@ -60,17 +62,21 @@ def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstanc
     )
 
 
-def quota(gang: Gang, team: str, resource: str, used: int, limit: int) -> Verdict:
-    """The team's limit of `resource` is in the way; `used` and `limit` in thousandths."""
+def quota(gang: Gang, team: str, resource: str, limit: int, used: int, reserved: int = 0) -> Verdict:
+    """The team's limit of `resource` is in the way.
+
+    `used` is what it holds, and `reserved` what is kept for others of it; all amounts in thousandths.
+    """
     each = gang.requirements.request.get(resource, 0)
     whole = gang.least * each
-    size = min(max(limit - used, 0) // max(each, 1), gang.least - 1)
+    size = min(max(limit - used - reserved, 0) // max(each, 1), gang.least - 1)
     size -= size % gang.step
     is_alone = whole > limit
+    kept = f", {amount(resource, reserved)} more kept for others of it that wait" if reserved else ""
     return Verdict(
         reason=Reason.EXCEEDS_QUOTA_LIMIT if is_alone else Reason.WAITING_FOR_QUOTA,
         message=(
-            f"team {team} may use {amount(resource, limit)} and uses {amount(resource, used)}; "
+            f"team {team} may use {amount(resource, limit)} and uses {amount(resource, used)}{kept}; "
             f"{count(gang.least, 'worker')} {'need' if gang.least > 1 else 'needs'} {amount(resource, whole)}"
         ),
         needed=gang.accelerators,

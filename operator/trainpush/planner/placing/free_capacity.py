@@ -149,6 +149,13 @@ class FreeCapacity:
         """The best place for `gang` if what is terminating were gone already; nothing is taken."""
         return self._best(gang, is_later=True)
 
+    def within_reach(self, gang: Gang, lasting: Amounts) -> Mask:
+        """Nodes that could be part of a place for `gang` if all of ours were gone but what is `lasting`."""
+        domains, outermost = self._beside(self.pool.table.used + lasting, gang, self._widest), self._outermost(gang)
+        is_enough = domains.capacity[outermost] >= gang.workers
+        within: Mask = (domains.slots > 0) & is_enough[self._tree.domain[outermost]]
+        return within
+
     def to_reserve(self, gang: Gang, lasting: Amounts) -> Assignment | None:
         """Where `gang` lacks least if all of ours were gone but what is `lasting` or reserved; nothing is taken."""
         table = self.pool.table
