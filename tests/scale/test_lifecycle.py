@@ -317,7 +317,7 @@ async def test_what_a_placed_job_may_not_change(space: Space) -> None:
     await space.job("job", runs(2), "runs as edited")
     pods = await space.until(PODS, lambda pods: sorted(pods) == names(2, 3), "three workers are there")
     assert {pod["spec"]["containers"][0]["image"] for pod in pods.values()} == {"example.com/train:2"}
-    assert {pod["spec"]["terminationGracePeriodSeconds"] for pod in pods.values()} == {5}
+    assert {pod["spec"]["terminationGracePeriodSeconds"] for pod in pods.values()} == {15}
 
 
 async def queued(space: Space) -> None:

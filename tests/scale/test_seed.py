@@ -87,6 +87,7 @@ def _check_environment(workers: Objects) -> None:
             "PET_NODE_RANK": str(rank),
             "PET_MASTER_ADDR": f"worker-0-a1.{JOB}-workers",
             "PET_MASTER_PORT": "29500",
+            "PET_SHUTDOWN_TIMEOUT": "35",
             "TRAINPUSH_JOB": JOB,
             "TRAINPUSH_ATTEMPT": "1",
             "TRAINPUSH_STRATEGY": "FSDP",

@@ -69,8 +69,8 @@ class Checkpoint(ApiModel):
     uri: ClaimUri | None = None
     """Claim of the same namespace and path in it, as pvc://CLAIM/PATH; none means checkpoints are the program's own."""
     grace_period: GracePeriod = "30s"
-    """Time to answer a request for a checkpoint, and then time between SIGTERM and SIGKILL, from 1s to 1h; without a
-    checkpoint section it is 30s too."""
+    """Time to answer a request for a checkpoint, and then what the program has between SIGTERM and SIGKILL, from 1s to
+    1h; torchrun has 5 s more and its pod 10 s. Without a checkpoint section it is 30s too."""
     on_preempt: Literal["Request", "Signal"] = "Request"
     """How a program learns that others need its place. Request: by a request for a checkpoint, if it reports to the
     operator, and by SIGTERM when it has answered or its time is over. Signal: by SIGTERM at once."""
@@ -344,5 +344,5 @@ class TrainPushJob(Resource):
 
     @property
     def grace_period(self) -> str:
-        """Time between SIGTERM and SIGKILL of a worker."""
+        """Time that the program of a worker has between SIGTERM and SIGKILL."""
         return (self.spec.checkpoint or Checkpoint()).grace_period

@@ -2,11 +2,11 @@
 
 from trainpush.api import names
 from trainpush.api.base import plain
-from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
 from trainpush.model.plan import MakeWorker
 from trainpush.render.environment import CHECKPOINTS, IDENTITY, MASTER_PORT, TOKEN, Address, environment
+from trainpush.render.grace import Grace
 from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     Manifest,
@@ -80,7 +80,7 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
             **({} if is_alone(job) else {"subdomain": service_name(job.name)}),
             "restartPolicy": "Never",
             **confined(),
-            "terminationGracePeriodSeconds": seconds(job.grace_period),
+            "terminationGracePeriodSeconds": Grace.of(job).pod,
             "affinity": on_nodes([action.node]),
             "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING)],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],

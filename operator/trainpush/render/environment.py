@@ -7,9 +7,9 @@ and sorts ranks by address.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.plan import MakeWorker
+from trainpush.render.grace import Grace
 
 MASTER_PORT = 29500
 """Port of the store of rank 0, torchrun's default."""
@@ -45,17 +45,19 @@ def environment(
 ) -> Mapping[str, str]:
     """Variables of the worker that `action` makes; `master` is the DNS name of the pod of rank 0."""
     resolved = of_attempt(resolved, action.workers, is_degree_chosen=job.spec.strategy.sharding is not None)
+    grace = Grace.of(job)
     variables = {
         "PET_NNODES": str(action.workers),
         "PET_NPROC_PER_NODE": str(resolved.processes_per_worker),
         "PET_NODE_RANK": str(action.rank),
         "PET_MASTER_ADDR": master,
         "PET_MASTER_PORT": str(MASTER_PORT),
+        "PET_SHUTDOWN_TIMEOUT": str(grace.launcher),
         "TRAINPUSH_JOB": job.name,
         "TRAINPUSH_ATTEMPT": str(action.attempt),
         "TRAINPUSH_STRATEGY": job.spec.strategy.type,
         "TRAINPUSH_WORLD_SIZE": str(resolved.world_size),
-        "TRAINPUSH_GRACE_SECONDS": str(seconds(job.grace_period)),
+        "TRAINPUSH_GRACE_SECONDS": str(grace.program),
     }
     if resolved.sharding_degree is not None:
         variables["TRAINPUSH_SHARDING_DEGREE"] = str(resolved.sharding_degree)

@@ -60,8 +60,3 @@ def test_all_know_the_last_checkpoint_if_there_is_one() -> None:
     given = {name: value for name, value in found.items() if name.startswith("TRAINPUSH_RESUME_")}
     assert given == {"TRAINPUSH_RESUME_STEP": "120", "TRAINPUSH_RESUME_URI": "pvc://c/p"}
     assert not [name for name in variables(a_pod(ADDRESS)) if name.startswith("TRAINPUSH_RESUME_")]
-
-
-def test_the_time_after_sigterm_is_told() -> None:
-    pod = a_pod(None, checkpoint={"gracePeriod": "2m"})
-    assert variables(pod)["TRAINPUSH_GRACE_SECONDS"] == str(pod["terminationGracePeriodSeconds"]) == "120"
