@@ -85,10 +85,18 @@ def _labels() -> str:
         table(("name", "meaning"), [(code(getattr(names, name)), text) for name, text in found.items() if text]),
         f"Used with the meaning that they have everywhere: {usual}." if usual else "",
         "## What users may not set on workers, exports and model servers",
-        f"Labels and annotations in these domains and their subdomains: {_listed(names.RESERVED_PREFIXES)}.",
+        f"Labels and annotations in these domains and their subdomains: {_listed(names.RESERVED_PREFIXES)}. "
+        "Workers may set these keys there, exactly, and nothing but these values:",
+        table(("key", "as", "values", "what it decides"), _permitted()),
         f"Environment variables that begin with {_listed(names.RESERVED_ENV_PREFIXES)}; "
         f"and these: {_listed(names.RESERVED_ENV)}.",
     )
+
+
+def _permitted() -> Iterator[tuple[str, ...]]:
+    for key, values, reason in names.PERMITTED_ANNOTATIONS:
+        kinds = "annotation or label" if key in {it.key for it in names.PERMITTED_LABELS} else "annotation"
+        yield code(key), kinds, _listed(values), reason
 
 
 def _causes() -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Every name that Kubernetes sees and that is not a field: groups, labels, annotations, managers."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 GROUP: Final = "training.ai"
 VERSION: Final = "v1"
@@ -98,8 +98,48 @@ RESERVED_PREFIXES: Final = (
     "karpenter.sh",
     "argoproj.io",
     "istio.io",
+    "linkerd.io",
 )
-"""Label and annotation domains (and their subdomains) that a worker may not set."""
+"""Label and annotation domains (and their subdomains) that a worker may not set, but for what is permitted."""
+
+
+class Permitted(NamedTuple):
+    """A key of a reserved domain that a worker may set all the same, to nothing but these values.
+
+    Never a whole prefix: neighbours of these keys bring volumes, images and templates of others into a pod.
+    """
+
+    key: str
+    values: tuple[str, ...]
+    reason: str
+    """What it decides, and why people need it."""
+
+
+_ISTIO_INJECT: Final = Permitted(
+    "sidecar.istio.io/inject",
+    ("true", "false"),
+    "Whether Istio puts its proxy beside the program: ranks that talk to each other do without, "
+    "data that only the mesh reaches needs it.",
+)
+PERMITTED_LABELS: Final = (_ISTIO_INJECT,)
+PERMITTED_ANNOTATIONS: Final = (
+    _ISTIO_INJECT,
+    Permitted(
+        "linkerd.io/inject",
+        ("enabled", "ingress", "disabled"),
+        "Whether Linkerd puts its proxy beside the program: for the same reasons.",
+    ),
+    Permitted(
+        "cluster-autoscaler.kubernetes.io/safe-to-evict",
+        ("true", "false"),
+        "Whether Cluster Autoscaler may empty the node to remove it: that restarts the whole gang.",
+    ),
+    Permitted(
+        "karpenter.sh/do-not-disrupt",
+        ("true", "false"),
+        "Whether Karpenter leaves the node alone: to replace it restarts the whole gang.",
+    ),
+)
 
 RESERVED_ENV_PREFIXES: Final = ("PET_", "MASTER_", "TRAINPUSH_")
 RESERVED_ENV: Final = (

@@ -36,11 +36,19 @@ PullPolicy = Literal["Always", "IfNotPresent", "Never"]
 """When the kubelet pulls an image."""
 PullSecrets = Annotated[list[Reference], MapBy("name"), Field(max_length=8)]
 """Secrets with credentials for an image's registry."""
-_OURS = Rule(
-    f"self.all(k, !k.matches(r'{RESERVED_KEY_PATTERN}'))",
-    f"must not have keys in a reserved domain ({', '.join(names.RESERVED_PREFIXES)}): use a domain of your own",
-    lambda keys: not any(_is_reserved_key(key) for key in keys),
-)
+
+
+def _ours(permitted: tuple[names.Permitted, ...]) -> Rule:
+    """That no key is of a reserved domain, but for those that are `permitted`."""
+    exact = "".join(f" || (k == '{it.key}' && self[k] in {[*it.values]})" for it in permitted)
+    told = "; ".join(f"{it.key} may be {' or '.join(it.values)}" for it in permitted)
+    values = {it.key: it.values for it in permitted}
+    return Rule(
+        f"self.all(k, !k.matches(r'{RESERVED_KEY_PATTERN}'){exact})",
+        f"must not have keys in a reserved domain ({', '.join(names.RESERVED_PREFIXES)}): use a domain of your own; "
+        f"only {told}",
+        lambda keys: all(not _is_reserved_key(key) or value in values.get(key, ()) for key, value in keys.items()),
+    )
 
 
 class Toleration(ApiModel):
@@ -123,7 +131,7 @@ class WorkerTemplate(ApiModel):
     """When the kubelet pulls the image; none means Kubernetes decides by the tag."""
     image_pull_secrets: PullSecrets = []
     """Secrets with credentials for the image's registry."""
-    labels: Annotated[Labels, Field(max_length=16), ARE_LABELS, _OURS] = {}
+    labels: Annotated[Labels, Field(max_length=16), ARE_LABELS, _ours(names.PERMITTED_LABELS)] = {}
     """More labels for the pods, outside reserved domains."""
     annotations: Annotated[
         dict[str, Annotated[str, Field(max_length=4096)]],
@@ -133,7 +141,7 @@ class WorkerTemplate(ApiModel):
             "must have keys of letters, digits, -, _ and ., at most 63, after an optional domain and /",
             lambda keys: all(len(key) <= KEY_MAX and _is_label_key(key) for key in keys),
         ),
-        _OURS,
+        _ours(names.PERMITTED_ANNOTATIONS),
     ] = {}
     """More annotations for the pods, outside reserved domains."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []

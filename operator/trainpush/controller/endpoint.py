@@ -94,7 +94,7 @@ class Endpoint:
         if uid is None:
             raise web.HTTPUnauthorized(text=f"no token for {names.AUDIENCE} of a pod that is known here\n")
         row = self._store.pods.get(uid)
-        if row is None or not row.is_live or not isinstance(row.ours, Worker):
+        if row is None or not isinstance(row.ours, Worker) or row.ours.has_ended:
             raise web.HTTPNotFound(text="the pod is not a worker that runs\n")
         if row.ours.rank != 0:
             raise web.HTTPForbidden(text=f"the worker of rank 0 reports, not the one of rank {row.ours.rank}\n")

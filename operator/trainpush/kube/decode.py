@@ -176,11 +176,19 @@ class Waiting(_Part):
     message: str = ""
 
 
+class Running(_Part):
+    """That a container runs."""
+
+    started_at: str = ""
+    """As Kubernetes writes times."""
+
+
 class ContainerState(_Part):
     """The state of a container: at most one of these."""
 
     terminated: Terminated | None = None
     waiting: Waiting | None = None
+    running: Running | None = None
 
 
 class ContainerStatus(_Part):

@@ -13,11 +13,12 @@ from trainpush.kube import decode
 from trainpush.kube.decode import PodObject, Terminated
 from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
+from trainpush.kube.program import phase_of, program
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
-from trainpush.model.workload import Phase, Worker
+from trainpush.model.workload import Worker
 from trainpush.render import modes
 from trainpush.render.children import worker_name
 from trainpush.render.export import PUBLISH
@@ -162,17 +163,17 @@ def _number(label: str | None) -> int:
 
 def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -> Worker:
     reason = pod.status.reason
-    ends = (status.state.terminated for status in pod.status.container_statuses)
-    ended = next(filter(None, ends), None)
+    phase, ended, beside = program(pod)
     return Worker(
         name=pod.name,
         uid=pod.uid,
         attempt=attempt,
         rank=rank,
-        phase=_phase(pod),
+        phase=phase,
         node=pod.node,
         deleting=pod.is_deleting,
         disrupted=pod.holds("DisruptionTarget") or reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS),
+        beside=beside,
         message=_message(pod, ended),
         report=_report(ended),
         request=requests,
@@ -186,7 +187,7 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         serial=serial,
         revision=revision,
         node=pod.node,
-        phase=_phase(pod),
+        phase=phase_of(pod),
         loaded=pod.holds("ContainersReady"),
         answered=pod.holds(names.GATE_ANSWERED),
         ready=pod.holds("Ready"),
@@ -203,10 +204,6 @@ def _exporter(pod: PodObject) -> Exporter:
     ended = next(filter(None, ends), None)
     digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
     return Exporter(pod.uid, digest=digest if _is_digest(digest) else "", message=_trouble(pod))
-
-
-def _phase(pod: PodObject) -> Phase:
-    return Phase(pod.status.phase) if pod.status.phase in set(Phase) else Phase.UNKNOWN
 
 
 def _trouble(pod: PodObject) -> str:

@@ -184,19 +184,33 @@ class Phase(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class Beside(StrEnum):
+    """What goes on in a pod beside the program of a worker that has ended."""
+
+    NOTHING = "Nothing"
+    """The pod has ended too."""
+    SIDECARS = "Sidecars"
+    """What the kubelet ends by itself, since it only serves the containers that have ended."""
+    OTHERS = "Others"
+    """A container that somebody put there, and that nobody ends: it keeps the pod, and its accelerators, for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One pod of a gang as it is seen."""
+    """One pod of a gang as it is seen: what its own container says, whatever else others put into it."""
 
     name: str
     uid: str
     attempt: int
     rank: int
     phase: Phase = Phase.PENDING
+    """Of its program."""
     node: str | None = None
     deleting: bool = False
     disrupted: bool = False
     """Ended by the cluster (eviction, node loss, preemption), not by its program."""
+    beside: Beside = Beside.NOTHING
+    """What goes on in its pod although the program has ended."""
     message: str = ""
     """What the kubelet or the scheduler says: exit code, waiting reason, why it is not bound."""
     report: Mapping[str, object] = field(default_factory=dict)
@@ -205,9 +219,19 @@ class Worker:
     """What the pod itself requests, in thousandths."""
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its program has ended, one way or the other."""
+        return self.phase in {Phase.SUCCEEDED, Phase.FAILED}
+
+    @property
     def is_live(self) -> bool:
-        """Whether it may still run or start, and so holds its accelerators."""
-        return self.phase not in {Phase.SUCCEEDED, Phase.FAILED}
+        """Whether something in its pod may still run or start, and so holds its accelerators."""
+        return not self.has_ended or self.beside is not Beside.NOTHING
+
+    @property
+    def must_be_ended(self) -> bool:
+        """Whether it goes on for as long as nobody deletes its pod."""
+        return not self.has_ended or self.beside is Beside.OTHERS
 
 
 class ExportState(StrEnum):

@@ -41,14 +41,14 @@ _HOPEFUL = {
 
 
 def ended(job: Job) -> Decision:
-    """A job that is over stays as it is; its finished pods stay for their logs."""
+    """A job that is over stays as it is; its finished pods stay for their logs, where nothing in them goes on."""
     stage = Stage.COMPLETE if job.recorded.outcome is Outcome.COMPLETE else Stage.FAILED
     if stage is Stage.COMPLETE:
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
     else:
         last = job.recorded.last or Refusal(Reason.MAX_RESTARTS_EXCEEDED, "the job gave up")
         verdict = Verdict(last.reason, last.message)
-    actions = _removals(worker for worker in job.workers if worker.is_live)
+    actions = _removals(worker for worker in job.workers if worker.must_be_ended)
     return Decision(job.key, job.recorded, stage, verdict, actions=actions)
 
 
@@ -129,7 +129,7 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
         return Decision(job.key, replace(job.recorded, outcome=Outcome.COMPLETE), Stage.COMPLETE, verdict)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
-    if former := [worker for worker in _stale(job, job.recorded.attempt) if worker.is_live]:
+    if former := [it for it in job.workers if it.attempt != job.recorded.attempt and it.is_live]:
         return _after_former(job, former, placement, now)
     if _is_unbound(mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
         return _rolled_back(job, mine)
@@ -259,11 +259,11 @@ def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) 
 
 
 def _stale(job: Job, attempt: int) -> list[Worker]:
-    """Pods that must go before `attempt` may start; the last attempt's failed pods stay for their logs."""
+    """Pods that are told to go before `attempt` may start; the last attempt's failed pods stay for their logs."""
     return [
         worker
         for worker in job.workers
-        if worker.attempt != attempt and (worker.is_live or worker.attempt < attempt - 1)
+        if worker.attempt != attempt and (worker.must_be_ended or worker.attempt < attempt - 1)
     ]
 
 

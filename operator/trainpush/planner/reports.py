@@ -51,7 +51,7 @@ def wake_at(job: Job, now: datetime) -> datetime | None:
         return None
     is_asked = told and told.asked_at and not told.is_done
     mine = [worker for worker in job.workers if job.heard and worker.attempt == job.heard.attempt]
-    goes_on = bool(mine) and all(worker.is_live and not worker.deleting for worker in mine)
+    goes_on = bool(mine) and all(not (worker.has_ended or worker.deleting) for worker in mine)
     return None if is_asked or not goes_on or _latest(job, now) == known else known.at + SAVES
 
 

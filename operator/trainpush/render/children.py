@@ -1,5 +1,7 @@
 """The pods of a gang and what they need besides, rendered from an allow-list."""
 
+from typing import Final
+
 from trainpush.api import names
 from trainpush.api.base import plain
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
@@ -21,6 +23,8 @@ from trainpush.render.pods import (
 )
 from trainpush.render.volumes import Volumes
 
+CONTAINER: Final = "worker"
+"""Name of the container that runs the user's program: what else is in the pod was put there by others."""
 TOKEN_SECONDS = 3600
 """Life of a token; the kubelet writes the next one long before its end."""
 _IDENTITY_VOLUME = "trainpush-identity"
@@ -123,7 +127,7 @@ def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoi
     master = "localhost" if is_alone(job) else f"{_hostname(0, action.attempt)}.{service_name(job.name)}"
     variables = environment(job, resolved, action, master, endpoint)
     container: Manifest = {
-        "name": "worker",
+        "name": CONTAINER,
         "image": resolved.image,
         "env": [{"name": name, "value": value} for name, value in variables.items()]
         + [plain(entry) for entry in spec.env],

@@ -1,11 +1,12 @@
 """From placed to done: what each state of the pods leads to."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
 from trainpush.model.plan import Decision, MakeBelongings, MakeWorker, RemoveWorker, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Heard, Job, Outcome, Phase, Recorded, Refusal
+from trainpush.model.workload import Beside, Heard, Job, Outcome, Phase, Recorded, Refusal
 from trainpush.planner.plan import plan
 
 NODES = three_racks(4)
@@ -13,8 +14,6 @@ NODES = three_racks(4)
 
 def decide(job: Job, **changes: object) -> Decision:
     """The plan's decision on the only job of a rack of four nodes."""
-    from dataclasses import replace
-
     return plan(a_cluster(replace(job, **changes), pool=a_pool(*NODES)), NOW).decisions[0]  # type: ignore[arg-type]
 
 
@@ -207,6 +206,31 @@ def test_an_ended_job_stays_as_it_is() -> None:
         assert (job.stage, job.actions) == (Stage.COMPLETE, ())
 
 
+def test_what_a_sidecar_keeps_alive_goes_when_its_gang_is_done() -> None:
+    """It would hold its accelerators for ever; as long as others train they are the gang's anyway."""
+    kept = a_worker(0, Phase.SUCCEEDED, beside=Beside.OTHERS)
+    assert removed(decide(TWO, workers=(kept, a_worker(1)))) == set()
+    decision = decide(TWO, workers=(kept, a_worker(1, Phase.SUCCEEDED)))
+    assert decision.record.outcome is Outcome.COMPLETE
+    after = decide(TWO, recorded=decision.record, workers=(kept, a_worker(1, Phase.SUCCEEDED)))
+    assert removed(after) == {kept.name}
+
+
+def test_what_the_kubelet_ends_by_itself_stays_for_its_logs() -> None:
+    """Native sidecars are told to end when the program has."""
+    done = placed_job("r1-n0", outcome=Outcome.COMPLETE)
+    assert removed(decide(done, workers=(a_worker(0, Phase.SUCCEEDED, beside=Beside.SIDECARS),))) == set()
+
+
+def test_the_next_attempt_waits_for_pods_that_only_sidecars_keep() -> None:
+    """They hold what it needs; the one that nobody ends is deleted, for the other the kubelet is waited for."""
+    job = placed_job("r1-n0", "r1-n1", attempt=2)
+    failed, ending = a_worker(0, Phase.FAILED, beside=Beside.OTHERS), a_worker(1, beside=Beside.SIDECARS)
+    decision = decide(job, workers=(failed, replace(ending, phase=Phase.FAILED)))
+    assert (removed(decision), made(decision)) == ({failed.name}, [])
+    assert "waits for 2 pods" in decision.verdict.message
+
+
 def test_an_ended_job_holds_nothing() -> None:
     """Its place is history."""
     done = placed_job("r1-n0", "r1-n1", "r1-n2", "r1-n3", name="done", outcome=Outcome.COMPLETE)
@@ -217,8 +241,6 @@ def test_an_ended_job_holds_nothing() -> None:
 def test_a_job_being_deleted_is_left_to_the_garbage_collector() -> None:
     """No decision, no action; its pods still count."""
     going = placed_job("r1-n0", name="going")
-    from dataclasses import replace
-
     snapshot = a_cluster(replace(going, deleting=True), a_job("next"), pool=a_pool(*NODES))
     (decision,) = plan(snapshot, NOW).decisions
     assert decision.record.placement is None
