@@ -17,7 +17,7 @@ from trainpush.status import job, pool, service
 from trainpush.status.patch import merge_patch
 
 RECORDED: Final = (
-    *("attempt", "placement", "failures", "infrastructure", "preemptions"),
+    *("attempt", "placement", "completed", "failures", "infrastructure", "preemptions"),
     *("eviction", "outcome", "queued_at", "last", "checkpoint"),
 )
 

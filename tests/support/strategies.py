@@ -10,7 +10,7 @@ from trainpush.model.nodes import Node, Taint
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Quota, Snapshot
-from trainpush.model.workload import Eviction, Job, Key, Phase, Preemption, Recorded, Refusal, Worker
+from trainpush.model.workload import Beside, Eviction, Job, Key, Phase, Preemption, Recorded, Refusal, Worker
 
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
@@ -66,6 +66,7 @@ def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ..
                         node=draw(st.sampled_from([node, None])),
                         deleting=draw(st.booleans()),
                         disrupted=draw(st.booleans()),
+                        beside=draw(st.sampled_from(list(Beside))),
                     )
                 )
     return tuple(found)
@@ -90,6 +91,7 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
             attempt=draw(st.integers(1, 3)),
             placement=a_placement(*chosen, age=draw(st.sampled_from([0, 200]))),
             has_run=draw(st.booleans()),
+            completed=tuple(sorted(draw(st.sets(st.integers(0, gang.workers - 1), max_size=2)))),
             failures=draw(st.integers(0, 4)),
             eviction=draw(st.sampled_from([None, Eviction("default/other", Reason.PREEMPTED, "makes room")])),
         )

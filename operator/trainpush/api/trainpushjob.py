@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trainpush.api import names
-from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, MapBy, Resource, Rule, Status, Time
+from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
 from trainpush.api.demand import Placement, Resources
 from trainpush.api.gang import SLICES_MAX, Elastic, JobScheduling, Slice
 from trainpush.api.pod import Toleration, WorkerTemplate
@@ -80,7 +80,7 @@ class FailurePolicy(ApiModel):
     """What follows when a worker fails: the whole gang starts anew from its last checkpoint."""
 
     max_restarts: Annotated[int, Field(ge=0, le=100)] = 3
-    """How many failures are borne; lost nodes and evictions do not count."""
+    """How many failures are borne; lost nodes do not count, nor evictions but for what a worker used itself."""
 
 
 def _frozen_while_placed(field: str) -> Rule:
@@ -258,7 +258,7 @@ class Restarts(ApiModel):
     """How often the gang started anew, by cause."""
 
     failures: Count = 0
-    """A worker's program failed; these count against failurePolicy.maxRestarts."""
+    """A worker's program failed, or used more than its limits; these count against failurePolicy.maxRestarts."""
     infrastructure: Count = 0
     """The cluster's doing: lost nodes, evictions, deleted pods."""
     preemptions: Count = 0
@@ -304,6 +304,10 @@ class JobStatus(Status):
     """Number of the latest attempt, from 1; 0 before the first placement."""
     replicas: Replicas = Replicas()
     """Counts of workers."""
+    completed_ranks: Annotated[
+        list[Annotated[int, Field(ge=0, lt=names.GANG_MAX)]], Distinct(), Field(max_length=names.GANG_MAX), OMIT_EMPTY
+    ] = []
+    """Ranks of this attempt whose program has ended with success while others go on: their pods may vanish."""
     placement: PlacementStatus | None = None
     """Where the gang is; absent while it has no place."""
     resolved: Resolved | None = None

@@ -26,8 +26,11 @@ from trainpush.render.serving import replica_name
 
 _is_digest = matches(DIGEST_PATTERN)
 _REPELLING: Final = ("NoSchedule", "NoExecute")
-_CLUSTER_REASONS: Final = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting")
+_CLUSTER_REASONS: Final = ("NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting")
 """Reasons of failed pods that the kubelet or the node controller caused."""
+_NODES_TROUBLE: Final = "The node "
+"""How a kubelet begins to say that it evicts a pod, or turns it away, since its node is short of something or other.
+One that it evicts since the pod uses more than its own limits bears the same reason, and no condition."""
 _ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf")
 """Beginnings of reasons by which a kubelet turns away a pod that it cannot run after all."""
 _REPORT_MAX: Final = 4096
@@ -162,7 +165,6 @@ def _number(label: str | None) -> int:
 
 
 def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -> Worker:
-    reason = pod.status.reason
     phase, ended, beside = program(pod)
     return Worker(
         name=pod.name,
@@ -172,12 +174,22 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
         phase=phase,
         node=pod.node,
         deleting=pod.is_deleting,
-        disrupted=pod.holds("DisruptionTarget") or reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS),
+        disrupted=_is_disrupted(pod),
         beside=beside,
         message=_message(pod, ended),
         report=_report(ended),
         request=requests,
     )
+
+
+def _is_disrupted(pod: PodObject) -> bool:
+    """Whether the cluster ended a pod, or is about to; of an eviction for what it used itself it is to blame."""
+    reason = pod.status.reason
+    if pod.holds("DisruptionTarget"):
+        return True
+    if reason == "Evicted":
+        return pod.status.message.startswith(_NODES_TROUBLE)
+    return reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS)
 
 
 def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int]) -> Replica:
@@ -223,10 +235,12 @@ def _trouble(pod: PodObject) -> str:
 
 def _message(pod: PodObject, ended: Terminated | None) -> str:
     """The one thing worth saying about this pod: how it ended, why it waits, or why it is not bound."""
-    if ended and (ended.exit_code or pod.status.phase == "Failed"):
-        return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
-    if pod.status.phase == "Failed":
+    if pod.is_over and pod.status.reason:
         return _said(pod.status.reason, pod.status.message)
+    if ended and ended.exit_code:
+        return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
+    if ended and (cause := pod.condition("DisruptionTarget")) and cause.status == "True":
+        return _said(cause.reason, cause.message)
     for status in pod.status.container_statuses:
         waiting = status.state.waiting
         if waiting and waiting.reason not in _UNDERWAY:

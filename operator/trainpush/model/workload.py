@@ -148,6 +148,8 @@ class Recorded:
     placement: Placement | None = None
     has_run: bool = False
     """Whether every worker of this attempt was seen running."""
+    completed: tuple[int, ...] = ()
+    """Ranks of this attempt that have finished while others go on, whatever became of their pods since."""
     failures: int = 0
     infrastructure: int = 0
     """Restarts that were nobody's fault: evictions, lost nodes, deleted pods."""
@@ -169,9 +171,13 @@ class Recorded:
 
     def unplaced(self, queued_at: datetime | None = None) -> "Recorded":
         """The same without a place, in the queue since `queued_at`; the very same where nothing changes."""
-        if self.placement is None and not self.has_run and self.queued_at == queued_at:
+        if self.placement is None and not (self.has_run or self.completed) and self.queued_at == queued_at:
             return self
-        return replace(self, placement=None, has_run=False, queued_at=queued_at)
+        return replace(self, placement=None, has_run=False, completed=(), queued_at=queued_at)
+
+    def next_attempt(self, placement: Placement) -> "Recorded":
+        """The same in its next attempt, of which nothing has been seen yet."""
+        return replace(self, attempt=self.attempt + 1, placement=placement, has_run=False, completed=(), queued_at=None)
 
 
 class Phase(StrEnum):
@@ -222,6 +228,16 @@ class Worker:
     def has_ended(self) -> bool:
         """Whether its program has ended, one way or the other."""
         return self.phase in {Phase.SUCCEEDED, Phase.FAILED}
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it ends, or ended, because it had to: how its program takes that is neither success nor failure."""
+        return self.deleting or self.disrupted
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether its program ended with success, and by itself."""
+        return self.phase is Phase.SUCCEEDED and not self.is_interrupted
 
     @property
     def is_live(self) -> bool:

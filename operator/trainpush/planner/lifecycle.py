@@ -90,9 +90,8 @@ def is_hopeful(verdict: Verdict) -> bool:
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
     verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
-    attempt = job.recorded.attempt + 1
-    record = replace(job.recorded, attempt=attempt, placement=placement, has_run=False, queued_at=None)
-    return Decision(job.key, record, Stage.STARTING, verdict, actions=_removals(_stale(job, attempt)))
+    record = job.recorded.next_attempt(placement)
+    return Decision(job.key, record, Stage.STARTING, verdict, actions=_removals(_stale(job, record.attempt)))
 
 
 def evicted(job: Job, eviction: Eviction) -> Decision:
@@ -106,13 +105,10 @@ def evicted(job: Job, eviction: Eviction) -> Decision:
 def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
     """The gang goes on with other workers: a new attempt, which begins when the pods of the old one are gone."""
     record = replace(
-        job.recorded,
-        attempt=job.recorded.attempt + 1,
-        placement=placement,
+        job.recorded.next_attempt(placement),
         # Who gets more workers makes room for nobody.
         preemptions=job.recorded.preemptions + (eviction.reason != Reason.RESIZED),
         eviction=eviction,
-        has_run=False,
         last=Refusal(eviction.reason, eviction.message),
     )
     return Decision(job.key, record, Stage.RESTARTING, Verdict(Reason.RESTARTING, eviction.message))
@@ -126,12 +122,13 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
         return Decision(job.key, job.recorded, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
-        return Decision(job.key, replace(job.recorded, outcome=Outcome.COMPLETE), Stage.COMPLETE, verdict)
+        record = replace(job.recorded, outcome=Outcome.COMPLETE, completed=())
+        return Decision(job.key, record, Stage.COMPLETE, verdict)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
     if former := [it for it in job.workers if it.attempt != job.recorded.attempt and it.is_live]:
         return _after_former(job, former, placement, now)
-    if _is_unbound(mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
+    if _is_unbound(job, mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
         return _rolled_back(job, mine)
     return _on_its_way(job, gang, placement, mine, now)
 
@@ -144,28 +141,37 @@ def has_begun(job: Job) -> bool:
     return (
         job.is_under_way
         or job.recorded.has_run
+        or bool(job.recorded.completed)
         or any(worker.attempt == job.recorded.attempt for worker in job.workers)
     )
 
 
 def has_succeeded(job: Job) -> bool:
-    """Whether every rank of the placed gang ended with success."""
-    if job.recorded.placement is None:
-        return False
+    """Whether every rank of the placed gang has finished."""
+    place = job.recorded.placement
+    return place is not None and len(_finished(job)) == len(place.nodes)
+
+
+def _finished(job: Job) -> set[int]:
+    """The ranks of this attempt that have finished: what was seen of one stands, whatever becomes of its pod."""
     mine = (worker for worker in job.workers if worker.attempt == job.recorded.attempt)
-    done = {worker.rank for worker in mine if worker.phase is Phase.SUCCEEDED}
-    return done == set(range(len(job.recorded.placement.nodes)))
+    found = {*job.recorded.completed, *(worker.rank for worker in mine if worker.has_finished)}
+    return found & set(range(len(job.recorded.placement.nodes) if job.recorded.placement else 0))
 
 
 def _fault(job: Job, mine: list[Worker], gang: Gang) -> tuple[bool, str] | None:
     """What ended this attempt, if something did: (nobody's fault, message)."""
-    failed = [worker for worker in mine if worker.phase is Phase.FAILED]
-    for worker in sorted(failed, key=lambda worker: (worker.disrupted, worker.rank)):
-        return worker.disrupted, f"worker {worker.rank} failed: {worker.message or 'no exit code known'}"
-    for worker in mine:
+    done = _finished(job)
+    at_work = [worker for worker in mine if worker.rank not in done]
+    ended = [worker for worker in at_work if worker.has_ended]
+    for worker in sorted(ended, key=lambda worker: (worker.is_interrupted, worker.rank)):
+        if worker.phase is Phase.FAILED:
+            return worker.is_interrupted, f"worker {worker.rank} failed: {worker.message or 'no exit code known'}"
+        return True, f"worker {worker.rank} was interrupted: {worker.message or 'its pod was deleted'}"
+    for worker in at_work:
         if worker.deleting:
             return True, f"pod {worker.name} was deleted"
-    missing = set(range(gang.workers)) - {worker.rank for worker in mine}
+    missing = set(range(gang.workers)) - done - {worker.rank for worker in mine}
     if job.recorded.has_run and missing:
         return True, f"the pod of worker {min(missing)} vanished"
     return None
@@ -180,12 +186,9 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
         return Decision(job.key, record, Stage.FAILED, Verdict(last.reason, last.message))
     last = Refusal(Reason.RESTARTING, f"attempt {job.recorded.attempt} ended: {message}")
     record = replace(
-        job.recorded,
-        attempt=job.recorded.attempt + 1,
-        placement=replace(placement, since=now),
+        job.recorded.next_attempt(replace(placement, since=now)),
         failures=failures,
         infrastructure=job.recorded.infrastructure + (1 if blameless else 0),
-        has_run=False,
         last=last,
     )
     return Decision(job.key, record, Stage.RESTARTING, Verdict(last.reason, last.message))
@@ -216,18 +219,19 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
 
 
 def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
+    done = _finished(job)
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
-    begun = sum(worker.phase is not Phase.PENDING for worker in mine)
+    begun = len(done | {worker.rank for worker in mine if worker.phase is not Phase.PENDING})
     stage, verdict = _progress(job, gang, placement, mine, begun)
     actions = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded)
     if now >= wake_at:
         actions = (*actions, *_makings(job, placement, mine, now))
-    is_waited_for = now < wake_at or _is_unbound(mine, gang)
-    has_begun = begun == gang.workers and not job.recorded.has_run
+    is_waited_for = now < wake_at or _is_unbound(job, mine, gang)
+    has_run = job.recorded.has_run or begun == gang.workers
     return Decision(
         job.key,
-        replace(job.recorded, has_run=True) if has_begun else job.recorded,
+        replace(job.recorded, has_run=has_run, completed=tuple(sorted(done))),
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
@@ -238,8 +242,11 @@ def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], 
 
 def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], begun: int) -> tuple[Stage, Verdict]:
     if begun == gang.workers:
-        what = f"worker{'s run' if gang.workers > 1 else ' runs'} in {_site(placement)}"
-        return Stage.RUNNING, Verdict(Reason.RUNNING, f"{gang.workers} {what}")
+        done = len(_finished(job))
+        left = gang.workers - done
+        over = f", {done} {'has' if done == 1 else 'have'} finished" if done else ""
+        what = f"{left} worker{' runs' if left == 1 else 's run'} in {_site(placement)}{over}"
+        return Stage.RUNNING, Verdict(Reason.RUNNING, what)
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
     troubles = Counter(worker.message for worker in mine if worker.phase is Phase.PENDING and worker.message)
@@ -251,7 +258,7 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
 
 
 def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAction]:
-    there = {worker.rank for worker in mine}
+    there = _finished(job) | {worker.rank for worker in mine}
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
     pods = [MakeWorker(attempt, r, node, len(nodes), saved) for r, node in enumerate(nodes) if r not in there]
@@ -271,8 +278,8 @@ def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
     return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
 
 
-def _is_unbound(mine: list[Worker], gang: Gang) -> bool:
-    return sum(worker.node is not None for worker in mine) < gang.workers
+def _is_unbound(job: Job, mine: list[Worker], gang: Gang) -> bool:
+    return len(_finished(job) | {worker.rank for worker in mine if worker.node is not None}) < gang.workers
 
 
 def _delay(recorded: Recorded) -> timedelta:

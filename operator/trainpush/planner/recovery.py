@@ -7,7 +7,7 @@ from datetime import datetime
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
 from trainpush.model.serving import Place, Service
-from trainpush.model.workload import Job, Outcome, Phase, Placement, Refusal
+from trainpush.model.workload import Job, Outcome, Placement, Refusal
 from trainpush.planner.placing.placement import domain_of
 
 
@@ -51,7 +51,7 @@ def _place(job: Job, gang: Gang, attempt: int, table: NodeTable, now: datetime) 
     found = {worker.rank: worker.node or "" for worker in mine}
     if len(found) not in (gang.sizes or (gang.workers,)) or set(found) != set(range(len(found))):
         return None
-    if any(worker.phase is Phase.FAILED for worker in mine):
+    if any(worker.has_ended and not worker.has_finished for worker in mine):
         return None  # what it held may be another's by now
     request = gang.requirements.request
     if any(worker.request.get(name, 0) < amount for worker in mine for name, amount in request.items()):

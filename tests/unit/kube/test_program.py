@@ -17,8 +17,19 @@ def ends(code: int, message: str = "") -> dict[str, Any]:
     return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}}
 
 
-def a_row(phase: str, sidecars: dict[str, Any] | None = None, /, *, reason: str = "", **containers: Any) -> PodRow:
-    """The pod of rank 0 in this phase; with states by container, `sidecars` those of init containers."""
+def a_row(
+    phase: str,
+    sidecars: dict[str, Any] | None = None,
+    /,
+    *,
+    why: tuple[str, str] = ("", ""),
+    conditions: Any = (),
+    **containers: Any,
+) -> PodRow:
+    """The pod of rank 0 in this phase, for this reason and message.
+
+    With states by container; `sidecars` are those of init containers.
+    """
 
     def statuses(states: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"name": name.replace("_", "-"), "state": state} for name, state in states.items()]
@@ -29,7 +40,9 @@ def a_row(phase: str, sidecars: dict[str, Any] | None = None, /, *, reason: str 
     metadata |= {"labels": labels, "ownerReferences": [owner]}  # type: ignore[dict-item]
     status = {
         "phase": phase,
-        "reason": reason,
+        "reason": why[0],
+        "message": why[1],
+        "conditions": [*conditions],
         "containerStatuses": statuses(containers),
         "initContainerStatuses": statuses(sidecars or {}),
     }
@@ -94,6 +107,46 @@ def test_an_init_container_of_others_that_fails_ends_the_worker() -> None:
     """Its own container never started: then the pod's phase is all that there is."""
     failed = a_worker("Failed", {"secrets-agent": ends(7)}, worker=WAITS)
     assert (failed.phase, failed.is_live) == (Phase.FAILED, False)
+
+
+OWN_USE = {
+    "a scratch volume": 'Usage of EmptyDir volume "scratch" exceeds the limit "10Mi". ',
+    "its log and files": 'Container worker exceeded its local ephemeral storage limit "1Gi". ',
+    "all of its containers": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+}
+CLUSTER = {
+    "a node that runs short": ("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi. "),
+    "a node under pressure": ("Evicted", "The node had condition: [DiskPressure]. "),
+    "a node that shuts down": ("Terminated", "Pod was terminated in response to imminent node shutdown."),
+    "a critical pod": ("Preempting", "Preempted in order to admit critical pod"),
+    "no room after all": ("OutOfcpu", "Node didn't have enough resource: cpu"),
+}
+
+
+@pytest.mark.parametrize("code", [0, 1, 137])
+@pytest.mark.parametrize("message", OWN_USE.values(), ids=OWN_USE.keys())
+def test_an_eviction_for_what_it_used_itself_is_its_own_fault(message: str, code: int) -> None:
+    """However its program took the signal; the message says what was used up."""
+    found = a_worker("Failed", why=("Evicted", message), worker=ends(code))
+    assert (found.phase, found.disrupted) == (Phase.FAILED, False)
+    assert found.message == f"Evicted: {message.strip()}"
+
+
+@pytest.mark.parametrize("code", [0, 143])
+@pytest.mark.parametrize("why", CLUSTER.values(), ids=CLUSTER.keys())
+def test_what_the_cluster_ends_is_nobodys_fault_and_no_success(why: tuple[str, str], code: int) -> None:
+    found = a_worker("Failed" if code else "Succeeded", why=why, worker=ends(code))
+    assert (found.disrupted, found.has_finished) == (True, False)
+    assert found.message == ": ".join(why).strip()
+
+
+def test_a_disruption_that_the_pod_shows_makes_no_success_of_exit_code_0() -> None:
+    """A kubelet forgets the reason of an end that it caused where all containers ended with 0, not the condition."""
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": "low on memory"}
+    found = a_worker("Succeeded", conditions=[told], worker=ends(0))
+    assert (found.phase, found.disrupted, found.has_finished) == (Phase.SUCCEEDED, True, False)
+    assert found.message == "TerminationByKubelet: low on memory"
+    assert a_worker("Succeeded", conditions=[{**told, "status": "False"}], worker=ends(0)).has_finished
 
 
 @pytest.mark.parametrize("whole", ["Pending", "Running", "Succeeded", "Failed", "Unknown"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
 from trainpush.model.plan import Decision, MakeBelongings, MakeWorker, RemoveWorker, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Beside, Heard, Job, Outcome, Phase, Recorded, Refusal
+from trainpush.model.workload import Beside, Heard, Job, Outcome, Phase, Recorded, Refusal, Worker
 from trainpush.planner.plan import plan
 
 NODES = three_racks(4)
@@ -84,6 +84,56 @@ def test_a_real_failure_counts_even_beside_an_eviction() -> None:
     """Who ends on its own is to blame."""
     workers = (a_worker(0, Phase.FAILED, disrupted=True), a_worker(1, Phase.FAILED, message="exit code 1"))
     assert decide(TWO, workers=workers).record.failures == 1
+
+
+def test_a_worker_that_was_interrupted_is_no_success_whatever_its_exit_code() -> None:
+    """It saved and ended with 0: the model is half trained, and nothing of it is exported."""
+    for why in ({"disrupted": True}, {"deleting": True}):
+        last = a_worker(1, Phase.SUCCEEDED, message="node shutdown", **why)
+        decision = decide(TWO, max_restarts=0, workers=(a_worker(0, Phase.SUCCEEDED), last))
+        assert (decision.record.outcome, decision.record.attempt, decision.record.infrastructure) == (None, 2, 1)
+        assert decision.verdict.message == "attempt 1 ended: worker 1 was interrupted: node shutdown"
+
+
+def test_whoever_is_deleted_is_not_to_blame_for_how_it_ended() -> None:
+    """Exit code 143 is what SIGTERM does."""
+    decision = decide(TWO, max_restarts=0, workers=(a_worker(0), a_worker(1, Phase.FAILED, deleting=True)))
+    assert (decision.stage, decision.record.failures, decision.record.infrastructure) == (Stage.RESTARTING, 0, 1)
+
+
+def test_a_finished_rank_is_finished_whatever_becomes_of_its_pod() -> None:
+    """Deleted, drained or gone: the others train on, and the gang is done when they are."""
+    done = decide(TWO, workers=(a_worker(0), a_worker(1, Phase.SUCCEEDED)))
+    assert (done.stage, done.record.completed) == (Stage.RUNNING, (1,))
+    assert done.verdict.message == "1 worker runs in host x, 1 has finished"
+    fates: tuple[tuple[Worker, ...], ...] = (
+        (),
+        (a_worker(1, Phase.SUCCEEDED, deleting=True),),
+        (a_worker(1, Phase.SUCCEEDED, disrupted=True),),
+        (a_worker(1, Phase.FAILED, message="evicted"),),
+    )
+    for pods in fates:
+        later = decide(TWO, recorded=done.record, workers=(a_worker(0), *pods))
+        assert (later.stage, later.record, later.actions) == (Stage.RUNNING, done.record, ())
+        end = decide(TWO, recorded=done.record, workers=(a_worker(0, Phase.SUCCEEDED), *pods))
+        assert (end.record.outcome, end.record.completed) == (Outcome.COMPLETE, ())
+
+
+def test_a_rank_that_finished_before_the_others_began_is_not_waited_for() -> None:
+    """Its pod may be gone before they are bound."""
+    job = placed_job("r1-n0", "r1-n1", completed=(0,), age=200)
+    waiting = decide(job, workers=(a_worker(1, Phase.PENDING, node="r1-n1"),))
+    assert (waiting.stage, made(waiting)) == (Stage.STARTING, [])
+    assert decide(job, workers=(a_worker(1, node="r1-n1"),)).record.has_run
+
+
+def test_what_one_attempt_finished_is_nothing_to_the_next() -> None:
+    """A gang is whole or it is nothing."""
+    ran = placed_job("r1-n0", "r1-n1", has_run=True, completed=(1,))
+    failed = decide(ran, workers=(a_worker(0, Phase.FAILED, message="exit code 3"),))
+    assert (failed.record.attempt, failed.record.completed, failed.record.failures) == (2, (), 1)
+    assert decide(ran, suspend=True).record.completed == ()
+    assert decide(ran, workers=()).record.infrastructure == 1, "the pod of worker 0 vanished"
 
 
 def test_a_deleted_pod_restarts_the_gang() -> None:
