@@ -5,12 +5,12 @@ from typing import Final
 
 from trainpush.api import names
 from trainpush.kube.decode import ContainerStatus, PodObject
+from trainpush.kube.startup import UNDERWAY
 from trainpush.model.modes import PrepullPod
 from trainpush.render.prepull import position_of
 
 TROUBLE_MAX: Final = 160
 """Longest trouble with an image that is kept, in characters."""
-_UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
 _PULLED: Final = {
     *("CreateContainerConfigError", "PreCreateHookError", "CreateContainerError", "PreStartHookError"),
     "RunContainerError",
@@ -49,6 +49,6 @@ def _is_pulled(status: ContainerStatus) -> bool:
 
 def _trouble(status: ContainerStatus) -> str:
     waiting = status.state.waiting
-    if _is_pulled(status) or waiting is None or waiting.reason in _UNDERWAY:
+    if _is_pulled(status) or waiting is None or waiting.reason in UNDERWAY:
         return ""
     return f"{waiting.reason}: {waiting.message}".strip(": ")[:TROUBLE_MAX]

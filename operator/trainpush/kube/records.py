@@ -14,6 +14,7 @@ from trainpush.kube.decode import PodObject, Terminated
 from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.program import phase_of, program
+from trainpush.kube.startup import UNDERWAY, Startup, failed_init, startup
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
@@ -39,8 +40,6 @@ _DIGITS_MAX: Final = 10
 """Longer numbers in labels are nobody's."""
 MESSAGE_MAX: Final = 300
 """Longest message of a pod that is kept, in characters."""
-_UNDERWAY: Final = {"ContainerCreating", "PodInitializing"}
-"""Reasons of containers that wait as they should."""
 _CAPACITIES: Final = {
     (names.LABEL_CAPACITY_KARPENTER, "reserved"): "reserved",
     (names.LABEL_CAPACITY_KARPENTER, "on-demand"): "on-demand",
@@ -166,6 +165,7 @@ def _number(label: str | None) -> int:
 
 def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -> Worker:
     phase, ended, beside = program(pod)
+    starting = startup(pod) if pod.node and phase is Phase.PENDING else Startup()
     return Worker(
         name=pod.name,
         uid=pod.uid,
@@ -176,7 +176,8 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
         deleting=pod.is_deleting,
         disrupted=_is_disrupted(pod),
         beside=beside,
-        message=_message(pod, ended),
+        message=starting.said[:MESSAGE_MAX] or _message(pod, ended),
+        is_hindered=starting.is_hindered,
         report=_report(ended),
         request=requests,
     )
@@ -225,7 +226,7 @@ def _trouble(pod: PodObject) -> str:
         if not status.ready and ended and ended.exit_code:
             return f"{status.name}: {_how(ended)}"
         waiting = status.state.waiting
-        if waiting and waiting.reason not in _UNDERWAY:
+        if waiting and waiting.reason not in UNDERWAY:
             return _said(status.name, waiting.reason, waiting.message)
     asked = pod.condition(names.GATE_ANSWERED)
     if asked and asked.status == "False" and asked.message:
@@ -234,17 +235,15 @@ def _trouble(pod: PodObject) -> str:
 
 
 def _message(pod: PodObject, ended: Terminated | None) -> str:
-    """The one thing worth saying about this pod: how it ended, why it waits, or why it is not bound."""
+    """The one thing worth saying about this pod: how it ended, or why it is not bound."""
     if pod.is_over and pod.status.reason:
         return _said(pod.status.reason, pod.status.message)
     if ended and ended.exit_code:
         return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
     if ended and (cause := pod.condition("DisruptionTarget")) and cause.status == "True":
         return _said(cause.reason, cause.message)
-    for status in pod.status.container_statuses:
-        waiting = status.state.waiting
-        if waiting and waiting.reason not in _UNDERWAY:
-            return _said(waiting.reason, waiting.message)
+    if pod.is_over and (failed := failed_init(pod)):
+        return f"init container {failed[0]}: {_how(failed[1])}"
     scheduled = pod.condition("PodScheduled")
     if scheduled and scheduled.status == "False":
         return f"{scheduled.reason}: {scheduled.message}"[:MESSAGE_MAX]

@@ -218,7 +218,9 @@ class Worker:
     beside: Beside = Beside.NOTHING
     """What goes on in its pod although the program has ended."""
     message: str = ""
-    """What the kubelet or the scheduler says: exit code, waiting reason, why it is not bound."""
+    """What the kubelet or the scheduler says: exit code, what its start waits for, why it is not bound."""
+    is_hindered: bool = False
+    """Whether it is bound, and its node cannot start it as things are."""
     report: Mapping[str, object] = field(default_factory=dict)
     """The JSON object of the program's termination message, if it left one."""
     request: Mapping[str, int] = field(default_factory=dict)

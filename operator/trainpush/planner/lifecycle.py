@@ -249,12 +249,23 @@ def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], be
         return Stage.RUNNING, Verdict(Reason.RUNNING, what)
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
-    troubles = Counter(worker.message for worker in mine if worker.phase is Phase.PENDING and worker.message)
-    said = f": {troubles.most_common(1)[0][0]}" if troubles else ""
-    where = f"placed in {_site(placement)}; {begun}/{gang.workers} workers run{said}"
+    where = f"placed in {_site(placement)}; {begun}/{gang.workers} workers run{_said(placement, mine)}"
     if job.recorded.last and job.recorded.last.reason == Reason.RESTARTING:
         return Stage.RESTARTING, Verdict(Reason.RESTARTING, f"{job.recorded.last.message}; {where}")
     return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
+
+
+def _said(placement: Placement, mine: list[Worker]) -> str:
+    """What most of the workers wait for that have not started, of those that are hindered if some are."""
+    nodes = dict(enumerate(placement.nodes))
+    waiting = [it for it in mine if it.phase is Phase.PENDING and it.message and it.rank in nodes]
+    told = [worker for worker in waiting if worker.is_hindered] or waiting
+    if not told:
+        return ""
+    words, alike = Counter(worker.message for worker in told).most_common(1)[0]
+    first = next(worker for worker in told if worker.message == words)
+    more = f" and {alike - 1} more" if alike > 1 else ""
+    return f": worker {first.rank} (node {nodes[first.rank]}){more}: {words}"
 
 
 def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAction]:

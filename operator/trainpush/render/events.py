@@ -30,6 +30,8 @@ _LOSSES: Final = {ServiceCondition.MODEL_LOADED, ServiceCondition.AVAILABLE}
 """Conditions whose end is worth a warning, once they were true."""
 _STEPS: Final = {Condition.EVICTED, Condition.PUSHED, ServiceCondition.PROGRESSING}
 """Conditions whose reasons tell of a way: each new one is worth an Event."""
+_TROUBLES: Final = {Reason.APPLY_FAILED, Reason.BIND_TIMEOUT}
+"""Reasons for which an object is not ready though its spec is sound: each is worth a warning of its own."""
 _QUIET: Final = {Reason.IN_PROGRESS, Reason.WAITING_FOR_MODEL, Reason.NOT_EVICTED}
 """Reasons that say that nothing happened yet."""
 _SETBACKS: Final = {
@@ -90,14 +92,15 @@ def _change(before: base.Condition | None, after: base.Condition) -> _News | Non
     """What is worth telling of one condition."""
     condition, status, reason = after.type, after.status, after.reason
     was = before.status if before else None
-    if condition in _STEPS:
+    grade = "Warning" if reason in _SETBACKS | _TROUBLES else _FLIPS.get((condition, status), "Normal")
+    if condition == Condition.READY:
+        is_news = reason in _TROUBLES and (before is None or before.reason != reason)
+    elif condition in _STEPS:
         is_news = before is None or (was, before.reason) != (status, reason)
-        grade = "Warning" if reason in _SETBACKS else "Normal"
     elif condition in _LOSSES and status == "False":
         is_news, grade = was == "True", "Warning"
     else:
         is_news = was != status and (condition, status) in _FLIPS
-        grade = _FLIPS.get((condition, status), "Normal")
     return (grade, reason, after.message) if is_news and reason not in _QUIET else None
 
 

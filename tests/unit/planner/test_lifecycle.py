@@ -308,3 +308,12 @@ def test_what_the_server_refused_is_said() -> None:
     decision = decide(TWO, trouble="Forbidden (403): exceeded quota")
     assert decision.verdict.reason == Reason.APPLY_FAILED
     assert "exceeded quota" in decision.verdict.message
+
+
+def test_what_workers_wait_for_is_said_with_worker_and_node() -> None:
+    """What hinders goes before what takes its time."""
+    pulling = a_worker(0, Phase.PENDING, node="r1-n0", message="pulls")
+    stuck = a_worker(1, Phase.PENDING, node="r1-n1", message="no volume", is_hindered=True)
+    assert "0/2 workers run: worker 1 (node r1-n1): no volume" in decide(TWO, workers=(pulling, stuck)).verdict.message
+    both = (a_worker(0, Phase.PENDING, message="no volume", is_hindered=True), stuck)
+    assert "worker 0 (node r1-n0) and 1 more: no volume" in decide(TWO, workers=both).verdict.message

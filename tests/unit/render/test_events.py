@@ -65,6 +65,12 @@ def flips(kind: str, before: CONDITION | None, after: CONDITION) -> list[tuple[s
         (("Evicted", "False", "Announced"), ("Evicted", "True", "Preempted"), ("Warning", "Preempted")),
         (("Evicted", "False", "Announced"), ("Evicted", "True", "Reclaimed"), ("Warning", "Reclaimed")),
         (("Evicted", "True", "Preempted"), ("Evicted", "False", "NotEvicted"), None),
+        (("Placed", "True", "Placed"), ("Placed", "False", "BindTimeout"), ("Warning", "BindTimeout")),
+        (("Placed", "True", "Placed"), ("Placed", "False", "WaitingForCapacity"), ("Normal", "WaitingForCapacity")),
+        (("Ready", "True", "WaitingForPods"), ("Ready", "False", "ApplyFailed"), ("Warning", "ApplyFailed")),
+        (("Ready", "False", "PoolNotFound"), ("Ready", "False", "ApplyFailed"), ("Warning", "ApplyFailed")),
+        (("Ready", "False", "ApplyFailed"), ("Ready", "False", "ApplyFailed"), None),
+        (("Ready", "True", "WaitingForCapacity"), ("Ready", "True", "Running"), None),
     ],
     ids=str,
 )
@@ -99,6 +105,8 @@ def test_of_a_job(before: CONDITION | None, after: CONDITION, expected: tuple[st
             ("Warning", "ModelLoadFailed"),
         ),
         (("Progressing", "True", "RolledOut"), ("Progressing", "True", "RolledOut"), None),
+        (None, ("Ready", "False", "MinimumReplicasUnavailable"), None),
+        (("Ready", "True", "MinimumReplicasAvailable"), ("Ready", "False", "ApplyFailed"), ("Warning", "ApplyFailed")),
     ],
     ids=str,
 )
@@ -132,6 +140,13 @@ def test_one_cause_of_two_changes_is_told_once() -> None:
     old = a_status(("ModelLoaded", "True", "ModelLoaded"), ("Progressing", "True", "RolledOut"))
     new = a_status(("ModelLoaded", "False", "ModelLoadFailed"), ("Progressing", "False", "ModelLoadFailed"))
     assert len(told("InferenceService", old, new)) == 1
+
+
+def test_a_place_that_was_given_back_is_told_once_and_as_a_warning() -> None:
+    """Two conditions say it."""
+    old = a_status(("Ready", "True", "WaitingForPods"), ("Placed", "True", "Placed"))
+    new = a_status(("Ready", "False", "BindTimeout"), ("Placed", "False", "BindTimeout"))
+    assert told("TrainPushJob", old, new) == [("Warning", "BindTimeout", "BindTimeout.")]
 
 
 def test_the_same_change_has_the_same_name_and_a_later_one_another() -> None:

@@ -1,0 +1,53 @@
+"""What a pod that has not started waits for, as far as its status tells.
+
+A kubelet mounts the volumes and sets up the network, runs the init containers one after the other, and pulls the image
+of each container before it starts it.
+"""
+
+from typing import Final, NamedTuple
+
+from trainpush.kube.decode import ContainerStatus, PodObject, Terminated
+
+UNDERWAY: Final = frozenset({"ContainerCreating", "PodInitializing"})
+"""Reasons of containers that wait as they should."""
+
+
+class Startup(NamedTuple):
+    """How far the start of a pod has come."""
+
+    said: str = ""
+    """What it waits for; empty where its status does not tell."""
+    is_hindered: bool = False
+    """Whether its node cannot go on as things are. An image that is pulled, however large, and an init container that
+    works are no hindrance."""
+
+
+def startup(pod: PodObject) -> Startup:
+    """How far the start of a pod has come that is bound and has not started."""
+    inits, containers = pod.status.init_container_statuses, pod.status.container_statuses
+    named = [*((f"init container {it.name}", it) for it in inits), *((f"container {it.name}", it) for it in containers)]
+    if not named:
+        return Startup("its node has not taken it up", is_hindered=True)
+    if refused := next((f"{name}: {said}" for name, it in named if (said := _refused(it))), ""):
+        return Startup(refused, is_hindered=True)
+    sandbox = pod.condition("PodReadyToStartContainers")
+    if sandbox and sandbox.status == "False":
+        return Startup("ContainerCreating: its volumes are not mounted or its network is not set up", is_hindered=True)
+    # A sidecar that is ready keeps nobody waiting.
+    for it in inits:
+        if (running := it.state.running) and not it.ready:
+            return Startup(f"init container {it.name} runs since {running.started_at}")
+    creating = next((name for name, it in named if it.state.waiting), "")
+    return Startup(f"ContainerCreating: its node pulls the image of {creating}, or makes it" if creating else "")
+
+
+def failed_init(pod: PodObject) -> tuple[str, Terminated] | None:
+    """Which init container ended with an error, and how; None where none did."""
+    ends = ((it.name, it.state.terminated) for it in pod.status.init_container_statuses)
+    return next(((name, ended) for name, ended in ends if ended and ended.exit_code), None)
+
+
+def _refused(status: ContainerStatus) -> str:
+    """Why the kubelet cannot start a container; empty where nothing is in its way."""
+    waiting = status.state.waiting
+    return f"{waiting.reason}: {waiting.message}".strip(": ") if waiting and waiting.reason not in UNDERWAY else ""
