@@ -15,7 +15,7 @@ from trainpush.api.conditions import Condition, PoolCondition, ServiceCondition
 from trainpush.controller.settings import PREFIX, Settings
 from trainpush.kube.rights import AT_HOME, EVERYWHERE, Right
 from trainpush.model.plan import Stage
-from trainpush.model.reasons import Reason
+from trainpush.model.reasons import IS_READY, Reason
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.telemetry import metrics
 
@@ -71,6 +71,13 @@ def _conditions() -> str:
         "## Reasons",
         "They appear as `reason` of a condition, in `status.verdict`, in Events and as a label of metrics.",
         _members(Reason, "reason"),
+        "## When a TrainPushJob is Ready",
+        "`Ready` is True while all is well, and for what passes by itself: others that hold what it needs,\n"
+        "a quota that is used, pods that end. It is not True for what a person must mend; `Stalled` is there then.\n"
+        "Beside that it is not True while the spec, as it stands, cannot be taken, whatever runs.",
+        table(("reason of Ready", "status"), [(code(reason), str(is_ready)) for reason, is_ready in IS_READY.items()]),
+        "An InferenceService is Ready while at least minAvailable replicas get requests, its spec can be taken,\n"
+        "and nothing that it needs was refused (`ApplyFailed`).",
         "## Phases of a TrainPushJob",
         f"{_listed(Stage)}.",
     )

@@ -10,6 +10,7 @@ from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Plan
+from trainpush.model.reasons import IS_READY
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Key
 from trainpush.planner.plan import plan
@@ -18,7 +19,7 @@ from trainpush.status.patch import merge_patch
 
 RECORDED: Final = (
     *("attempt", "placement", "completed", "failures", "infrastructure", "preemptions"),
-    *("eviction", "outcome", "queued_at", "last", "checkpoint"),
+    *("eviction", "failed_starts", "outcome", "queued_at", "last", "checkpoint"),
 )
 
 
@@ -52,6 +53,13 @@ def test_what_is_decided_is_read_back(snapshot: Snapshot) -> None:
     for summary in decided.pools:
         ended = [(it.node, it.begun) for it in summary.modes.finished] if summary.modes else []
         assert sorted(pool.read(GPUPoolStatus.read(statuses[summary.name]))) == sorted(ended)
+
+
+@given(mixed_snapshots())
+def test_every_reason_says_whether_a_job_is_ready(snapshot: Snapshot) -> None:
+    """None is left to a default."""
+    for decision in plan(snapshot, NOW).decisions:
+        assert decision.verdict.reason in IS_READY
 
 
 @given(mixed_snapshots())

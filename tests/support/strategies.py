@@ -10,7 +10,18 @@ from trainpush.model.nodes import Node, Taint
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Quota, Snapshot
-from trainpush.model.workload import Beside, Eviction, Job, Key, Phase, Preemption, Recorded, Refusal, Worker
+from trainpush.model.workload import (
+    Beside,
+    Eviction,
+    FailedStarts,
+    Job,
+    Key,
+    Phase,
+    Preemption,
+    Recorded,
+    Refusal,
+    Worker,
+)
 
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
@@ -67,9 +78,18 @@ def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ..
                         deleting=draw(st.booleans()),
                         disrupted=draw(st.booleans()),
                         beside=draw(st.sampled_from(list(Beside))),
+                        is_hindered=draw(st.booleans()),
                     )
                 )
     return tuple(found)
+
+
+@st.composite
+def misstarts(draw: st.DrawFn, names: list[str]) -> FailedStarts:
+    """Tries that came to nothing, a while ago."""
+    nodes = tuple(draw(st.permutations(names))[: draw(st.integers(0, 2))])
+    age = timedelta(seconds=draw(st.sampled_from([0, 25, 100, 2000, 30_000])))
+    return FailedStarts(draw(st.sampled_from([1, 2, 9])), NOW - age, nodes)
 
 
 @st.composite
@@ -83,7 +103,8 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
         required=draw(st.sampled_from([None, None, "rack", "block", "host"])),
         sizes=tuple(sorted(smaller | {workers_asked}, reverse=True)) if smaller else (),
     )
-    recorded = Recorded()
+    failed_starts = draw(st.one_of(st.none(), st.none(), misstarts(names)))
+    recorded = Recorded(failed_starts=failed_starts)
     is_placed: bool = draw(st.booleans())
     if names and is_placed:
         chosen = [draw(st.sampled_from(names)) for _ in range(gang.workers)]
@@ -92,6 +113,7 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
             placement=a_placement(*chosen, age=draw(st.sampled_from([0, 200]))),
             has_run=draw(st.booleans()),
             completed=tuple(sorted(draw(st.sets(st.integers(0, gang.workers - 1), max_size=2)))),
+            failed_starts=failed_starts,
             failures=draw(st.integers(0, 4)),
             eviction=draw(st.sampled_from([None, Eviction("default/other", Reason.PREEMPTED, "makes room")])),
         )

@@ -7,7 +7,7 @@ class Condition(StrEnum):
     """Types of conditions on a TrainPushJob, in the order in which they are written."""
 
     READY = "Ready"
-    """Nothing is wrong: queued, running or complete. Derived from the others."""
+    """Queued, running or complete, and nobody has to mend anything; below is for which reasons."""
     ACCEPTED = "Accepted"
     """The spec is sound and a pool takes it."""
     PLACED = "Placed"

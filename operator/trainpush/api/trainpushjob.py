@@ -16,6 +16,9 @@ from trainpush.api.text import KEY_MAX, ClaimUri, Message, Words, short_name
 from trainpush.api.topology import Alias
 from trainpush.api.verdict import Cause, VerdictStatus
 
+AVOIDED_MAX = 64
+"""Nodes on which pods of a job could not start that are remembered."""
+
 
 class Sharding(ApiModel):
     """How FSDP cuts the model."""
@@ -165,6 +168,17 @@ class TrainPushJobSpec(ApiModel):
     def sizes(self) -> tuple[int, ...]:
         """Every legal number of workers, largest first."""
         return self.elastic.sizes(self.replicas) if self.elastic else (self.replicas,)
+
+
+class FailedStartsStatus(ApiModel):
+    """Tries, one after the other, that gave their place back because pods could not be bound or started."""
+
+    count: Count
+    """How many: the pause before the next one grows with them."""
+    at: Time
+    """When the last of them ended."""
+    nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=AVOIDED_MAX)] = []
+    """Where those pods were to run: the next try goes there only if there is no room elsewhere."""
 
 
 class Replicas(ApiModel):
@@ -324,6 +338,8 @@ class JobStatus(Status):
     """Why the job is where it is."""
     push: PushStatus | None = None
     """How far the trained model came; absent without spec.push."""
+    failed_starts: FailedStartsStatus | None = None
+    """Tries that came to nothing; absent once all workers ran, and without meaning when the spec was edited."""
     last_failure: Cause | None = None
     """What ended the latest attempt that did not succeed."""
 

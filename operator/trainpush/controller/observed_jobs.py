@@ -36,6 +36,10 @@ class ObservedJob:
         """Read it once."""
         job = seen.found
         admission = admit(job, offers, priorities) if job else Refusal(Reason.INVALID_SPEC, seen.fault)
+        recorded = seen.record
+        if job and job.status.observed_generation != seen.metadata.generation:
+            # What could not start was another request.
+            recorded = replace(recorded, failed_starts=None)
         alone = Job(
             key=Key(seen.metadata.namespace, seen.metadata.name),
             uid=seen.metadata.uid,
@@ -43,7 +47,7 @@ class ObservedJob:
             request=admission if isinstance(admission, Refusal) else admission.gang,
             priority=priorities.of(job.spec.scheduling.priority_class_name if job else None),
             deleting=seen.metadata.deletion_timestamp is not None,
-            recorded=seen.record,
+            recorded=recorded,
         )
         workers = job.spec.sizes()[0] if job else 0
         return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone))
@@ -52,7 +56,7 @@ class ObservedJob:
         """The job with all that was made for it, and what its status is about to say."""
         seen, owner = self.seen, self.seen.owner
         assumed = store.assumed.get(seen.metadata.uid)
-        recorded = assumed or seen.record
+        recorded = assumed or self.alone.recorded
         workers = tuple(sorted(store.workers.of(owner), key=lambda w: (w.attempt, w.rank, w.uid)))
         told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= recorded.attempt)
         return replace(

@@ -19,7 +19,7 @@ from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
 from trainpush.model.serving import Replica
-from trainpush.model.workload import Worker
+from trainpush.model.workload import Phase, Worker
 from trainpush.render import modes
 from trainpush.render.children import worker_name
 from trainpush.render.export import PUBLISH

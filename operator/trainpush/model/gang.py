@@ -20,12 +20,15 @@ class Requirements:
     products: frozenset[str] = frozenset()
     """Accelerator products that will do; empty means any."""
     tolerations: tuple[Toleration, ...] = ()
+    avoided: frozenset[str] = frozenset()
+    """Nodes to which it does not go, whatever they have."""
 
     _hash: int = field(init=False, repr=False, compare=False)
     """Worked out once, since it is asked for with every look at what was counted before."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((frozenset(self.request.items()), self.products, self.tolerations)))
+        parts = frozenset(self.request.items()), self.products, self.tolerations, self.avoided
+        object.__setattr__(self, "_hash", hash(parts))
 
     def __hash__(self) -> int:
         return self._hash

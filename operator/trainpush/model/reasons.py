@@ -1,6 +1,9 @@
 """Every reason of a condition or verdict, each with the sentence that the reference page prints."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -62,6 +65,8 @@ class Reason(StrEnum):
     """spec.suspend is set."""
     WAITING_FOR_PODS = "WaitingForPods"
     """Placed; pods are being made, bound or started."""
+    CANNOT_START = "CannotStart"
+    """A pod is bound, and its node has not been able to start it for a minute; the message says which, and why."""
     ACCEPTED = "Accepted"
     """The spec is sound."""
     PLACED = "Placed"
@@ -71,7 +76,9 @@ class Reason(StrEnum):
     RESTARTING = "Restarting"
     """A worker failed or vanished; the gang starts anew from its last checkpoint."""
     BIND_TIMEOUT = "BindTimeout"
-    """kube-scheduler did not bind every pod in time; the gang was rolled back."""
+    """kube-scheduler did not bind every pod in time; the gang gave its place back, and tries again later."""
+    START_TIMEOUT = "StartTimeout"
+    """A bound pod did not start in time; the gang gave its place back, and tries again later: the message says why."""
     APPLY_FAILED = "ApplyFailed"
     """The API server refused a child object; the message carries its answer."""
     COMPLETED = "Completed"
@@ -150,3 +157,44 @@ class Reason(StrEnum):
     """A node kept its mode, since nobody needed the other one any more."""
     READY = "Ready"
     """Nothing is wrong."""
+
+
+IS_READY: Final[Mapping[str, bool]] = MappingProxyType(
+    {
+        Reason.WAITING_FOR_CAPACITY: True,
+        Reason.WAITING_FOR_QUOTA: True,
+        Reason.WAITING_FOR_PREEMPTION: True,
+        Reason.WAITING_FOR_MODE_SWITCH: True,
+        Reason.MODE_AT_MAX: True,
+        Reason.NO_NODE_MAY_SWITCH: True,
+        Reason.SWITCHES_USED_UP: True,
+        Reason.BEHIND_HIGHER_PRIORITY: True,
+        Reason.PREEMPTED: True,
+        Reason.RECLAIMED: True,
+        Reason.MODE_SWITCH: True,
+        Reason.RESIZED: True,
+        Reason.SUSPENDED: True,
+        Reason.WAITING_FOR_PODS: True,
+        Reason.RUNNING: True,
+        Reason.RESTARTING: True,
+        Reason.COMPLETED: True,
+        Reason.INVALID_SPEC: False,
+        Reason.IMAGE_REQUIRED: False,
+        Reason.POOL_REQUIRED: False,
+        Reason.POOL_NOT_FOUND: False,
+        Reason.NO_MATCHING_NODES: False,
+        Reason.EXCEEDS_POOL: False,
+        Reason.TOPOLOGY_UNSATISFIABLE: False,
+        Reason.EXCEEDS_QUOTA_LIMIT: False,
+        Reason.APPLY_FAILED: False,
+        Reason.CANNOT_START: False,
+        Reason.BIND_TIMEOUT: False,
+        Reason.START_TIMEOUT: False,
+        Reason.MAX_RESTARTS_EXCEEDED: False,
+        Reason.EXPORT_FAILED: False,
+        Reason.TARGET_NOT_FOUND: False,
+        Reason.TARGET_DOES_NOT_CONSENT: False,
+    }
+)
+"""Whether a TrainPushJob is Ready, by the reason of that condition: yes for what is well or passes by itself, no for
+what a person must mend."""

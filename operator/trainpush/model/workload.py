@@ -132,6 +132,17 @@ class Eviction:
         return f"{attempt}-{self.asked_at:%Y-%m-%dT%H:%M:%SZ}" if self.asked_at else ""
 
 
+@dataclass(frozen=True, slots=True)
+class FailedStarts:
+    """Tries of a gang, one after the other, that gave their place back before all workers ran."""
+
+    count: int
+    at: datetime
+    """When the last of them did."""
+    nodes: tuple[str, ...] = ()
+    """Where pods could not be bound or started, those of the last try first."""
+
+
 class Outcome(StrEnum):
     """How a job ended."""
 
@@ -160,8 +171,8 @@ class Recorded:
     outcome: Outcome | None = None
     queued_at: datetime | None = None
     """Since when it has been in the queue; None while it is not."""
-    hold_until: datetime | None = None
-    """No new placement before this time, after one that could not be bound; the condition Placed tells it."""
+    failed_starts: FailedStarts | None = None
+    """Why the next try is made later and elsewhere; None once all workers ran, or the spec was edited."""
     last: Refusal | None = None
     """Reason and message that explained the latest failure or rollback."""
     checkpoint: Checkpoint | None = None

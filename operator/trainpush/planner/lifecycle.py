@@ -4,8 +4,7 @@ A gang is whole or it is nothing: a worker that fails, vanishes or is being dele
 and the next one begins when no pod of the old one lives any more.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,11 +22,10 @@ from trainpush.model.workload import (
     Refusal,
     Worker,
 )
-from trainpush.planner import reports
+from trainpush.planner import reports, retries
 from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.retries import Start
 
-BIND_TIMEOUT = timedelta(seconds=120)
-"""A gang whose pods are not all bound by then gives its place back."""
 RESTART_DELAY = timedelta(seconds=5)
 """Wait before the second restart; doubles with each further one."""
 RESTART_DELAY_MAX = timedelta(minutes=5)
@@ -87,6 +85,16 @@ def is_hopeful(verdict: Verdict) -> bool:
     return verdict.reason in _HOPEFUL
 
 
+def held_back(job: Job, now: datetime) -> Decision | None:
+    """The gang waits before its next try; None where it need not."""
+    failed = retries.lately(job, now)
+    until = retries.paused_until(failed) if failed else now
+    if failed is None or now >= until:
+        return None
+    last = job.recorded.last or Refusal(Reason.BIND_TIMEOUT, "the last place could not be used")
+    return queued(job, verdicts.held_back(last, failed.count, until), until, job.recorded.queued_at)
+
+
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
     verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
@@ -122,15 +130,17 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
         return Decision(job.key, job.recorded, Stage.RESTARTING, Verdict(told.reason, told.message))
     if has_succeeded(job):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
-        record = replace(job.recorded, outcome=Outcome.COMPLETE, completed=())
+        record = replace(job.recorded, outcome=Outcome.COMPLETE, completed=(), failed_starts=None)
         return Decision(job.key, record, Stage.COMPLETE, verdict)
     if fault := _fault(job, mine, gang):
         return _after_fault(job, placement, fault, now)
     if former := [it for it in job.workers if it.attempt != job.recorded.attempt and it.is_live]:
         return _after_former(job, former, placement, now)
-    if _is_unbound(job, mine, gang) and now >= placement.since + _delay(job.recorded) + BIND_TIMEOUT:
-        return _rolled_back(job, mine)
-    return _on_its_way(job, gang, placement, mine, now)
+    begins = placement.since + _delay(job.recorded)
+    start = Start(job, placement, mine, begins, _is_unbound(job, mine, gang))
+    if start.deadline and now >= start.deadline:
+        return _given_back(start, now)
+    return _on_its_way(start, gang, now)
 
 
 def has_begun(job: Job) -> bool:
@@ -194,12 +204,11 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
     return Decision(job.key, record, Stage.RESTARTING, Verdict(last.reason, last.message))
 
 
-def _rolled_back(job: Job, mine: list[Worker]) -> Decision:
-    unbound = next((worker for worker in mine if worker.node is None), None)
-    said = (unbound.message if unbound else "") or job.trouble or "kube-scheduler gave no reason"
-    last = Refusal(Reason.BIND_TIMEOUT, f"not all pods were bound within {BIND_TIMEOUT.seconds} s: {said}")
-    record = replace(job.recorded.unplaced(), last=last)
-    return Decision(job.key, record, Stage.QUEUED, Verdict(last.reason, last.message))
+def _given_back(start: Start, now: datetime) -> Decision:
+    """Its pods do not start: others may have the place, and it tries again later."""
+    job, last, failed = start.job, start.refusal(now), start.learned(now)
+    record = replace(job.recorded.unplaced(), last=last, failed_starts=failed)
+    return Decision(job.key, record, Stage.QUEUED, verdicts.held_back(last, failed.count, retries.paused_until(failed)))
 
 
 def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
@@ -207,68 +216,60 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
     last = f"{job.recorded.last.message}; " if job.recorded.last else ""
     names = ", ".join(worker.name for worker in former[:4])
     verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
-    since = now if now - placement.since > BIND_TIMEOUT / 2 else placement.since
+    since = now if now - placement.since > retries.BIND_TIMEOUT / 2 else placement.since
     return Decision(
         job.key,
         replace(job.recorded, placement=replace(placement, since=since)),
         Stage.RESTARTING,
         verdict,
         actions=_removals(_stale(job, job.recorded.attempt)),
-        wake_at=since + BIND_TIMEOUT / 2 + timedelta(seconds=1),
+        wake_at=since + retries.BIND_TIMEOUT / 2 + timedelta(seconds=1),
     )
 
 
-def _on_its_way(job: Job, gang: Gang, placement: Placement, mine: list[Worker], now: datetime) -> Decision:
-    done = _finished(job)
+def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
+    job, mine, done = start.job, start.pods, _finished(start.job)
+    actions = _removals(_stale(job, job.recorded.attempt))
+    if now >= start.begins:
+        actions = (*actions, *_makings(job, start.placement, mine, now))
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = len(done | {worker.rank for worker in mine if worker.phase is not Phase.PENDING})
-    stage, verdict = _progress(job, gang, placement, mine, begun)
-    actions = _removals(_stale(job, job.recorded.attempt))
-    wake_at = placement.since + _delay(job.recorded)
-    if now >= wake_at:
-        actions = (*actions, *_makings(job, placement, mine, now))
-    is_waited_for = now < wake_at or _is_unbound(job, mine, gang)
     has_run = job.recorded.has_run or begun == gang.workers
+    failed = None if has_run else job.recorded.failed_starts
+    stage, verdict = _progress(start, gang, begun, now)
     return Decision(
         job.key,
-        replace(job.recorded, has_run=has_run, completed=tuple(sorted(done))),
+        replace(job.recorded, has_run=has_run, completed=tuple(sorted(done)), failed_starts=failed),
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
         actions=actions,
-        wake_at=(wake_at if now < wake_at else wake_at + BIND_TIMEOUT) if is_waited_for else None,
+        wake_at=min((at for at in (start.begins, start.is_late_at, start.deadline) if at and now < at), default=None),
     )
 
 
-def _progress(job: Job, gang: Gang, placement: Placement, mine: list[Worker], begun: int) -> tuple[Stage, Verdict]:
+def _progress(start: Start, gang: Gang, begun: int, now: datetime) -> tuple[Stage, Verdict]:
+    job, site = start.job, _site(start.placement)
     if begun == gang.workers:
         done = len(_finished(job))
         left = gang.workers - done
         over = f", {done} {'has' if done == 1 else 'have'} finished" if done else ""
-        what = f"{left} worker{' runs' if left == 1 else 's run'} in {_site(placement)}{over}"
+        what = f"{left} worker{' runs' if left == 1 else 's run'} in {site}{over}"
         return Stage.RUNNING, Verdict(Reason.RUNNING, what)
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
-    where = f"placed in {_site(placement)}; {begun}/{gang.workers} workers run{_said(placement, mine)}"
-    if job.recorded.last and job.recorded.last.reason == Reason.RESTARTING:
-        return Stage.RESTARTING, Verdict(Reason.RESTARTING, f"{job.recorded.last.message}; {where}")
-    return Stage.STARTING, Verdict(Reason.WAITING_FOR_PODS, where)
+    said, last, failed = start.waits, job.recorded.last, job.recorded.failed_starts
+    message = f"placed in {site}; {begun}/{gang.workers} workers run{': ' + said if said else ''}"
+    stage, reason = Stage.STARTING, Reason.WAITING_FOR_PODS
+    if last and last.reason == Reason.RESTARTING:
+        stage, reason, message = Stage.RESTARTING, Reason.RESTARTING, f"{last.message}; {message}"
+    elif last and failed and last.reason in {Reason.BIND_TIMEOUT, Reason.START_TIMEOUT}:
+        reason, message = Reason(last.reason), f"{last.message}; try {failed.count + 1} is {message}"
+    is_late = start.is_late_at is not None and now >= start.is_late_at
+    return stage, Verdict(Reason.CANNOT_START if is_late else reason, message)
 
 
-def _said(placement: Placement, mine: list[Worker]) -> str:
-    """What most of the workers wait for that have not started, of those that are hindered if some are."""
-    nodes = dict(enumerate(placement.nodes))
-    waiting = [it for it in mine if it.phase is Phase.PENDING and it.message and it.rank in nodes]
-    told = [worker for worker in waiting if worker.is_hindered] or waiting
-    if not told:
-        return ""
-    words, alike = Counter(worker.message for worker in told).most_common(1)[0]
-    first = next(worker for worker in told if worker.message == words)
-    more = f" and {alike - 1} more" if alike > 1 else ""
-    return f": worker {first.rank} (node {nodes[first.rank]}){more}: {words}"
-
-
-def _makings(job: Job, placement: Placement, mine: list[Worker], now: datetime) -> list[JobAction]:
+def _makings(job: Job, placement: Placement, mine: Sequence[Worker], now: datetime) -> list[JobAction]:
     there = _finished(job) | {worker.rank for worker in mine}
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)

@@ -11,7 +11,7 @@ from trainpush.model.nodes import Amounts
 from trainpush.model.plan import Decision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
-from trainpush.planner import ledger, lifecycle
+from trainpush.planner import ledger, lifecycle, retries
 from trainpush.planner.allocations import Allocations, holding
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.diagnosis import Circumstances
@@ -82,10 +82,11 @@ class PoolCycle:
         if (least, rank) in self._dead_ends:
             self._block(preemptor)
             return None
-        size = self.capacity.largest(self.quota.within_limit(namespace, gang))
-        assignment = self.capacity.assign(gang.of_size(size)) if size else None
-        if assignment:
-            return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table))
+        allowed = self.quota.within_limit(namespace, gang)
+        for wanted in filter(None, (retries.elsewhere(job, allowed, self.now), allowed)):
+            size = self.capacity.largest(wanted)
+            if size and (assignment := self.capacity.assign(wanted.of_size(size))):
+                return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table))
         return self._make_room(preemptor)
 
     def _replaced(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
@@ -114,8 +115,8 @@ class PoolCycle:
             if for_it := self._carried_out.get(str(job.key)):
                 return self._joined(job, verdicts.preempting(gang, for_it, is_announced=False))
             return self._joined(job, verdicts.awaiting_terminations(gang))
-        # For a gang whose pods could not be bound in its last place nobody need give up anything again.
-        if job.recorded.last is None or job.recorded.last.reason != Reason.BIND_TIMEOUT:
+        # For a gang whose pods could not start in its last place nobody need give up anything again.
+        if retries.lately(job, self.now) is None:
             if taken := self.preemption.make_room(preemptor):
                 self._dead_ends.clear()
                 if assignment := self.capacity.after_terminations(gang):

@@ -9,7 +9,6 @@ from trainpush.model.plan import Decision, ServiceDecision
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job, Key, Refusal
 from trainpush.planner import lifecycle
-from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.pool_cycle import PoolCycle
 from trainpush.planner.queue import Precedence, QueueEntry, queue_order
 from trainpush.planner.rollout import rollout
@@ -71,8 +70,4 @@ def _settled_gang(job: Job, gang: Gang, cycle: PoolCycle | None, now: datetime) 
     placement = job.recorded.placement
     if placement and (cycle is None or cycle.keeps(job, gang, placement)):
         return lifecycle.holding(job, gang, placement, now)
-    if job.recorded.hold_until and now < job.recorded.hold_until:
-        said = job.recorded.last.message if job.recorded.last else "the last place could not be used"
-        until = job.recorded.hold_until
-        return lifecycle.queued(job, verdicts.held_back(said, until), until, job.recorded.queued_at)
-    return None
+    return lifecycle.held_back(job, now)

@@ -30,7 +30,7 @@ _LOSSES: Final = {ServiceCondition.MODEL_LOADED, ServiceCondition.AVAILABLE}
 """Conditions whose end is worth a warning, once they were true."""
 _STEPS: Final = {Condition.EVICTED, Condition.PUSHED, ServiceCondition.PROGRESSING}
 """Conditions whose reasons tell of a way: each new one is worth an Event."""
-_TROUBLES: Final = {Reason.APPLY_FAILED, Reason.BIND_TIMEOUT}
+_TROUBLES: Final = {Reason.APPLY_FAILED, Reason.CANNOT_START, Reason.BIND_TIMEOUT, Reason.START_TIMEOUT}
 """Reasons for which an object is not ready though its spec is sound: each is worth a warning of its own."""
 _QUIET: Final = {Reason.IN_PROGRESS, Reason.WAITING_FOR_MODEL, Reason.NOT_EVICTED}
 """Reasons that say that nothing happened yet."""

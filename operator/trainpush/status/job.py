@@ -4,15 +4,17 @@ Each part of the record stands here with its two directions one after the other.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from trainpush.api.base import plain
 from trainpush.api.conditions import Condition
 from trainpush.api.push import PushStatus
 from trainpush.api.trainpushjob import (
+    AVOIDED_MAX,
     CheckpointStatus,
     EvictionStatus,
+    FailedStartsStatus,
     JobStatus,
     PlacementStatus,
     Progress,
@@ -22,18 +24,13 @@ from trainpush.api.trainpushjob import (
 )
 from trainpush.api.verdict import Cause
 from trainpush.model.plan import Decision, Pushing
-from trainpush.model.reasons import Reason
-from trainpush.model.workload import Checkpoint, Eviction, Heard, Outcome, Placement, Recorded, Refusal
+from trainpush.model.workload import Checkpoint, Eviction, FailedStarts, Heard, Outcome, Placement, Recorded, Refusal
 from trainpush.status.conditions import by_type, cut, part, stamped, verdict
 from trainpush.status.job_conditions import statements
-
-HOLD: Final = timedelta(seconds=30)
-"""How long a gang whose pods could not be bound waits before it is placed again."""
 
 
 def read(status: JobStatus) -> Recorded:
     """The decisions of earlier cycles, from the conditions and fields of the status."""
-    placed = by_type(status.conditions).get(Condition.PLACED)
     true = {condition.type for condition in status.conditions if condition.status == "True"}
     ended = Outcome.COMPLETE if Condition.TRAINING_COMPLETE in true else None
     return Recorded(
@@ -47,7 +44,7 @@ def read(status: JobStatus) -> Recorded:
         eviction=_read_eviction(status.eviction),
         outcome=Outcome.FAILED if Condition.FAILED in true else ended,
         queued_at=status.queued_at,
-        hold_until=placed.last_transition_time + HOLD if placed and placed.reason == Reason.BIND_TIMEOUT else None,
+        failed_starts=_read_failed_starts(status.failed_starts),
         last=Refusal(failure.reason, failure.message) if (failure := status.last_failure) else None,
         checkpoint=_read_checkpoint(status.checkpoint),
         heard=_read_progress(status.progress),
@@ -81,6 +78,7 @@ def write(
         eviction=_write_eviction(record.eviction),
         verdict=verdict(decision.verdict),
         push=_write_push(decision.push),
+        failed_starts=_write_failed_starts(record.failed_starts),
         last_failure=Cause(reason=last.reason, message=cut(last.message)) if (last := record.last) else None,
     )
     kept = () if resolved else ("resolved", "push") if placement else ("push",)
@@ -135,6 +133,16 @@ def _write_eviction(eviction: Eviction | None) -> EvictionStatus | None:
         deadline=eviction.deadline,
         answered=eviction.is_answered,
     )
+
+
+def _read_failed_starts(told: FailedStartsStatus | None) -> FailedStarts | None:
+    return FailedStarts(told.count, told.at, tuple(told.nodes)) if told else None
+
+
+def _write_failed_starts(failed: FailedStarts | None) -> FailedStartsStatus | None:
+    if failed is None:
+        return None
+    return FailedStartsStatus(count=failed.count, at=failed.at, nodes=list(failed.nodes[:AVOIDED_MAX]))
 
 
 def _read_progress(told: Progress | None) -> Heard | None:

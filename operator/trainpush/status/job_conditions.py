@@ -6,7 +6,7 @@ from trainpush.api.base import timestamp
 from trainpush.api.conditions import Condition
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Decision, Stage
-from trainpush.model.reasons import Reason
+from trainpush.model.reasons import IS_READY, Reason
 from trainpush.model.wording import count
 from trainpush.model.workload import Checkpoint, Eviction, Outcome, Placement
 from trainpush.status.conditions import Statement, accepted, by_type
@@ -22,7 +22,7 @@ def statements(decision: Decision, before: JobStatus) -> list[Statement]:
     lasting: list[Statement] = [
         (Condition.READY, False, push.reason, push.message)
         if push and push.has_failed
-        else (Condition.READY, not (refusal or has_failed or reason == Reason.APPLY_FAILED), reason, message),
+        else (Condition.READY, not _needs_a_person(decision), reason, message),
         accepted(refusal),
         (Condition.PLACED, True, Reason.PLACED, _where(decision.record.placement))
         if decision.record.placement
@@ -44,14 +44,20 @@ def statements(decision: Decision, before: JobStatus) -> list[Statement]:
 def _passing(decision: Decision) -> Iterable[Statement]:
     """The conditions that are there only while true."""
     verdict, push, outcome = decision.verdict, decision.push, decision.record.outcome
-    if outcome is None and decision.record.placement and decision.stage is not Stage.RUNNING:
-        yield (Condition.RECONCILING, True, verdict.reason, verdict.message)
-    elif outcome is Outcome.COMPLETE and push and not (push.is_over or push.has_failed):
-        yield (Condition.RECONCILING, True, push.reason, push.message)
-    if decision.refusal or outcome is Outcome.FAILED:
+    if _needs_a_person(decision):
         yield (Condition.STALLED, True, verdict.reason, verdict.message)
     elif push and push.has_failed:
         yield (Condition.STALLED, True, push.reason, push.message)
+    elif outcome is None and decision.record.placement and decision.stage is not Stage.RUNNING:
+        yield (Condition.RECONCILING, True, verdict.reason, verdict.message)
+    elif outcome is Outcome.COMPLETE and push and not push.is_over:
+        yield (Condition.RECONCILING, True, push.reason, push.message)
+
+
+def _needs_a_person(decision: Decision) -> bool:
+    """Whether it does not go on by itself; what runs does, unless its spec cannot be read any more."""
+    has_failed = decision.record.outcome is Outcome.FAILED
+    return decision.refusal is not None or has_failed or not IS_READY.get(decision.verdict.reason, True)
 
 
 def _where(placement: Placement) -> str:

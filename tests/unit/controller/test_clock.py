@@ -52,9 +52,8 @@ def a_store() -> Store:
     """One job that may be placed again only half a minute after it was given up."""
     store = Store()
     take(store.pools, pool("pool", "any", default=True))
-    since = f"{HELD_SINCE:%Y-%m-%dT%H:%M:%SZ}"
-    placed = {"type": "Placed", "status": "False", "reason": "BindTimeout", "message": "", "lastTransitionTime": since}
-    take(store.jobs, job("held"), status={"attempt": 1, "conditions": [placed]})
+    failed = {"count": 1, "at": f"{HELD_SINCE:%Y-%m-%dT%H:%M:%SZ}"}
+    take(store.jobs, job("held"), status={"attempt": 1, "observedGeneration": 0, "failedStarts": failed})
     return store
 
 

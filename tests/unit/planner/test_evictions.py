@@ -10,7 +10,7 @@ from support.build import NOW, a_gang, a_job, a_pool, a_quota, running_job, thre
 from support.competition import FOUR, ONE, decide, with_quotas
 from support.training_world import World
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, Key, Phase, Preemption, Recorded, Refusal
+from trainpush.model.workload import Eviction, FailedStarts, Key, Phase, Preemption, Recorded
 
 
 def test_a_higher_priority_displaces_the_cheapest() -> None:
@@ -159,7 +159,7 @@ def test_a_victim_with_a_lost_node_is_left_alone() -> None:
 
 def test_nobody_gives_up_anything_twice_for_pods_that_cannot_be_bound() -> None:
     """A gang whose last place was given back may use free room only."""
-    recorded = Recorded(queued_at=NOW, last=Refusal(Reason.BIND_TIMEOUT, "no such volume"))
+    recorded = Recorded(queued_at=NOW, failed_starts=FailedStarts(1, NOW - timedelta(minutes=1)))
     busy = running_job("busy", *(f"r1-n{i}" for i in range(4)))
     decided = decide(FOUR, busy, a_job("high", ONE, priority=9, recorded=recorded))
     assert decided["busy"].record.eviction is None

@@ -6,7 +6,7 @@ from datetime import timedelta
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
 from trainpush.model.plan import Decision, MakeBelongings, MakeWorker, RemoveWorker, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Beside, Heard, Job, Outcome, Phase, Recorded, Refusal, Worker
+from trainpush.model.workload import Beside, FailedStarts, Heard, Job, Outcome, Phase, Recorded, Refusal, Worker
 from trainpush.planner.plan import plan
 
 NODES = three_racks(4)
@@ -229,10 +229,10 @@ def test_an_unbound_gang_gives_its_place_back() -> None:
 
 def test_after_a_rollback_the_gang_is_held_for_a_while() -> None:
     """No hot loop of pods that nobody binds."""
-    until = NOW + timedelta(seconds=20)
-    recorded = Recorded(attempt=1, hold_until=until, last=Refusal(Reason.BIND_TIMEOUT, "why"))
+    failed = FailedStarts(1, NOW - timedelta(seconds=10))
+    recorded = Recorded(attempt=1, failed_starts=failed, last=Refusal(Reason.BIND_TIMEOUT, "why"))
     decision = decide(a_job(gang=a_gang(2), recorded=recorded), workers=(a_worker(0),))
-    assert (decision.record.placement, decision.wake_at) == (None, until)
+    assert (decision.record.placement, decision.wake_at) == (None, NOW + timedelta(seconds=20))
     assert removed(decision) == {"job-worker-0-a1"}
 
 
@@ -315,5 +315,5 @@ def test_what_workers_wait_for_is_said_with_worker_and_node() -> None:
     pulling = a_worker(0, Phase.PENDING, node="r1-n0", message="pulls")
     stuck = a_worker(1, Phase.PENDING, node="r1-n1", message="no volume", is_hindered=True)
     assert "0/2 workers run: worker 1 (node r1-n1): no volume" in decide(TWO, workers=(pulling, stuck)).verdict.message
-    both = (a_worker(0, Phase.PENDING, message="no volume", is_hindered=True), stuck)
+    both = (a_worker(0, Phase.PENDING, node="r1-n0", message="no volume", is_hindered=True), stuck)
     assert "worker 0 (node r1-n0) and 1 more: no volume" in decide(TWO, workers=both).verdict.message

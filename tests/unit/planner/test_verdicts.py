@@ -14,7 +14,7 @@ from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Holder, Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction
+from trainpush.model.workload import Eviction, Refusal
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
@@ -384,9 +384,21 @@ OF_THE_QUEUE = {
         f"{WAITS.advice}; nobody makes room: 2 gangs could, but even together they do not make enough",
     ),
     Cause.BIND_TIMEOUT: (
-        verdicts.held_back("not all pods were bound within 120 s: no disk", UNTIL),
+        verdicts.held_back(Refusal(Reason.BIND_TIMEOUT, "not all pods were bound within 120 s: no disk"), 1, UNTIL),
         Reason.BIND_TIMEOUT,
-        "not all pods were bound within 120 s: no disk; a new place is sought from 2026-01-01T13:00:00Z on",
+        (
+            "not all pods were bound within 120 s: no disk; "
+            "try 2 is made from 2026-01-01T13:00:00Z on, or at once when the spec is edited"
+        ),
+        "",
+    ),
+    Cause.START_TIMEOUT: (
+        verdicts.held_back(Refusal(Reason.START_TIMEOUT, "not all workers ran within 5 min: no Secret"), 4, UNTIL),
+        Reason.START_TIMEOUT,
+        (
+            "not all workers ran within 5 min: no Secret; "
+            "try 5 is made from 2026-01-01T13:00:00Z on, or at once when the spec is edited"
+        ),
         "",
     ),
     Cause.SUSPENDED: (

@@ -8,7 +8,7 @@ import pytest
 from support.build import NOW, a_placement
 from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Decision, Holder, Pushing, Stage, Verdict
-from trainpush.model.reasons import Reason
+from trainpush.model.reasons import IS_READY, Reason
 from trainpush.model.workload import Eviction, Key, Outcome, Placement, Recorded, Refusal
 from trainpush.status.job import write
 
@@ -41,6 +41,20 @@ def test_a_job_that_pushes_nothing_says_nothing_of_it() -> None:
     status = write(a_decision(), None, 1, 1, {}, NOW)
     assert "push" not in status
     assert "Pushed" not in {c["type"] for c in status["conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("stage", "placement", "passing"),
+    [(Stage.QUEUED, None, set()), (Stage.STARTING, a_placement("n1"), {"Reconciling"})],
+    ids=["queued", "placed"],
+)
+@pytest.mark.parametrize("reason", [Reason(reason) for reason in IS_READY])
+def test_ready_follows_the_table(reason: Reason, stage: Stage, placement: Placement | None, passing: set[str]) -> None:
+    """And whoever must mend something is told so, by a condition that is there only then."""
+    decision = a_decision(stage=stage, record=Recorded(placement=placement), verdict=Verdict(reason, "why"))
+    conditions = {c["type"]: c for c in write(decision, None, 1, 1, {}, NOW)["conditions"]}
+    assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == (str(IS_READY[reason]), reason)
+    assert conditions.keys() & {"Stalled", "Reconciling"} == (passing if IS_READY[reason] else {"Stalled"})
 
 
 @pytest.mark.parametrize(

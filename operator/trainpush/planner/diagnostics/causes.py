@@ -211,7 +211,11 @@ class Cause(StrEnum):
     BIND_TIMEOUT = "BindTimeout"
     """kube-scheduler did not bind the pods of the last place in time; a new place is sought after a pause.
 
-    See the events of the pods, and what else binds pods to these nodes."""
+    See what the message says, and what else binds pods to these nodes; an edit of the spec ends the pause."""
+    START_TIMEOUT = "StartTimeout"
+    """Pods of the last place were bound and did not start in time; a new place is sought after a pause.
+
+    Mend what the message names: a volume, an image, an init container; an edit of the spec ends the pause."""
     SUSPENDED = "Suspended"
     """spec.suspend is set.
 

@@ -14,7 +14,7 @@ from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import amount, count, field_of_size, listed
-from trainpush.model.workload import Eviction
+from trainpush.model.workload import Eviction, Refusal
 from trainpush.planner.diagnostics.advice import advice
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, finding, turned_away
@@ -131,10 +131,11 @@ def not_preempted(verdict: Verdict, spared: Mapping[Cause, int], until: datetime
     )
 
 
-def held_back(said: str, until: datetime) -> Verdict:
-    """After a place whose pods were not bound: `said` tells why, and until when no other is sought."""
-    message = f"{said}; a new place is sought from {_time(until)} on"
-    return Verdict(Reason.BIND_TIMEOUT, message, cause=Cause.BIND_TIMEOUT)
+def held_back(last: Refusal, tries: int, until: datetime) -> Verdict:
+    """After so many tries that came to nothing: `last` tells why, and until when no other is made."""
+    message = f"{last.message}; try {tries + 1} is made from {_time(until)} on, or at once when the spec is edited"
+    cause = Cause.START_TIMEOUT if last.reason == Reason.START_TIMEOUT else Cause.BIND_TIMEOUT
+    return Verdict(last.reason, message, cause=cause)
 
 
 def suspended() -> Verdict:

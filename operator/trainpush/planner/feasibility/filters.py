@@ -74,8 +74,10 @@ class NodeFilters:
 
     @cached_property
     def open(self) -> Mask:
-        """Nodes that every filter lets pass, whether they are large enough or not."""
+        """Nodes that every filter lets pass and the worker does not avoid, whether they are large enough or not."""
         open_: Mask = self.table.ready & ~self.table.cordoned & self.of_kinds(not found for found in self._of_kinds)
+        if avoided := [row for node in self.requirements.avoided if (row := self.table.rows.get(node)) is not None]:
+            open_[avoided] = False
         return open_
 
     @cached_property

@@ -1,0 +1,160 @@
+"""Tries that come to nothing: given back in time, made later each time, and elsewhere."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, running_job
+from trainpush.model.plan import Decision, Stage
+from trainpush.model.reasons import Reason
+from trainpush.model.workload import FailedStarts, Job, Phase, Recorded, Worker
+from trainpush.planner.plan import plan
+
+ONE = a_gang(1)
+POOL = a_pool(*(a_node(f"n{i}") for i in range(3)))
+MINUTE = timedelta(minutes=1)
+
+
+def decide(job: Job, *others: Job, after: timedelta = timedelta(0)) -> Decision:
+    """What becomes of `job` in a pool of three nodes."""
+    decided = plan(a_cluster(job, *others, pool=POOL), NOW + after).decisions.get(job.key)
+    assert decided
+    return decided
+
+
+def pending(rank: int = 0, node: str | None = "n0", message: str = "why", **fields: Any) -> Worker:
+    """A pod that has not started."""
+    return a_worker(rank, Phase.PENDING, node=node, message=message, **fields)
+
+
+def waits(count: int = 1, nodes: Iterable[str] = (), **fields: Any) -> Job:
+    """A job of one worker whose last tries came to nothing just now."""
+    recorded = Recorded(attempt=1, failed_starts=FailedStarts(count, NOW, tuple(nodes)), **fields)
+    return a_job(gang=ONE, recorded=recorded)
+
+
+def place_of(decision: Decision) -> tuple[str, ...]:
+    """The nodes that were given."""
+    return decision.record.placement.nodes if decision.record.placement else ()
+
+
+def lived(job: Job, bindable: frozenset[str], tries: int) -> list[str]:
+    """Where a gang of one goes, try after try, if its pod can be bound to some nodes only."""
+    found, now = [], NOW
+    for _ in range(tries):
+        placed = next(iter(plan(a_cluster(job, pool=POOL), now).decisions))
+        (node,) = place_of(placed)
+        found.append(node)
+        if node in bindable:
+            break
+        unbound = pending(node=None, attempt=placed.record.attempt)
+        job = replace(job, recorded=placed.record, workers=(unbound,))
+        given = next(iter(plan(a_cluster(job, pool=POOL), now + 2 * MINUTE).decisions))
+        assert given.record.failed_starts
+        job = replace(job, recorded=given.record, workers=())
+        now = now + 60 * MINUTE
+    return found
+
+
+def test_a_node_that_cannot_mount_the_claim_is_not_tried_twice_in_a_row() -> None:
+    """A volume of one node: what kube-scheduler refused once is sought elsewhere."""
+    assert lived(a_job(gang=ONE), frozenset({"n1"}), 5) == ["n0", "n1"]
+    assert lived(a_job(gang=ONE), frozenset({"n2"}), 5) == ["n0", "n1", "n2"]
+
+
+def test_where_no_node_will_do_each_is_tried_again() -> None:
+    """What cannot be bound anywhere keeps trying, wherever there is room."""
+    assert len(lived(a_job(gang=ONE), frozenset(), 5)) == 5
+
+
+def test_only_the_nodes_of_pods_that_were_not_bound_are_avoided() -> None:
+    """The others of the gang had no trouble."""
+    job = replace(placed_job("n0", "n1", age=121), workers=(a_worker(0, node="n0"), pending(1, node=None)))
+    assert decide(job).record.failed_starts == FailedStarts(1, NOW, ("n1",))
+
+
+def test_a_refusal_of_the_api_server_is_no_nodes_fault() -> None:
+    """There was no pod to bind."""
+    job = replace(placed_job("n0", age=121), trouble="exceeded quota")
+    decision = decide(job)
+    assert decision.record.failed_starts == FailedStarts(1, NOW)
+    assert "exceeded quota" in decision.verdict.message
+
+
+def test_a_node_is_tried_again_rather_than_none() -> None:
+    """Nobody says that it was the node's fault."""
+    job = waits(nodes=["n0"])
+    assert place_of(decide(job, running_job("a", "n1"), running_job("b", "n2"), after=MINUTE)) == ("n0",)
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 30), (2, 60), (3, 120), (6, 960), (7, 1800), (60, 1800)])
+def test_the_pause_grows_and_holds_nothing(count: int, seconds: int) -> None:
+    """Others may have the accelerators meanwhile."""
+    job, pause = waits(count), timedelta(seconds=seconds)
+    held = decide(job, after=pause - timedelta(seconds=1))
+    assert (held.record.placement, held.wake_at, held.verdict.reason) == (None, NOW + pause, Reason.BIND_TIMEOUT)
+    assert place_of(decide(job, after=pause)) == ("n0",)
+
+
+@pytest.mark.parametrize(
+    ("worker", "minutes"),
+    [(pending(is_hindered=True), 5), (pending(), 30), (pending(node=None), 2)],
+    ids=["hindered", "pulls", "unbound"],
+)
+def test_a_pod_that_does_not_start_has_its_time(worker: Worker, minutes: int) -> None:
+    """The place is given back then, and not before; the operator wakes for it."""
+    job = replace(placed_job("n0"), workers=(worker,))
+    due = minutes * MINUTE
+    before = decide(job, after=due - timedelta(seconds=1))
+    assert (place_of(before), before.wake_at) == (("n0",), NOW + due)
+    after = decide(job, after=due)
+    assert (after.stage, after.record.placement, after.record.failed_starts) == (
+        Stage.QUEUED,
+        None,
+        FailedStarts(1, NOW + due, ("n0",)),
+    )
+
+
+def test_what_was_waited_for_is_said_while_it_waits_and_at_the_next_try() -> None:
+    """With how many tries there were."""
+    stuck = pending(message="no Secret wandb", is_hindered=True)
+    given = decide(replace(placed_job("n0"), workers=(stuck,)), after=5 * MINUTE)
+    said = "not all workers ran within 5 min: worker 0 (node n0): no Secret wandb; try 2 is made from"
+    assert (given.verdict.reason, given.verdict.message[: len(said)]) == (Reason.START_TIMEOUT, said)
+    again = replace(placed_job("n1"), recorded=replace(given.record, placement=placed_job("n1").recorded.placement))
+    decision = decide(again)
+    assert (decision.stage, decision.verdict.reason) == (Stage.STARTING, Reason.START_TIMEOUT)
+    assert "no Secret wandb; try 2 is placed in" in decision.verdict.message
+
+
+def test_what_hinders_a_start_for_a_minute_is_told_as_something_to_mend() -> None:
+    """Before, it may pass; what takes its time is no trouble."""
+    job = replace(placed_job("n0"), workers=(pending(message="no Secret wandb", is_hindered=True),))
+    early, late = (decide(job, after=timedelta(seconds=seconds)) for seconds in (59, 60))
+    assert (early.verdict.reason, early.wake_at) == (Reason.WAITING_FOR_PODS, NOW + MINUTE)
+    assert (late.verdict.reason, late.wake_at) == (Reason.CANNOT_START, NOW + 5 * MINUTE)
+    assert "no Secret wandb" in late.verdict.message
+    pulls = replace(placed_job("n0"), workers=(pending(),))
+    assert decide(pulls, after=20 * MINUTE).verdict.reason == Reason.WAITING_FOR_PODS
+
+
+def test_a_gang_that_runs_has_learned_nothing() -> None:
+    """The next trouble is another one."""
+    job = placed_job("n0", failed_starts=FailedStarts(3, NOW, ("n1",)))
+    assert decide(replace(job, workers=(a_worker(0, node="n0"),))).record.failed_starts is None
+
+
+def test_one_that_ran_may_wait_for_ever() -> None:
+    """Nothing that has begun is given back for a pod that pulls nothing."""
+    job = replace(placed_job("n0", has_run=True, age=9000), workers=(a_worker(0, node="n0"),))
+    assert (place_of(decide(job)), decide(job).wake_at) == (("n0",), None)
+
+
+def test_what_is_long_ago_is_forgotten() -> None:
+    """Hours in the queue are no pause, and nodes get well."""
+    job = waits(9, nodes=["n0"])
+    assert place_of(decide(job, after=119 * MINUTE)) == ("n1",)
+    assert place_of(decide(job, after=120 * MINUTE)) == ("n0",)
