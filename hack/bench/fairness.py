@@ -1,6 +1,7 @@
 """10,000 jobs thrown into one namespace: how much later another namespace's job is placed than alone.
 
-500 nodes, and a quota that guarantees the other team one node of 8 GPUs. Alone, and then every second until each of the
+500 nodes of 8 GPUs, and quotas: 8 GPUs are guaranteed to the other team, and the many may use all the rest, so that no
+room need be taken back, which takes as long as pods need to end. Alone, and then every second until each of the
 10,000 has a status, a job of that team is applied and deleted as soon as its status shows a placement.
 """
 
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.fill import applied, writes
-from bench.ground import ground
+from bench.ground import RACKS, ground
 from bench.probe import seconds_until
 from bench.result import Result
 from support.cluster import Space, says
-from support.manifests import job
+from support.manifests import GPU, job
 from support.operator_process import OperatorProcess
 from trainpush.kube.resources import GPUPOOLS
 
@@ -27,7 +28,7 @@ async def measure(seed: int, folder: Path) -> Result:
     del seed
     with ground(folder) as field, field.operator() as operator:
         async with field.space() as many, field.space() as other:
-            await _guarantee(other)
+            await _divide(many, other)
             alone = sorted([await _placed(other, f"alone-{number}") for number in range(PROBES_ALONE)])
             beside = await _while_thrown(many, other, operator)
     middle = alone[len(alone) // 2]
@@ -35,9 +36,12 @@ async def measure(seed: int, folder: Path) -> Result:
     return Result(round(max(beside) - middle, 2), "s", GOAL_SECONDS, {"thrown": THROWN, **details})
 
 
-async def _guarantee(other: Space) -> None:
-    quota = {"name": "other", "namespaces": [other.name], "resources": {"nvidia.com/gpu": {"guarantee": 8}}}
-    await other.client.patch(GPUPOOLS, None, "bench", {"spec": {"quotas": [quota]}})
+async def _divide(many: Space, other: Space) -> None:
+    shares = {"many": (many, {"limit": 8 * (sum(RACKS) - 1)}), "other": (other, {"guarantee": 8})}
+    quotas = [
+        {"name": name, "namespaces": [space.name], "resources": {GPU: share}} for name, (space, share) in shares.items()
+    ]
+    await other.client.patch(GPUPOOLS, None, "bench", {"spec": {"quotas": quotas}})
 
 
 async def _while_thrown(many: Space, other: Space, operator: OperatorProcess) -> list[float]:

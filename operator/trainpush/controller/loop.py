@@ -23,7 +23,8 @@ QUIET_SECONDS: Final = 0.02
 PATIENCE_SECONDS: Final = (0.04, 0.5)
 """… or after as long as the last cycle took, but at least and at most this: half of the time is left for reading."""
 BUSY_SECONDS: Final = 0.2
-"""As long as statuses of earlier cycles wait for their turn, the next one begins no sooner than after this."""
+"""As long as statuses of earlier cycles wait for their turn, the next one begins only after as long as the last cycle
+took, and no sooner than after this: writing has half of the time."""
 IDLE_SECONDS: Final = 60.0
 """Longest time between two cycles."""
 FAILURES_MAX: Final = 5
@@ -134,7 +135,9 @@ class Loop:
         except TimeoutError:
             return
         if self._applier.backlog:
-            await asyncio.sleep(BUSY_SECONDS)
+            await asyncio.sleep(max(BUSY_SECONDS, self._took))
+            dirty.clear()
+            return
         least, most = PATIENCE_SECONDS
         deadline = time.monotonic() + min(max(least, self._took), most)
         while dirty.is_set() and time.monotonic() < deadline:

@@ -124,10 +124,10 @@ class Memory:
 def _lasts(job: Job, decision: Decision) -> bool:
     """Whether nothing but the job itself, and time until `wake_at`, can make it come out otherwise."""
     record, push = job.recorded, job.push
-    if decision.record not in (record, replace(record, has_run=True)):
-        return False  # once that stands in status it is another job; what it says of now would be too old by then
     if decision.stage is Stage.QUEUED or record.eviction:
         return False  # a matter of those with whom it competes
+    if decision.record not in (record, replace(record, has_run=True)):
+        return False  # once that stands in status it is another job; what it says of now would be too old by then
     if push and record.outcome is Outcome.COMPLETE and not push.over:
         return False  # a matter of the service that takes its model
     # A place without a pod is lost with its node.

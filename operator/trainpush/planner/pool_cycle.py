@@ -54,6 +54,9 @@ class PoolCycle:
     """What was given out in this cycle."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which there will be no room: there is ever less, but for what is freed."""
+    _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
+    """What was said to gangs over a limit, by team, resource and what of it is used and reserved: many wait
+    for the same."""
     _waiting: int = field(default=0, init=False)
     """How many had their turn and wait."""
     _is_hopeful: bool = field(default=False, init=False)
@@ -236,4 +239,6 @@ class PoolCycle:
         team = self.quota.team_of(namespace)
         limit = self.quota.share(team, resource).limit or 0
         used, reserved = self.quota.used(team, resource), self.quota.reserved(team, resource)
-        return verdicts.quota(gang, team, resource, limit, used, reserved)
+        if (asked := (gang, team, resource, used, reserved)) not in self._quota_verdicts:
+            self._quota_verdicts[asked] = verdicts.quota(gang, team, resource, limit, used, reserved)
+        return self._quota_verdicts[asked]
