@@ -29,6 +29,8 @@ from trainpush.planner.retries import Start
 RESTART_DELAY = timedelta(seconds=5)
 """Wait before the second restart; doubles with each further one."""
 RESTART_DELAY_MAX = timedelta(minutes=5)
+_TIME_TO_BIND = retries.BIND_TIMEOUT / 2
+"""What is left at least to a pod that is made late."""
 _HOPEFUL = {
     Reason.WAITING_FOR_CAPACITY,
     Reason.WAITING_FOR_PREEMPTION,
@@ -136,6 +138,9 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
         return _after_fault(job, placement, fault, now)
     if former := [it for it in job.workers if it.attempt != job.recorded.attempt and it.is_live]:
         return _after_former(job, former, placement, now)
+    if _missing(job, placement, mine) and not job.trouble:
+        # Making them is our own turn, which is late where very many wait for theirs.
+        job, placement = _with_time_to_bind(job, placement, now)
     begins = placement.since + _delay(job.recorded)
     start = Start(job, placement, mine, begins, _is_unbound(job, mine, gang))
     if start.deadline and now >= start.deadline:
@@ -216,22 +221,27 @@ def _after_former(job: Job, former: list[Worker], placement: Placement, now: dat
     last = f"{job.recorded.last.message}; " if job.recorded.last else ""
     names = ", ".join(worker.name for worker in former[:4])
     verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
-    since = now if now - placement.since > retries.BIND_TIMEOUT / 2 else placement.since
-    return Decision(
-        job.key,
-        replace(job.recorded, placement=replace(placement, since=since)),
-        Stage.RESTARTING,
-        verdict,
-        actions=_removals(_stale(job, job.recorded.attempt)),
-        wake_at=since + retries.BIND_TIMEOUT / 2 + timedelta(seconds=1),
-    )
+    job, placement = _with_time_to_bind(job, placement, now)
+    actions = _removals(_stale(job, job.recorded.attempt))
+    wake_at = placement.since + _delay(job.recorded) + _TIME_TO_BIND
+    return Decision(job.key, job.recorded, Stage.RESTARTING, verdict, actions=actions, wake_at=wake_at)
+
+
+def _with_time_to_bind(job: Job, placement: Placement, now: datetime) -> tuple[Job, Placement]:
+    """The attempt begins only now if half of the time for binding is over and no pod could be made before."""
+    delay = _delay(job.recorded)
+    if now < placement.since + delay + _TIME_TO_BIND:
+        return job, placement
+    placement = replace(placement, since=now - delay)
+    return replace(job, recorded=replace(job.recorded, placement=placement)), placement
 
 
 def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
     job, mine, done = start.job, start.pods, _finished(start.job)
-    actions = _removals(_stale(job, job.recorded.attempt))
-    if now >= start.begins:
-        actions = (*actions, *_makings(job, start.placement, mine, now))
+    actions, late_at = _removals(_stale(job, job.recorded.attempt)), None
+    if now >= start.begins and (missing := _missing(job, start.placement, mine)):
+        actions = (*actions, *_makings(job, start.placement, missing, now))
+        late_at = None if job.trouble else start.begins + _TIME_TO_BIND
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = len(done | {worker.rank for worker in mine if worker.phase is not Phase.PENDING})
     has_run = job.recorded.has_run or begun == gang.workers
@@ -244,7 +254,9 @@ def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
         actions=actions,
-        wake_at=min((at for at in (start.begins, start.is_late_at, start.deadline) if at and now < at), default=None),
+        wake_at=min(
+            (at for at in (start.begins, late_at, start.is_late_at, start.deadline) if at and now < at), default=None
+        ),
     )
 
 
@@ -269,12 +281,16 @@ def _progress(start: Start, gang: Gang, begun: int, now: datetime) -> tuple[Stag
     return stage, Verdict(Reason.CANNOT_START if is_late else reason, message)
 
 
-def _makings(job: Job, placement: Placement, mine: Sequence[Worker], now: datetime) -> list[JobAction]:
+def _missing(job: Job, placement: Placement, mine: Sequence[Worker]) -> list[int]:
+    """The ranks that have not finished and have no pod."""
     there = _finished(job) | {worker.rank for worker in mine}
+    return [rank for rank in range(len(placement.nodes)) if rank not in there]
+
+
+def _makings(job: Job, placement: Placement, ranks: Sequence[int], now: datetime) -> list[JobAction]:
     # What the last pod of the attempt before left may be learned of only now that it is gone.
     attempt, nodes, saved = job.recorded.attempt, placement.nodes, reports.checkpoint(job, now)
-    pods = [MakeWorker(attempt, r, node, len(nodes), saved) for r, node in enumerate(nodes) if r not in there]
-    return [MakeBelongings(), *pods] if pods else []
+    return [MakeBelongings(), *(MakeWorker(attempt, rank, nodes[rank], len(nodes), saved) for rank in ranks)]
 
 
 def _stale(job: Job, attempt: int) -> list[Worker]:

@@ -35,7 +35,7 @@ def test_pods_follow_the_recorded_place() -> None:
     decision = decide(TWO)
     assert decision.actions[0] == MakeBelongings()
     assert made(decision) == [(1, 0, "r1-n0"), (1, 1, "r1-n1")]
-    assert decision.wake_at == NOW + timedelta(seconds=120)
+    assert decision.wake_at == NOW + timedelta(seconds=60)  # should they not be made by then
 
 
 def test_a_fresh_place_makes_no_pod_before_it_is_recorded() -> None:

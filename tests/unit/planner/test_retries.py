@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, running_job
-from trainpush.model.plan import Decision, Stage
+from trainpush.model.plan import Decision, MakeWorker, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -88,6 +88,26 @@ def test_a_node_is_tried_again_rather_than_none() -> None:
     """Nobody says that it was the node's fault."""
     job = waits(nodes=["n0"])
     assert place_of(decide(job, running_job("a", "n1"), running_job("b", "n2"), after=MINUTE)) == ("n0",)
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_a_gang_whose_pods_are_made_late_keeps_its_place(there: int) -> None:
+    """Its status, or its pods, were in line behind thousands of others."""
+    job = replace(placed_job("n0", "n1"), workers=tuple(pending(rank, node="n0") for rank in range(there)))
+    decided = decide(job, after=3 * MINUTE)
+    assert place_of(decided) == ("n0", "n1")
+    assert sum(isinstance(action, MakeWorker) for action in decided.actions) == 2 - there
+
+
+def test_a_pod_that_was_made_late_has_time_to_be_bound() -> None:
+    late = decide(placed_job("n0"), after=3 * MINUTE)
+    unbound = replace(placed_job("n0"), recorded=late.record, workers=(pending(node=None),))
+    assert place_of(decide(unbound, after=4 * MINUTE)) == ("n0",)
+    assert place_of(decide(unbound, after=5 * MINUTE)) == ()
+
+
+def test_pods_that_are_refused_are_not_late() -> None:
+    assert place_of(decide(replace(placed_job("n0"), trouble="no"), after=2 * MINUTE)) == ()
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(1, 30), (2, 60), (3, 120), (6, 960), (7, 1800), (60, 1800)])
