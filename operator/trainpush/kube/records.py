@@ -13,7 +13,7 @@ from trainpush.kube import decode
 from trainpush.kube.decode import PodObject, Terminated
 from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
-from trainpush.kube.program import phase_of, program
+from trainpush.kube.program import EVICTED, phase_of, program
 from trainpush.kube.startup import UNDERWAY, Startup, failed_init, startup
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
@@ -188,7 +188,7 @@ def _is_disrupted(pod: PodObject) -> bool:
     reason = pod.status.reason
     if pod.holds("DisruptionTarget"):
         return True
-    if reason == "Evicted":
+    if reason == EVICTED:
         return pod.status.message.startswith(_NODES_TROUBLE)
     return reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS)
 

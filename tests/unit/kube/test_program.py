@@ -127,8 +127,9 @@ CLUSTER = {
 @pytest.mark.parametrize("message", OWN_USE.values(), ids=OWN_USE.keys())
 def test_an_eviction_for_what_it_used_itself_is_its_own_fault(message: str, code: int) -> None:
     """However its program took the signal; the message says what was used up."""
-    found = a_worker("Failed", why=("Evicted", message), worker=ends(code))
+    found = a_worker("Failed" if code else "Succeeded", why=("Evicted", message), worker=ends(code))
     assert (found.phase, found.disrupted) == (Phase.FAILED, False)
+    assert a_worker("Failed", why=("Evicted", message), worker=ends(code)) == found
     assert found.message == f"Evicted: {message.strip()}"
 
 

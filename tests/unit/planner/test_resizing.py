@@ -215,6 +215,13 @@ def test_a_gang_grows_where_there_is_room() -> None:
     assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n0", "r1-n1"), 2, 0)
 
 
+def test_a_gang_of_which_a_rank_has_finished_does_not_grow() -> None:
+    """It would have to train its part again."""
+    job, pool = running_job("job", "r1-n0", "r1-n1", sizes=(3, 2), age=1000), a_pool(*three_racks(3))
+    assert record(job, pool).eviction
+    assert record(replace(job, recorded=replace(job.recorded, completed=(0,))), pool).eviction is None
+
+
 def test_a_gang_grows_no_more_often_than_the_cooldown_allows() -> None:
     """It says when it will."""
     pool = replace(a_pool(*NODES), switching=SOON)

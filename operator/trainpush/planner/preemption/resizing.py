@@ -70,7 +70,9 @@ class Resizing:
         grown: list[tuple[GangAllocation, int]] = []
         switching = self.capacity.pool.switching
         for it in self.running.elastic:
-            may_grow = it.job.recorded.has_run and len(it.nodes) < max(it.gang.sizes, default=0)
+            # One of which ranks have finished will soon be done, and they would have to begin anew.
+            is_midway = it.job.recorded.has_run and not it.job.recorded.completed
+            may_grow = is_midway and len(it.nodes) < max(it.gang.sizes, default=0)
             if it.job.key in taken or not may_grow or not is_growth_wanted(it.job):
                 continue
             due = it.place.since + (switching.cooldown if switching else COOLDOWN)
