@@ -74,7 +74,9 @@ class Cluster:
     def a_class(self) -> None:
         self.version += 1
         value, is_default = self.pick(1, 2), self.pick(True, False)
-        self.store.priorities.put(Row("high", self.version, PriorityRow("high", value, is_default=is_default)))
+        self.store.priorities.put(
+            Row("high", self.version, PriorityRow("high", value, is_default=is_default, preempts=is_default))
+        )
 
     def a_worker(self) -> None:
         of = self.pick("job-a-1", "job-b-1")
@@ -157,5 +159,12 @@ def told(seen: Observation) -> Any:
     """All that a look says."""
     return (
         (list(seen.snapshot.jobs), list(seen.snapshot.services), [it.name for it in seen.snapshot.pools]),
-        (dict(seen.admissions), dict(seen.asked), dict(seen.jobs), dict(seen.services), dict(seen.pools)),
+        (
+            dict(seen.admissions),
+            dict(seen.asked),
+            dict(seen.priorities),
+            dict(seen.jobs),
+            dict(seen.services),
+            dict(seen.pools),
+        ),
     )

@@ -59,6 +59,7 @@ def test_nobody_makes_room_without_right(snapshot: Snapshot) -> None:
         theirs, ours = team(snapshot, victim.key), team(snapshot, winner.key)
         if theirs == ours:
             assert victim.priority < winner.priority
+            assert winner.preempts
         else:
             guarantees = {quota.name: quota.shares[GPU].guarantee // 1000 for quota in snapshot.pools[0].quotas}
             assert held(snapshot, snapshot.jobs)[theirs] > guarantees.get(theirs, 0)

@@ -32,7 +32,9 @@ def written(decided: Plan, old: Statuses) -> Statuses:
     for decision in decided.decisions:
         made[decision.key] = job.write(decision, None, 1, 1, old.get(decision.key, {}), NOW)
     for served in decided.services:
-        made[served.key] = service.write(served, "a=b", "http://s", 1, old.get(served.key, {}), NOW)
+        made[served.key] = service.write(
+            served, service.ServiceSeen("a=b", "http://s"), 1, old.get(served.key, {}), NOW
+        )
     for summary in decided.pools:
         made[summary.name] = pool.write(summary, 1, old.get(summary.name, {}), NOW)
     return made

@@ -123,6 +123,7 @@ def jobs(draw: st.DrawFn, index: int, names: list[str]) -> Job:
         age=draw(st.sampled_from([0, 1, 2, 3, 1000, 30_000])),
         namespace=draw(st.sampled_from(["default", "a", "b"])),
         priority=draw(st.sampled_from([0, 0, 10, 20])),
+        preempts=draw(st.sampled_from([True, True, True, False])),
         preemption=draw(st.sampled_from([Preemption.ALWAYS, *Preemption])),
         min_runtime=timedelta(seconds=draw(st.sampled_from([0, 0, 100]))),
         suspend=draw(st.integers(0, 9)) == 0,
@@ -174,6 +175,7 @@ def _contender(draw: st.DrawFn, job: Job) -> Job:
         job,
         key=Key(draw(st.sampled_from(["default", "a", "b"])), job.key.name),
         priority=draw(st.sampled_from([0, 0, 10, 20])),
+        preempts=draw(st.sampled_from([True, True, True, False])),
         preemption=draw(st.sampled_from([Preemption.ALWAYS, Preemption.ALWAYS, *Preemption])),
         min_runtime=timedelta(seconds=draw(st.sampled_from([0, 0, 0, 1000]))),
     )

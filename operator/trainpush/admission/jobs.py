@@ -11,6 +11,7 @@ from trainpush.admission.modes import tolerance, toleration
 from trainpush.admission.pools import accelerator_of, pool_for, requests_of
 from trainpush.admission.scheduling import Priorities
 from trainpush.admission.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import aliases_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
@@ -32,23 +33,23 @@ class Admission:
 
 
 def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -> Admission | Refusal:
-    """The gang that `job` asks for. A job that holds a place keeps its size and what was resolved when it got it."""
+    """The gang that `job` asks for. A job that holds a place keeps its size and what was resolved when it got it.
+
+    Whether there is its PriorityClass is not asked here: that bars only those that have begun nothing.
+    """
+    priority = priorities.of(job.spec.scheduling.priority_class_name, priority_before(job))
     if job.status.placement is not None and job.status.resolved is not None:
-        kept, workers = job.status.resolved, len(job.status.placement.nodes)
+        kept = job.status.resolved.model_copy(update={"priority": priority})
+        workers = len(job.status.placement.nodes)
         held = sorted({*legal_sizes(job.spec, kept), workers}, reverse=True)
         return _admitted(job, kept, workers, held)
     pool = pool_for(job.spec.placement.pool, pools)
     if isinstance(pool, Refusal):
         return pool
-    resolved = _resolve(job, pool)
+    resolved = _resolve(job, pool, priority)
     if isinstance(resolved, Refusal):
         return resolved
-    fault = (
-        _level_fault(job, pool)
-        or slices_fault(job.spec, resolved.required, pool)
-        or priorities.fault(job.spec.scheduling.priority_class_name)
-    )
-    if fault:
+    if fault := _level_fault(job, pool) or slices_fault(job.spec, resolved.required, pool):
         return fault
     sizes = legal_sizes(job.spec, resolved)
     return _admitted(job, resolved, sizes[0], sizes)
@@ -59,7 +60,12 @@ def _admitted(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequen
     return Admission(gang, resolved, is_chosen)
 
 
-def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
+def priority_before(job: TrainPushJob) -> PriorityStatus | None:
+    """What its PriorityClass said when the job was last looked at."""
+    return job.status.resolved.priority if job.status.resolved else None
+
+
+def _resolve(job: TrainPushJob, pool: GPUPool, priority: PriorityStatus | None) -> Resolved | Refusal:
     defaults = pool.spec.defaults.training
     worker = job.spec.worker
     image = worker.image or defaults.image
@@ -90,6 +96,7 @@ def _resolve(job: TrainPushJob, pool: GPUPool) -> Resolved | Refusal:
         required=job.spec.placement.required or defaults.required,
         preferred=job.spec.placement.preferred or defaults.preferred,
         slices=slices_of(job.spec, per_worker),
+        priority=priority,
     )
 
 

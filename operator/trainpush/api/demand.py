@@ -1,6 +1,6 @@
 """What a pod needs and where it may go: the parts of a spec that jobs and services share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -103,3 +103,14 @@ class Scheduling(ApiModel):
 
     priority_class_name: Name | None = None
     """Name of a PriorityClass: inside a team, the larger value goes first. None means the cluster's default class."""
+
+
+class PriorityStatus(ApiModel):
+    """What a PriorityClass came to."""
+
+    class_name: Name | None = None
+    """The class that the spec named; absent where it named none."""
+    value: Annotated[int, Field(ge=-(2**31), lt=2**31)] = 0
+    """Its value."""
+    preemption_policy: Literal["PreemptLowerPriority", "Never"] = "PreemptLowerPriority"
+    """Never: nobody of lower priority makes room for it."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trainpush.api import names
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
-from trainpush.api.demand import Placement, Resources, Scheduling
+from trainpush.api.demand import Placement, PriorityStatus, Resources, Scheduling
 from trainpush.api.env import Env
 from trainpush.api.pod import PullPolicy, PullSecrets
 from trainpush.api.quantity import Quantity, ShortDuration, lasts
@@ -225,6 +225,8 @@ class ServiceStatus(Status):
     """Name of the revision that is to be served."""
     revisions: Annotated[list[RevisionStatus], MapBy("name"), Field(max_length=names.REVISIONS_MAX)] = []
     """The stable and the wanted revision and those that replicas still serve, by number."""
+    priority: PriorityStatus | None = None
+    """What its PriorityClass says or, once that class is gone, last said; absent where nobody knows."""
     placements: Annotated[list[ReplicaPlace], MapBy("serial"), Field(max_length=2 * names.REPLICAS_MAX)] = []
     """Where the replicas are: from the decision on, before their pods exist."""
     verdict: VerdictStatus | None = None

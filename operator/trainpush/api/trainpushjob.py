@@ -7,7 +7,7 @@ from pydantic import Field
 
 from trainpush.api import names
 from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
-from trainpush.api.demand import Placement, Resources
+from trainpush.api.demand import Placement, PriorityStatus, Resources
 from trainpush.api.gang import SLICES_MAX, Elastic, JobScheduling, Slice
 from trainpush.api.pod import Toleration, WorkerTemplate
 from trainpush.api.push import Push, PushStatus
@@ -208,7 +208,10 @@ class PlacementStatus(ApiModel):
 
 
 class Resolved(ApiModel):
-    """What defaults came to; frozen while the job is placed, so that an edited pool does not touch what runs."""
+    """What defaults came to; frozen while the job is placed, so that an edited pool does not touch what runs.
+
+    The priority alone follows its class, as long as there is one.
+    """
 
     pool: Annotated[str, Field(max_length=253)]
     """The pool that took the job."""
@@ -236,6 +239,8 @@ class Resolved(ApiModel):
     """Level of which one domain should hold all workers."""
     slices: Annotated[list[Slice], MapBy("level"), Field(max_length=SLICES_MAX + 1)] = []
     """Neighbours that stay together, also those that share each layer; outermost level first."""
+    priority: PriorityStatus | None = None
+    """What its PriorityClass says or, once that class is gone, last said; absent where nobody knows."""
 
 
 class Progress(ApiModel):

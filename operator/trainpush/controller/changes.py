@@ -93,4 +93,5 @@ def _job_task(seen: Observation, decision: Decision) -> JobTask:
 
 def _service_task(seen: Observation, decision: ServiceDecision) -> ServiceTask:
     asked = seen.asked[decision.key]
-    return ServiceTask(seen.services[decision.key], decision, asked.data if isinstance(asked, Asked) else None)
+    data = asked.data if isinstance(asked, Asked) else None
+    return ServiceTask(seen.services[decision.key], decision, data, seen.priorities[decision.key])

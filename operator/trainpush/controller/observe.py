@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 from trainpush.admission.jobs import Admission
 from trainpush.admission.modes import switching_of
 from trainpush.admission.pools import age, quotas_of
-from trainpush.admission.scheduling import Priorities
+from trainpush.admission.scheduling import Priorities, PriorityClass
 from trainpush.admission.services import Asked
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import levels_of
 from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
@@ -46,6 +47,8 @@ class Observation:
     workers: Mapping[Key, int]
     """That each job asks for; 0 where it cannot be read."""
     asked: Mapping[Key, Asked | Refusal | None]
+    priorities: Mapping[Key, PriorityStatus | None]
+    """What the PriorityClass of each service says, or last said."""
     modes: Mapping[str, ModesSeen]
     """By pool, where its nodes have modes."""
     repairs: tuple[NodeDecision, ...]
@@ -105,6 +108,7 @@ class Observer:
         self._admissions: dict[Key, Admission | Refusal] = {}
         self._workers: dict[Key, int] = {}
         self._asked: dict[Key, Asked | Refusal | None] = {}
+        self._service_priorities: dict[Key, PriorityStatus | None] = {}
         self._followers: defaultdict[Key, set[str]] = defaultdict(set)
         """The uids of the services that take the releases of a job, by its key."""
 
@@ -136,6 +140,7 @@ class Observer:
             self._admissions,
             self._workers,
             self._asked,
+            self._service_priorities,
             modes_seen(store, switchings),
             repairs(store.fleet, switchings),
         )
@@ -151,9 +156,11 @@ class Observer:
 
     def _look_at_priorities(self) -> bool:
         rows = self._store.priorities
+        classes = {row.name: PriorityClass(row.value, row.preempts) for row in rows}
         # Of several global defaults the lowest counts, as in Kubernetes.
-        default = min((row.value for row in rows if row.is_default), default=0)
-        before, self._priorities = self._priorities, Priorities({row.name: row.value for row in rows}, default)
+        defaults = sorted((row.value, row.name) for row in rows if row.is_default)
+        default = classes[defaults[0][1]] if defaults else None
+        before, self._priorities = self._priorities, Priorities(classes, default)
         return before != self._priorities
 
     def _look_at_jobs(self, touched: set[str]) -> None:
@@ -174,8 +181,10 @@ class Observer:
             parts = self._job_parts.get(key)
             if parts is None or parts.seen is not seen or self._is_all_new:
                 parts = self._job_parts[key] = ObservedJob.of(seen, offers, self._priorities)
-                self._admissions[key], self._workers[key] = parts.admission, parts.workers
-            self._jobs.put(uid, seen, parts.with_children(self._store, self._trouble_of))
+                self._workers[key] = parts.workers
+            job = parts.with_children(self._store, self._trouble_of)
+            self._admissions[key] = job.request if isinstance(job.request, Refusal) else parts.admission
+            self._jobs.put(uid, seen, job)
 
     def _look_at_services(self, touched: set[str]) -> None:
         offers = list(self._pools.values())
@@ -187,10 +196,11 @@ class Observer:
             if before := self._services.all.get(key):
                 self._follow_no_more(before)
             if seen is None:
-                del self._asked[key]
+                del self._asked[key], self._service_priorities[key]
                 continue
             looked = ObservedService(seen, self._store, offers, self._priorities, self._proxy_image)
             self._asked[key] = wanted = looked.asked(self._jobs.seen)
+            self._service_priorities[key] = looked.priority
             service = looked.service(wanted, self._trouble_of)
             self._services.put(uid, seen, service)
             if service.follows:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from trainpush.admission.jobs import Admission, admit
+from trainpush.admission.jobs import Admission, admit, priority_before
 from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.quantity import seconds
@@ -12,7 +12,7 @@ from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, Store
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Export, Job, Key, Preemption, Push, Refusal
+from trainpush.model.workload import UNKNOWN_PRIORITY, Export, Job, Key, Preemption, Push, Refusal
 from trainpush.render.export import export_name
 from trainpush.status.job import read_push
 
@@ -30,12 +30,15 @@ class ObservedJob:
     """Asked for: of several legal sizes the largest; 0 where it cannot be read."""
     alone: Job
     """Without anything that was made for it."""
+    fault: Refusal | None = None
+    """Why it may not queue; whatever it has, it keeps."""
 
     @classmethod
     def of(cls, seen: SeenJob, offers: Sequence[GPUPool], priorities: Priorities) -> "ObservedJob":
         """Read it once."""
         job = seen.found
         admission = admit(job, offers, priorities) if job else Refusal(Reason.INVALID_SPEC, seen.fault)
+        fault = priorities.fault(job.spec.scheduling.priority_class_name, priority_before(job)) if job else None
         recorded = seen.record
         if job and job.status.observed_generation != seen.metadata.generation:
             # What could not start was another request.
@@ -45,12 +48,11 @@ class ObservedJob:
             uid=seen.metadata.uid,
             created_at=seen.metadata.created_at,
             request=admission if isinstance(admission, Refusal) else admission.gang,
-            priority=priorities.of(job.spec.scheduling.priority_class_name if job else None),
             deleting=seen.metadata.deletion_timestamp is not None,
             recorded=recorded,
         )
         workers = job.spec.sizes()[0] if job else 0
-        return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone))
+        return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone), fault)
 
     def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
         """The job with all that was made for it, and what its status is about to say."""
@@ -59,21 +61,28 @@ class ObservedJob:
         recorded = assumed or self.alone.recorded
         workers = tuple(sorted(store.workers.of(owner), key=lambda w: (w.attempt, w.rank, w.uid)))
         told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= recorded.attempt)
+        exports = _exports(store, owner)
+        # What began goes on, whatever became of its class, also where a status that was lost does not tell of it.
+        has_begun = recorded.placement or (not recorded.attempt and (workers or exports))
         return replace(
             self.alone,
+            request=self.alone.request if has_begun or self.fault is None else self.fault,
             recorded=recorded,
             is_under_way=assumed is not None or seen.metadata.uid in store.acting,
             heard=next(filter(None, told), None),
             left=store.last_words.get(owner),
             workers=workers,
             trouble=trouble_of(seen.metadata.uid),
-            exports=_exports(store, owner),
+            exports=exports,
         )
 
 
 def _asking(alone: Job, job: TrainPushJob, admission: Admission | Refusal) -> Job:
+    priority = admission.resolved.priority if isinstance(admission, Admission) else None
     return replace(
         alone,
+        priority=priority.value if priority else UNKNOWN_PRIORITY,
+        preempts=priority is not None and priority.preemption_policy != "Never",
         preemption=preemption_of(job.spec),
         min_runtime=min_runtime_of(job.spec),
         suspend=job.spec.suspend,

@@ -7,6 +7,7 @@ from functools import cached_property
 from trainpush.admission.scheduling import Priorities
 from trainpush.admission.services import Asked, asked, replica_gang
 from trainpush.api import names
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.controller.observed_jobs import TroubleOf
@@ -40,11 +41,18 @@ class ObservedService:
         if found is None:
             return Refusal(Reason.INVALID_SPEC, seen.fault)
         # What serves already goes on, whatever became of its class.
-        if not self._stable and (fault := self.priorities.fault(found.spec.scheduling.priority_class_name)):
+        name, before = found.spec.scheduling.priority_class_name, found.status.priority
+        if not self._stable and (fault := self.priorities.fault(name, before)):
             return fault
         source = jobs.get(Key(seen.metadata.namespace, self.follows)) if self.follows else None
         released = [Asked(row.name, row.data) for row in self._releases]
         return asked(found, self.offers, source.found if source else None, released, self._stable, self.proxy_image)
+
+    @cached_property
+    def priority(self) -> PriorityStatus | None:
+        """What its PriorityClass says, or last said; None where nobody knows."""
+        found = self._found
+        return self.priorities.of(found.spec.scheduling.priority_class_name, found.status.priority) if found else None
 
     def service(self, wanted: Asked | Refusal | None, trouble_of: TroubleOf) -> Service:
         """The service that asks for `wanted`."""
@@ -58,7 +66,7 @@ class ObservedService:
             request=wanted.name if isinstance(wanted, Asked) else wanted,
             replicas=found.spec.replicas if found else len(record.places),
             min_available=found.spec.min_available if found else kept or 0,
-            priority=self.priorities.of(found.spec.scheduling.priority_class_name if found else None),
+            priority=self.priority.value if self.priority else 0,
             is_readable=found is not None,
             follows=self.follows,
             deleting=self.seen.metadata.deletion_timestamp is not None,

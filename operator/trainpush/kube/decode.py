@@ -283,6 +283,7 @@ class PriorityObject(_Object):
 
     value: int = 0
     global_default: bool = False
+    preemption_policy: str = ""
 
 
 # Each decodes an object of its kind from bytes, and raises `msgspec.MsgspecError` where that is malformed.

@@ -17,6 +17,8 @@ class PriorityRow:
     """Larger goes first."""
     is_default: bool = False
     """Whether it counts for work that names none."""
+    preempts: bool = True
+    """Whether its work takes places from work of lower priority."""
 
 
 def read_priority(body: bytes | msgspec.Raw) -> Row[PriorityRow]:
@@ -26,4 +28,5 @@ def read_priority(body: bytes | msgspec.Raw) -> Row[PriorityRow]:
         msgspec.MsgspecError: it is malformed.
     """
     found = decode.priority(body)
-    return Row(found.uid, found.version, PriorityRow(found.name, found.value, found.global_default))
+    row = PriorityRow(found.name, found.value, found.global_default, found.preemption_policy != "Never")
+    return Row(found.uid, found.version, row)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar, Final
 
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPoolStatus
 from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.api.revision import RevisionData
@@ -84,13 +85,15 @@ class ServiceTask:
     decision: ServiceDecision
     data: RevisionData | None
     """Of the revision that it asks for."""
+    priority: PriorityStatus | None = None
+    """What its PriorityClass says, or last said."""
 
     def status(self, now: datetime) -> Object:
         """Its whole status."""
-        metadata = self.seen.metadata
+        metadata, old = self.seen.metadata, self.seen.status
         where = url(metadata.name, metadata.namespace)
-        old = self.seen.status
-        return service.write(self.decision, selector(metadata.name), where, metadata.generation, old, now)
+        seen = service.ServiceSeen(selector(metadata.name), where, self.priority)
+        return service.write(self.decision, seen, metadata.generation, old, now)
 
     def events(self, status: Mapping[str, Any], now: datetime) -> list[Object]:
         """What is new in `status`."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trainpush.model.gang import Gang
 
@@ -67,6 +67,10 @@ class Heard:
     """Its latest checkpoint."""
     request: str = ""
     """Id of the request that `saved` answers; empty where it was made without one."""
+
+
+UNKNOWN_PRIORITY: Final = 2**31
+"""Of what runs under a class that nobody knows any more: above all that classes can say, so nobody displaces it."""
 
 
 class Preemption(StrEnum):
@@ -313,6 +317,8 @@ class Job:
     request: Gang | Refusal
     priority: int = 0
     """Of its PriorityClass; larger goes first."""
+    preempts: bool = True
+    """Whether its PriorityClass lets it take places from gangs of lower priority."""
     preemption: Preemption = Preemption.ALWAYS
     min_runtime: timedelta = timedelta(0)
     """Time from its start during which nothing is taken from it."""

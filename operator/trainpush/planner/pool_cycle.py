@@ -80,7 +80,8 @@ class PoolCycle:
             if verdict.reason == Reason.WAITING_FOR_QUOTA:
                 self.reservations.save_up(job, least, resource)
             return self._joined(job, verdict)
-        rank = Rank(self.quota.team_of(namespace), self.quota.is_within_guarantee(namespace, least), job.priority)
+        is_within = self.quota.is_within_guarantee(namespace, least)
+        rank = Rank(self.quota.team_of(namespace), is_within, job.priority, job.preempts)
         preemptor = Preemptor(job, least, rank)
         if (least, rank) in self._dead_ends:
             self._block(preemptor)

@@ -1,17 +1,30 @@
 """The status of an InferenceService: what earlier cycles decided is read from it, what this one decides is written."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from trainpush.api.base import plain
 from trainpush.api.conditions import ServiceCondition
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.inferenceservice import ReplicaPlace, RevisionStatus, ServiceStatus
 from trainpush.api.names import REVISIONS_MAX
 from trainpush.model.plan import Condition, Served, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, ServiceRecord
 from trainpush.status.conditions import Statement, accepted, by_type, part, stamped, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSeen:
+    """What is known of a service beside what was decided."""
+
+    selector: str
+    """Of its pods."""
+    url: str
+    priority: PriorityStatus | None = None
+    """What its PriorityClass says, or last said; None where nobody can tell."""
 
 
 def read(status: ServiceStatus) -> ServiceRecord:
@@ -24,9 +37,12 @@ def read(status: ServiceStatus) -> ServiceRecord:
 
 
 def write(
-    decision: ServiceDecision, selector: str, url: str, generation: int, old: Mapping[str, Any], now: datetime
+    decision: ServiceDecision, seen: ServiceSeen, generation: int, old: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
-    """The whole status of an InferenceService; `old` gives unchanged conditions their times."""
+    """The whole status of an InferenceService; `old` gives unchanged conditions their times.
+
+    What its PriorityClass last said stays as it stands while nobody can tell.
+    """
     before = ServiceStatus.read(part(old, "conditions"))
     status = ServiceStatus(
         observed_generation=generation,
@@ -34,8 +50,9 @@ def write(
         conditions=stamped(_statements(decision), generation, by_type(before.conditions), now),
         replicas=decision.replicas,
         ready_replicas=decision.ready,
-        selector=selector,
-        url=url,
+        selector=seen.selector,
+        url=seen.url,
+        priority=seen.priority,
         stable=decision.stable or None,
         wanted=decision.wanted or None,
         revisions=[_write_revision(served) for served in decision.revisions[-REVISIONS_MAX:]],
@@ -45,7 +62,7 @@ def write(
         ],
         verdict=verdict(decision.verdict),
     )
-    return plain(status)
+    return {**part(old, "priority"), **plain(status)}
 
 
 def _write_revision(served: Served) -> RevisionStatus:

@@ -6,7 +6,8 @@ import pytest
 
 from support.manifests import job, pool
 from trainpush.admission.jobs import Admission, admit
-from trainpush.admission.scheduling import Priorities
+from trainpush.admission.scheduling import Priorities, PriorityClass
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.gang import Gang, Slices
@@ -14,7 +15,7 @@ from trainpush.model.nodes import HOST, Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 
-CLASSES = Priorities({"high": 100, "low": -5}, default=7)
+CLASSES = Priorities({"high": PriorityClass(100)}, default=PriorityClass(7))
 BOUNDS = {"minReplicas": 2, "maxReplicas": 8, "multipleOf": 2}
 
 
@@ -197,14 +198,21 @@ class TestSlices:
 
 
 class TestPriorityClass:
-    def test_must_be_there(self) -> None:
-        assert refused(a_job(scheduling={"priorityClassName": "hihg"})) == (
-            'spec.scheduling.priorityClassName: there is no PriorityClass "hihg"; there are: high, low'
-        )
+    def test_is_told_with_what_defaults_came_to(self) -> None:
+        found = admitted(a_job(scheduling={"priorityClassName": "high"}))
+        assert isinstance(found, Admission)
+        assert found.resolved.priority == PriorityStatus(class_name="high", value=100)
 
-    def test_may_vanish_while_the_gang_is_placed(self) -> None:
+    @pytest.mark.parametrize("is_placed", [False, True])
+    def test_may_vanish_and_what_it_said_stays(self, is_placed: bool) -> None:
         orphan = a_job(scheduling={"priorityClassName": "gone"})
-        assert gang_of({**placed(a_job(), 4), "spec": orphan["spec"]}).workers == 4
+        manifest = {**placed(orphan, 4), "spec": orphan["spec"]}
+        manifest["status"]["resolved"]["priority"] = {"className": "gone", "value": 9}
+        if not is_placed:
+            del manifest["status"]["placement"]
+        found = admitted(manifest)
+        assert isinstance(found, Admission)
+        assert found.resolved.priority == PriorityStatus(class_name="gone", value=9)
 
 
 @pytest.mark.parametrize("is_placed", [False, True])

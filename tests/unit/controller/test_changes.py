@@ -31,7 +31,7 @@ def names(changes: Changes, decisions: list[Decision], backlog: int = 0) -> list
     seen: Any = SimpleNamespace(record=Recorded())
     known = {decision.key: seen for decision in decisions}
     refused = {key: Refusal("Any", "any") for key in known}
-    observation = Observation(Snapshot((), ()), known, {}, {}, refused, dict.fromkeys(known, 1), {}, {}, ())
+    observation = Observation(Snapshot((), ()), known, {}, {}, refused, dict.fromkeys(known, 1), {}, {}, {}, ())
     plan = Plan(Records(decisions), pools=(), services=(), wake_at=None)
     tasks = changes.tasks(observation, plan, backlog)
     found = sorted(str(task.decision.key) for task in tasks if isinstance(task.decision, Decision))

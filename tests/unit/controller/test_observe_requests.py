@@ -14,7 +14,7 @@ from trainpush.kube.table import Row
 from trainpush.model.gang import Gang
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share, Snapshot
-from trainpush.model.workload import Phase, Preemption, Refusal, Worker
+from trainpush.model.workload import UNKNOWN_PRIORITY, Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
 
@@ -63,7 +63,7 @@ def test_a_class_that_changes_is_a_reason_to_look_again() -> None:
 
 
 def test_a_class_that_is_not_there_refuses_what_does_not_run() -> None:
-    """What runs goes on with the default."""
+    """What runs goes on, and nobody displaces a gang of which nobody knows any more how urgent it is."""
     store = a_store(PriorityRow("usual", 3, is_default=True))
     orphan: dict[str, Any] = {"scheduling": {"priorityClassName": "gone"}}
     take(store.jobs, job("queued", **orphan))
@@ -79,7 +79,7 @@ def test_a_class_that_is_not_there_refuses_what_does_not_run() -> None:
     assert new == queued
     assert isinstance(runs, Gang)
     assert isinstance(serves, str)
-    assert {entry.priority for entry in found.jobs} == {3}
+    assert [(entry.priority, entry.preempts) for entry in found.jobs][1] == (UNKNOWN_PRIORITY, False)
 
 
 def test_what_a_job_lets_others_take() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from support.build import NOW, a_gang, a_job, a_pool, a_quota, running_job, three_racks
-from support.competition import FOUR, ONE, decide, with_quotas
+from support.competition import FOUR, ONE, decide, placed, with_quotas
 from support.training_world import World
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, FailedStarts, Key, Phase, Preemption, Recorded
+from trainpush.planner.diagnostics.causes import Cause
 
 
 def test_a_higher_priority_displaces_the_cheapest() -> None:
@@ -70,6 +71,38 @@ def test_who_makes_no_room(change: dict[str, Any], says: str) -> None:
     decided = decide(FOUR, busy, a_job("urgent", ONE, priority=10))
     assert decided["busy"].record.eviction is None
     assert says in decided["urgent"].verdict.advice
+
+
+def test_a_class_that_never_preempts_takes_from_nobody() -> None:
+    """Whole gangs and extras alike; the advice says so, and it goes first where room comes free."""
+    low = running_job("low", "r1-n0", "r1-n1")
+    extras = running_job("extras", "r1-n2", "r1-n3", sizes=(2, 1), preemption=Preemption.BEYOND_MIN)
+    calm = a_job("calm", ONE, priority=10, preempts=False)
+    decided = decide(FOUR, low, extras, calm)
+    assert not any(decision.record.eviction for decision in decided.values())
+    verdict = decided["calm"].verdict
+    assert verdict.cause == Cause.CLASS_NEVER_PREEMPTS
+    assert "2 gangs of lower priority" in verdict.advice
+    decided = decide(a_pool(*three_racks(5)), low, extras, calm, a_job("older", ONE, age=50))
+    assert placed(decided) == {"low", "extras", "calm"}
+
+
+def test_a_class_that_never_preempts_gets_its_guarantee_back() -> None:
+    """That is the team's right, whatever the priorities."""
+    pool = with_quotas(a_quota("mine", guarantee=8))
+    busy = running_job("busy", *(f"r1-n{i}" for i in range(4)))
+    decided = decide(pool, busy, a_job("mine", ONE, namespace="mine", preempts=False))
+    assert decided["busy"].record.eviction
+    assert decided["busy"].record.eviction.reason == Reason.RECLAIMED
+
+
+def test_a_gang_of_a_class_that_preempts_is_not_held_up_by_one_that_does_not() -> None:
+    """Alike but for that, and behind it in the queue: it makes room for itself."""
+    low = running_job("low", *(f"r1-n{i}" for i in range(4)))
+    calm = a_job("calm", ONE, age=10, priority=10, preempts=False)
+    decided = decide(FOUR, low, calm, a_job("urgent", ONE, priority=10))
+    assert decided["low"].record.eviction
+    assert decided["low"].record.eviction.by == "default/urgent"
 
 
 def test_protection_ends_at_its_time() -> None:

@@ -350,6 +350,15 @@ OF_THE_QUEUE = {
         WAITS.message,
         f"{WAITS.advice}; nobody makes room: nobody there has a lower priority or holds more than its guarantee",
     ),
+    Cause.CLASS_NEVER_PREEMPTS: (
+        verdicts.not_preempted(WAITS, {Cause.CLASS_NEVER_PREEMPTS: 1}),
+        Reason.WAITING_FOR_CAPACITY,
+        WAITS.message,
+        (
+            f"{WAITS.advice}; nobody makes room: "
+            "1 gang of lower priority, which its PriorityClass spares (preemptionPolicy Never)"
+        ),
+    ),
     Cause.PROTECTED_BY_MIN_RUNTIME: (
         verdicts.not_preempted(WAITS, {Cause.PREEMPTION_NEVER: 1, Cause.PROTECTED_BY_MIN_RUNTIME: 2}, UNTIL),
         Reason.WAITING_FOR_CAPACITY,

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from support.build import NOW
+from trainpush.api.demand import PriorityStatus
 from trainpush.api.inferenceservice import ServiceStatus
 from trainpush.model.plan import Condition, Served, ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place
 from trainpush.model.workload import Key, Refusal
-from trainpush.status.service import read, write
+from trainpush.status.service import ServiceSeen, read, write
 
 DIGEST = "sha256:" + "0" * 64
 SERVING = ServiceDecision(
@@ -69,7 +70,7 @@ ALL = {
 
 
 def status(decision: ServiceDecision, old: dict[str, Any] | None = None) -> dict[str, Any]:
-    return write(decision, "a=b", "http://digits.team.svc", 2, old or {}, NOW)
+    return write(decision, ServiceSeen("a=b", "http://digits.team.svc"), 2, old or {}, NOW)
 
 
 def conditions(decision: ServiceDecision) -> dict[str, tuple[str, str]]:
@@ -167,3 +168,11 @@ def test_more_revisions_than_a_status_takes_are_cut_to_the_newest() -> None:
 def test_a_status_without_its_places_counts_as_lost(changes: dict[str, Any], is_new: bool) -> None:
     """They are sought anew then; what else cannot be read is only written anew."""
     assert read(ServiceStatus.read(status(SERVING) | changes)).is_new is is_new
+
+
+def test_what_its_class_says_is_told_and_stays_while_nobody_can_tell() -> None:
+    """A spec that this version cannot read tells nothing of a class."""
+    told = PriorityStatus(class_name="high", value=100)
+    first = write(SERVING, ServiceSeen("a=b", "http://s", told), 1, {}, NOW)
+    later = write(SERVING, ServiceSeen("a=b", "http://s"), 2, first, NOW)
+    assert ServiceStatus.read(first).priority == ServiceStatus.read(later).priority == told

@@ -188,6 +188,10 @@ class Cause(StrEnum):
     """Too few accelerators are free, and nobody who holds some has a lower priority or is beyond its guarantee.
 
     Wait, or use a higher priority."""
+    CLASS_NEVER_PREEMPTS = "ClassNeverPreempts"
+    """Others of its team have a lower priority, but its PriorityClass has preemptionPolicy Never.
+
+    Wait, or use a class that preempts."""
     PROTECTED_BY_MIN_RUNTIME = "ProtectedByMinRuntime"
     """Those who could make room have not yet run for their minimum time.
 

@@ -22,6 +22,7 @@ from trainpush.planner.feasibility.filters import NodeFilters
 
 _SPARED: Final = {
     Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
+    Cause.CLASS_NEVER_PREEMPTS: "of lower priority, which its PriorityClass spares (preemptionPolicy Never)",
     Cause.PROTECTED_BY_MIN_RUNTIME: "within their minRuntime",
     Cause.PREEMPTION_NEVER: "with preemption Never",
     Cause.PROTECTED_DOWN_TO_MINIMUM: "already at their smallest size, with preemption BeyondMin",

@@ -29,6 +29,8 @@ class Rank(NamedTuple):
     is_within_guarantee: bool
     """Whether it stays within what its team is guaranteed."""
     priority: int
+    preempts: bool = True
+    """Whether its PriorityClass lets it take places from its own team."""
 
 
 class Preemptor(NamedTuple):
@@ -68,6 +70,8 @@ class Eligibility:
         if not self._is_below(victim.key.namespace, victim.job.priority, rank):
             return Eligible(Preemption.NEVER, None)
         if self.quota.team_of(victim.key.namespace) == rank.team:
+            if not rank.preempts:
+                return Eligible(Preemption.NEVER, Cause.CLASS_NEVER_PREEMPTS)
             if cause := victim.protection(len(victim.nodes) - 1, self.now):
                 return Eligible(Preemption.NEVER, cause)
             return Eligible(victim.job.preemption, Cause.VICTIMS_NOT_ENOUGH)
