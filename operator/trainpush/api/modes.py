@@ -60,7 +60,7 @@ class Window(ApiModel):
     name: Label
     """Name of the window."""
     begin: Annotated[Clock, Field(alias="from")]
-    """When it begins, on the clocks of timeZone."""
+    """When it begins, on the clocks of timeZone; if they skip that time, when they have jumped."""
     to: Clock
     """When it ends; a time that is not after from is on the next day."""
     time_zone: Zone = "UTC"

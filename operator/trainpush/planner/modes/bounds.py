@@ -1,8 +1,9 @@
 """How many nodes each mode shall have at a moment, can have, and has.
 
 The bounds are the pool's own, or those of the windows that are open. A window begins and ends when the clocks of its
-zone say so. Of a time that comes twice in a night the first counts; one that does not come at all counts as much later
-as the clocks jump.
+zone say so. Of a time that comes twice in a night the first counts. Where clocks skip the time at which a window begins
+it begins when they have jumped, if that is before its end, else as much later as they jump, and so lasts as long as it
+should; where they skip its end, it ends as much later. So every window is open once on each of its days.
 
 Both bounds are kept at every moment: a node that leaves a mode is not there any more, and may come back;
 one that comes is not there yet, and may not be turned away.
@@ -21,6 +22,7 @@ from trainpush.planner.modes.nodes import LATE, NodeState
 BOUNDED: Final = (Mode.INFERENCE, Mode.TRAINING)
 """Modes that have bounds, in the order in which they get their least: users wait, training can."""
 _DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
 _WEEK: Final = 8
 """Days after which every window has begun and ended once."""
 
@@ -56,7 +58,30 @@ def _openings(window: Window, first: date, days: int) -> Iterator[tuple[datetime
         if day.weekday() in window.days:
             last = day if window.begin < window.end else day + _DAY
             opens = datetime.combine(day, window.begin, tzinfo=window.zone)
-            yield opens.astimezone(UTC), datetime.combine(last, window.end, tzinfo=window.zone).astimezone(UTC)
+            yield _opening(opens, datetime.combine(last, window.end, tzinfo=window.zone))
+
+
+def _opening(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The moments at which clocks show `begin` and `end`, or what counts as these where they show them never."""
+    opens, closes = begin.astimezone(UTC), end.astimezone(UTC)
+    jumped = _jumped(begin)
+    if jumped is None:
+        return opens, closes
+    # On the clocks: an end that they skip as well is not after their jump.
+    is_before_end = jumped.astimezone(begin.tzinfo).replace(tzinfo=None) < end.replace(tzinfo=None)
+    return (jumped, closes) if is_before_end else (opens, opens + (end - begin))
+
+
+def _jumped(skipped: datetime) -> datetime | None:
+    """When the clocks have jumped over a time, to the minute; None where they show it."""
+    # As if they had jumped already, and as if they never did: of a time that they skip this is the later one.
+    moment, late = skipped.replace(fold=1).astimezone(UTC), skipped.astimezone(UTC)
+    if moment >= late:
+        return None
+    after = late.astimezone(skipped.tzinfo).utcoffset()
+    while moment.astimezone(skipped.tzinfo).utcoffset() != after:
+        moment += _MINUTE
+    return moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Which bounds hold when, on clocks that jump twice a year."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainpush.model.modes import Bounds, Mode, Switching, Window
 from trainpush.planner.modes.bounds import bounds_at, is_open, next_change
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+LORD_HOWE, SANTIAGO = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("America/Santiago")
 ALWAYS = frozenset(range(7))
 MANY = {Mode.INFERENCE: Bounds(8)}
 
@@ -59,7 +62,12 @@ def test_days_are_those_on_which_it_begins() -> None:
     ("window", "opens", "closes"),
     [
         # Clocks go from 02:00 to 03:00 in Berlin, and there is no 02:30.
-        (a_window("02:30", "05:00"), "2026-03-29T01:30", "2026-03-29T03:00"),
+        (a_window("02:30", "05:00"), "2026-03-29T01:00", "2026-03-29T03:00"),
+        (a_window("02:30", "03:15"), "2026-03-29T01:00", "2026-03-29T01:15"),
+        (a_window("02:00", "03:01"), "2026-03-29T01:00", "2026-03-29T01:01"),
+        # What would end before it begins moves as a whole.
+        (a_window("02:30", "03:00"), "2026-03-29T01:30", "2026-03-29T02:00"),
+        (a_window("02:15", "02:45"), "2026-03-29T01:15", "2026-03-29T01:45"),
         (a_window("22:00", "02:30"), "2026-03-28T21:00", "2026-03-29T01:30"),
         (NIGHT, "2026-03-28T21:00", "2026-03-29T04:00"),
         # They go back from 03:00 to 02:00: 02:30 comes twice, and the first counts.
@@ -67,9 +75,14 @@ def test_days_are_those_on_which_it_begins() -> None:
         (a_window("22:00", "02:30"), "2026-10-24T20:00", "2026-10-25T00:30"),
         (NIGHT, "2026-10-24T20:00", "2026-10-25T05:00"),
         # In New York on other days: from 02:00 to 03:00, and back.
-        (a_window("02:30", "05:00", NEW_YORK), "2026-03-08T07:30", "2026-03-08T09:00"),
+        (a_window("02:30", "05:00", NEW_YORK), "2026-03-08T07:00", "2026-03-08T09:00"),
         (a_window("01:30", "05:00", NEW_YORK), "2026-11-01T05:30", "2026-11-01T10:00"),
         (a_window("22:00", "06:00", NEW_YORK), "2026-11-01T02:00", "2026-11-01T11:00"),
+        # By half an hour, from 02:00 to 02:30, and at midnight, from 00:00 to 01:00.
+        (a_window("02:10", "02:45", LORD_HOWE), "2026-10-03T15:30", "2026-10-03T15:45"),
+        (a_window("02:10", "02:20", LORD_HOWE), "2026-10-03T15:40", "2026-10-03T15:50"),
+        (a_window("00:00", "06:00", SANTIAGO), "2026-09-06T04:00", "2026-09-06T09:00"),
+        (a_window("00:30", "01:00", SANTIAGO), "2026-09-06T04:30", "2026-09-06T05:00"),
     ],
 )
 def test_clocks_that_jump(window: Window, opens: str, closes: str) -> None:
@@ -83,12 +96,26 @@ def test_clocks_that_jump(window: Window, opens: str, closes: str) -> None:
     assert not is_open(window, utc(closes))
 
 
-def test_a_window_that_does_not_come_in_a_night_is_never_open() -> None:
-    """From 02:30, which is 03:30 then, until 03:00."""
-    window = a_window("02:30", "03:00")
-    assert not any(
-        is_open(window, utc(f"2026-03-29T{hour:02}:{minute:02}")) for hour in (0, 1, 2) for minute in (0, 15, 30, 45)
-    )
+CLOCK = st.times().map(lambda it: it.replace(second=0, microsecond=0, tzinfo=None))
+DAYS_OF_JUMPS = ("2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-10-04", "2026-04-05", "2026-09-06")
+
+
+@given(CLOCK, CLOCK, st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, SANTIAGO]), st.sampled_from(DAYS_OF_JUMPS))
+def test_every_window_is_open_once_on_each_of_its_days(begin: time, end: time, zone: ZoneInfo, day: str) -> None:
+    """Whatever the clocks do in that night, and for no longer than they say and jump."""
+    first = date.fromisoformat(day)
+    window = Window("any", begin, end, zone, frozenset({first.weekday()}), MANY)
+    policy, noon_before = Switching(windows=(window,)), datetime.combine(first, time(0), zone) - timedelta(hours=12)
+    opens = next_change(policy, noon_before)
+    assert opens
+    assert is_open(window, opens)
+    closes = next_change(policy, opens)
+    assert closes
+    assert not is_open(window, closes)
+    asked = (datetime.combine(first, end) - datetime.combine(first, begin)) % timedelta(days=1) or timedelta(days=1)
+    assert opens < closes
+    assert abs(closes - opens - asked) <= timedelta(hours=1)
+    assert next_change(policy, closes) == pytest.approx(opens + timedelta(days=7), abs=timedelta(hours=1))
 
 
 def test_a_window_replaces_bounds_mode_by_mode() -> None:
