@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trainpush.cli.document import Identity
+from trainpush.controller.observe import Observation
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
 from trainpush.model.gang import Gang
 from trainpush.model.plan import (
     Decision,
     JobAction,
+    ModesSummary,
     Plan,
     PlannedSwitch,
     PoolSummary,
@@ -18,8 +20,8 @@ from trainpush.model.plan import (
     Verdict,
 )
 from trainpush.model.reasons import Reason
-from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Eviction, Job
+from trainpush.status.pool import ModesSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Outlook:
     actions: tuple[JobAction | ServiceAction, ...] = ()
     switches: tuple[PlannedSwitch, ...] = ()
     """Nodes of a pool that are on the way to another mode, or would be."""
+    modes: str = ""
+    """Why the nodes of a pool do not get the modes that it asks for; empty where they do, or are about to."""
 
 
 class What(StrEnum):
@@ -77,13 +81,14 @@ class Change:
     after: Outlook
 
 
-def outlooks(snapshot: Snapshot, plan: Plan) -> Mapping[Identity, Outlook]:
-    """What `plan`, made for `snapshot`, says of each object."""
+def outlooks(seen: Observation, plan: Plan) -> Mapping[Identity, Outlook]:
+    """What `plan`, made for what was `seen`, says of each object."""
+    snapshot = seen.snapshot
     jobs = {job.key: job for job in snapshot.jobs}
     asked = {service.key: service.replicas for service in snapshot.services}
     pools = {service.key: service.revisions[-1].gang.pool for service in snapshot.services if service.revisions}
     found = [
-        *(_pool(summary) for summary in plan.pools),
+        *(_pool(summary, seen.modes.get(summary.name)) for summary in plan.pools),
         *(_job(decision, jobs[decision.key]) for decision in plan.decisions),
         *(_service(served, asked[served.key], pools.get(served.key, "")) for served in plan.services),
     ]
@@ -157,7 +162,7 @@ def _service(served: ServiceDecision, replicas: int, pool: str) -> Outlook:
     )
 
 
-def _pool(summary: PoolSummary) -> Outlook:
+def _pool(summary: PoolSummary, seen: ModesSeen | None) -> Outlook:
     closed = summary.nodes - summary.ready
     elsewhere = len(summary.shared_nodes)
     message = (
@@ -165,6 +170,17 @@ def _pool(summary: PoolSummary) -> Outlook:
         f"{summary.free} of {summary.total} accelerators free"
         f"{f'; {elsewhere} more nodes match, and belong to an older pool' if elsewhere else ''}"
     )
-    reason = Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
-    verdict, switches = Verdict(reason, message), summary.modes.planned if summary.modes else ()
-    return Outlook((GPUPOOLS.kind, "", summary.name), bool(summary.nodes), "", verdict, switches=switches)
+    identity, found = (GPUPOOLS.kind, "", summary.name), Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
+    reason, modes = _modes(summary.modes, seen)
+    is_settled, verdict = bool(summary.nodes) and not modes, Verdict(reason or found, message)
+    switches = summary.modes.planned if summary.modes else ()
+    return Outlook(identity, is_settled, "", verdict, switches=switches, modes=modes)
+
+
+def _modes(modes: ModesSummary | None, seen: ModesSeen | None) -> tuple[str, str]:
+    """Reason and words where modes are refused, or cannot be had; as the condition ModeSettled says them."""
+    if seen and seen.fault:
+        return seen.fault.reason, f"no node is touched: {seen.fault.message}"
+    if modes and modes.settled.reason == Reason.BOUNDS_NOT_MET:
+        return modes.settled.reason, modes.settled.message
+    return "", ""

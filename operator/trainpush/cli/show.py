@@ -125,6 +125,7 @@ def _facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
     yield "holders", ", ".join(f"{holder.name} ({holder.accelerators})" for holder in verdict.holders)
     yield "advice", verdict.advice
     yield "cost", _cost(outlook)
+    yield "modes", outlook.modes
     yield from _switches(outlook)
 
 
@@ -200,8 +201,12 @@ def _row(outlook: Outlook) -> Sequence[str]:
     kind, namespace, name = outlook.identity
     queue = str(outlook.verdict.position or "")
     full = f"{namespace}/{name}" if namespace else name
-    where = outlook.verdict.message if kind == GPUPOOLS.kind else _where(outlook)
+    where = _of_pool(outlook) if kind == GPUPOOLS.kind else _where(outlook)
     return kind, full, outlook.stage, outlook.verdict.reason, queue, where
+
+
+def _of_pool(outlook: Outlook) -> str:
+    return "; ".join(filter(None, (outlook.verdict.message, outlook.modes)))
 
 
 def _wide_row(outlook: Outlook) -> Sequence[str]:
@@ -259,6 +264,7 @@ def _plain_outlook(outlook: Outlook) -> dict[str, Any]:
         "position": verdict.position,
         "advice": verdict.advice,
         "eviction": msgspec.to_builtins(outlook.eviction),
+        "modes": outlook.modes,
         "switches": [_plain_switch(switch) for switch in outlook.switches],
         "actions": [{"action": type(action).__name__, **msgspec.to_builtins(action)} for action in outlook.actions],
     }

@@ -63,7 +63,7 @@ def decide(document: Document, given: Sequence[Identity] = ()) -> Mapping[Identi
     seen = _observed(store, document)
     if _release(store, seen, given):
         seen = _observed(store, document)
-    return outlooks(seen.snapshot, plan(seen.snapshot, document.at))
+    return outlooks(seen, plan(seen.snapshot, document.at))
 
 
 def _observed(store: Store, document: Document) -> Observation:

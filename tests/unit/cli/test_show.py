@@ -132,6 +132,20 @@ def test_nodes_that_change_their_mode() -> None:
     }
 
 
+def test_modes_that_cannot_be_had() -> None:
+    """In a replay, and of a pool that is given."""
+    refused = replace(POOL, verdict=Verdict("InvalidSpec", "2 nodes"), modes="no node is touched: no such time zone")
+    replay = Answer(AT, "s.json", {refused.identity: refused}, (), ())
+    given = replace(replay, given=(refused.identity,))
+    for form in ("table", "wide"):
+        assert "InvalidSpec  2 nodes; no node is touched: no such time zone" in FORMS[form](replay)
+        assert "\nGPUPool p would have 2 nodes\n  modes    no node is touched: no such time zone\n" in FORMS[form](
+            given
+        )
+    (decision,) = json.loads(FORMS["json"](given))["decisions"]
+    assert decision["modes"] == refused.modes
+
+
 def test_the_wide_form_has_every_act() -> None:
     """So that a decision can be followed to the pod."""
     assert "  then     RemoveWorker name=w uid=u\n" in FORMS["wide"](ANSWER)

@@ -99,6 +99,50 @@ def test_a_service_makes_nodes_change_their_mode() -> None:
     ]
 
 
+WINDOW = {"name": "day", "from": "08:00", "to": "20:00", "inference": {"min": 1}}
+IMPOSSIBLE: dict[str, tuple[Object, Object, str]] = {
+    "a time zone that is none": (
+        {"schedule": [WINDOW | {"timeZone": "Europe/Pragg"}]},
+        {},
+        'no node is touched: spec.modes.schedule[0].timeZone: there is no time zone "Europe/Pragg"; use a name of',
+    ),
+    "one in a dry run": (
+        {"schedule": [WINDOW, WINDOW | {"name": "night", "timeZone": "Berlin"}]},
+        {"policy": "DryRun"},
+        "no node is touched: spec.modes.schedule[1].timeZone",
+    ),
+    "a unit that is no level": (
+        {"inference": {"min": 1}},
+        {"unit": "row"},
+        'no node is touched: spec.switching.unit: the topology of this pool has no level "row"; it has: block, rack',
+    ),
+    "more nodes than there are": ({"inference": {"min": 9}}, {}, "Inference needs 9 nodes, and 8 of 8 are left for it"),
+}
+
+
+@pytest.mark.parametrize(("modes", "switching", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_modes_that_cannot_be_had_are_told(modes: Object, switching: Object, said: str) -> None:
+    """A pool that asks for them is not settled, whether it is new, edited or there already."""
+    asking = pool("racks", "fake", default=True, modes=modes, switching={"policy": "Enforce", **switching})
+    for document in (snapshot(*nodes(4, 4)), snapshot(*RACKS)):
+        answer = simulate(document, [asked(asking)])
+        (racks,) = answer.asked_about
+        assert not answer.is_settled
+        assert racks.modes.startswith(said)
+        # Jobs of that pool are placed all the same.
+        assert simulate(snapshot(*nodes(4, 4), live(asking)), [asked(job("mine"))]).is_settled
+    (racks,) = simulate(snapshot(*nodes(4, 4), live(asking)), []).asked_about
+    assert racks.modes.startswith(said)
+
+
+def test_modes_that_can_be_had_are_settled() -> None:
+    """Also while nodes are on their way."""
+    asking = pool("racks", "fake", default=True, modes={"inference": {"min": 1}}, switching={"policy": "Enforce"})
+    answer = simulate(snapshot(*RACKS), [asked(asking)])
+    assert answer.is_settled
+    assert [it.modes for it in answer.asked_about] == [""]
+
+
 def test_a_pool_without_modes_changes_no_node() -> None:
     before = snapshot(*map(trains, nodes(1)), RACKS[-1])
     assert not simulate(before, []).outlooks["GPUPool", "", "racks"].switches
@@ -197,6 +241,8 @@ def test_the_exit_status_tells_whether_something_waits(tmp_path: Path, file: Pat
     assert main([*command, manifest(tmp_path, job("fits"))]) == 0
     assert main([*command, manifest(tmp_path, job("fits"), job("waits", 99))]) == 2
     assert main([*command, manifest(tmp_path, job("refused", placement={"pool": "none"}))]) == 2
+    refused = {"schedule": [WINDOW | {"timeZone": "Europe/Pragg"}]}
+    assert main([*command, manifest(tmp_path, pool("racks", "fake", modes=refused))]) == 2
     assert main(command[:-1]) == 0
 
 
