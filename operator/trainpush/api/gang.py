@@ -90,4 +90,4 @@ class JobScheduling(Scheduling):
     """What others may take from it while it runs: nothing, its workers beyond its smallest size, or all. None means
     BeyondMin with spec.elastic, else Always."""
     min_runtime: Annotated[str, Field(max_length=16), lasts("168h", "10m", shortest="0s")] = "0s"
-    """How long nothing is taken from it after it got its place, from 0s to 168h."""
+    """How long nothing is taken from it after it got its place, from 0s to 168h; a restart does not prolong it."""

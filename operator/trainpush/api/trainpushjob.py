@@ -202,9 +202,12 @@ class PlacementStatus(ApiModel):
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=names.GANG_MAX)]
     """One node per worker, in rank order."""
     since: Time
-    """When it was decided."""
+    """When it was decided, or last decided anew."""
     protected_until: Time | None = None
     """Nothing is taken from it before this time, since it had waited very long; absent where it had not."""
+    first_since: Time | None = None
+    """When it first started here, if it has started anew since, in place or with another size: minRuntime counts from
+    then."""
 
 
 class Resolved(ApiModel):

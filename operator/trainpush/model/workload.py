@@ -39,6 +39,19 @@ class Placement:
     since: datetime
     protected_until: datetime | None = None
     """Nothing is taken from it before, since it had waited very long."""
+    first_since: datetime | None = None
+    """When the gang first started here, where it has started anew meanwhile: in place, or with another size."""
+
+    @property
+    def held_since(self) -> datetime:
+        """Since when the gang has had a place without losing it."""
+        return self.first_since or self.since
+
+    def anew(self, now: datetime) -> "Placement":
+        """The same for a start that is decided `now`."""
+        if self.since == now:
+            return self
+        return replace(self, since=now, first_since=self.held_since)
 
 
 @dataclass(frozen=True, slots=True)

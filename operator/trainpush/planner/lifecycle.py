@@ -201,7 +201,7 @@ def _after_fault(job: Job, placement: Placement, fault: tuple[bool, str], now: d
         return Decision(job.key, record, Stage.FAILED, Verdict(last.reason, last.message))
     last = Refusal(Reason.RESTARTING, f"attempt {job.recorded.attempt} ended: {message}")
     record = replace(
-        job.recorded.next_attempt(replace(placement, since=now)),
+        job.recorded.next_attempt(placement.anew(now)),
         failures=failures,
         infrastructure=job.recorded.infrastructure + (1 if blameless else 0),
         last=last,
@@ -232,7 +232,7 @@ def _with_time_to_bind(job: Job, placement: Placement, now: datetime) -> tuple[J
     delay = _delay(job.recorded)
     if now < placement.since + delay + _TIME_TO_BIND:
         return job, placement
-    placement = replace(placement, since=now - delay)
+    placement = placement.anew(now - delay)
     return replace(job, recorded=replace(job.recorded, placement=placement)), placement
 
 

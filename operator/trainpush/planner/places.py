@@ -75,7 +75,8 @@ class GangAllocation(Allocation):
 
     def protected_until(self, now: datetime) -> datetime | None:
         """When its least running time ends; None when it is over."""
-        until = max(self.place.since + self.job.min_runtime, self.place.protected_until or self.place.since)
+        begun_at = self.place.held_since
+        until = max(begun_at + self.job.min_runtime, self.place.protected_until or begun_at)
         return until if now < until else None
 
     def protection(self, left: int, now: datetime) -> Cause | None:

@@ -88,7 +88,7 @@ def write(
 def _read_placement(told: PlacementStatus | None) -> Placement | None:
     if told is None:
         return None
-    return Placement(tuple(told.nodes), told.level, told.domain, told.since, told.protected_until)
+    return Placement(tuple(told.nodes), told.level, told.domain, told.since, told.protected_until, told.first_since)
 
 
 def _write_placement(placement: Placement | None) -> PlacementStatus | None:
@@ -100,6 +100,7 @@ def _write_placement(placement: Placement | None) -> PlacementStatus | None:
         nodes=list(placement.nodes),
         since=placement.since,
         protected_until=placement.protected_until,
+        first_since=placement.first_since,
     )
 
 

@@ -200,6 +200,19 @@ def test_a_failed_pod_stays_for_its_logs_until_the_attempt_after_next() -> None:
     assert removed(decide(placed_job("r1-n0", "r1-n1", attempt=3), workers=(failed,))) == {failed.name}
 
 
+def test_a_place_tells_when_the_gang_first_started_there() -> None:
+    """However often it starts anew, and however long the pods of an attempt take to end."""
+    failed = (a_worker(0), a_worker(1, Phase.FAILED))
+    first = decide(placed_job("r1-n0", "r1-n1", age=500, has_run=True), workers=failed).record.placement
+    assert first
+    assert (first.since, first.held_since) == (NOW, NOW - timedelta(seconds=500))
+    lingering = (a_worker(0, deleting=True), a_worker(1, deleting=True))
+    old = replace(first, since=NOW - timedelta(seconds=100))
+    waits = decide(placed_job("r1-n0", "r1-n1", attempt=2, placement=old), workers=lingering).record.placement
+    assert waits
+    assert (waits.since, waits.held_since) == (NOW, first.held_since)
+
+
 def test_restarts_come_slower_and_slower() -> None:
     """The third restart of a crash loop waits 10 s."""
     job = placed_job("r1-n0", attempt=4, failures=3)

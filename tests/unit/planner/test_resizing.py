@@ -213,6 +213,7 @@ def test_a_gang_grows_where_there_is_room() -> None:
     done = record(after(small(), told), pool)
     assert done.placement
     assert (done.placement.nodes, done.attempt, done.preemptions) == (("r1-n0", "r1-n1"), 2, 0)
+    assert (done.placement.since, done.placement.held_since) == (NOW, NOW - timedelta(seconds=1000))
 
 
 def test_a_gang_of_which_a_rank_has_finished_does_not_grow() -> None:

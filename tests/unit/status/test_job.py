@@ -10,7 +10,7 @@ from trainpush.api.trainpushjob import JobStatus
 from trainpush.model.plan import Decision, Holder, Pushing, Stage, Verdict
 from trainpush.model.reasons import IS_READY, Reason
 from trainpush.model.workload import Eviction, Key, Outcome, Placement, Recorded, Refusal
-from trainpush.status.job import write
+from trainpush.status.job import read, write
 
 
 def a_decision(**fields: Any) -> Decision:
@@ -155,3 +155,12 @@ def test_what_is_written_fits_the_schema() -> None:
     eviction = Eviction("team/urgent", Reason.PREEMPTED, "x" * 2000, workers=2, lost=2**40)
     job = write(a_decision(verdict=verdict, record=Recorded(eviction=eviction, preemptions=1)), None, 1, 1, {}, NOW)
     assert JobStatus.model_validate(job).eviction is not None
+
+
+def test_when_a_gang_first_started_is_read_as_it_was_written() -> None:
+    """And absent where it has not started anew."""
+    place = a_placement("n1", age=60)
+    for told in (place, place.anew(NOW)):
+        status = write(a_decision(record=Recorded(attempt=1, placement=told)), None, 1, 1, {}, NOW)
+        assert read(JobStatus.read(status)).placement == told
+        assert ("firstSince" in status["placement"]) is (told is not place)

@@ -102,7 +102,7 @@ class Eligibility:
         """
         borrowers: set[Key] = set()
         excess: dict[str, Counter[str]] = {}
-        order = sorted(self.intact(), key=lambda it: (it.job.priority, -it.place.since.timestamp(), it.job.key))
+        order = sorted(self.intact(), key=lambda it: (it.job.priority, -it.place.held_since.timestamp(), it.job.key))
         for is_whole in (True, False):
             for it in order:
                 team = self.quota.team_of(it.job.key.namespace)

@@ -114,7 +114,7 @@ class Resizing:
         if not nodes:
             return lifecycle.evicted(job, eviction)
         level, domain = domain_of(gang, self.capacity.pool.table, nodes)
-        resized = replace(place, nodes=nodes, level=level, domain=domain, since=self.now)
+        resized = replace(place.anew(self.now), nodes=nodes, level=level, domain=domain)
         return lifecycle.resized(job, resized, eviction)
 
     def is_forced(self, job: Job) -> bool:
