@@ -82,7 +82,7 @@ def test_the_protected_lose_nothing(snapshot: Snapshot) -> None:
         if team(snapshot, victim.key) != team(snapshot, winner.key):
             continue
         assert victim.preemption is not Preemption.NEVER
-        assert victim.recorded.placement.since + victim.min_runtime <= NOW
+        assert victim.recorded.placement.held_since + victim.min_runtime <= NOW
         if decision.record.eviction.workers or victim.preemption is Preemption.BEYOND_MIN:
             assert decision.record.eviction.workers in victim.request.sizes
             assert decision.record.eviction.workers < len(victim.recorded.placement.nodes)
@@ -90,15 +90,37 @@ def test_the_protected_lose_nothing(snapshot: Snapshot) -> None:
 
 @given(contested())
 def test_nobody_makes_room_in_vain(snapshot: Snapshot) -> None:
-    """With all who are told to go away, the gang fits; without any one of them it does not."""
+    """With all who are told to go away, the gang fits, and its team into its limit; without any one it does not."""
     waiting = [job for job in snapshot.jobs if not job.recorded.placement and isinstance(job.request, Gang)]
     others = tuple(job for job in snapshot.jobs if job not in waiting)
     for job in waiting[:1]:
         alone = replace(snapshot, jobs=(*others, job))
         found = [(victim, decision) for victim, decision, winner in evictions(alone, plan(alone, NOW)) if winner is job]
         if found:
-            assert _fits(alone, job, found)
-            assert not any(_fits(alone, job, [*found[:i], *found[i + 1 :]]) for i in range(len(found)))
+            assert _will_do(alone, job, found)
+            assert not any(_will_do(alone, job, [*found[:i], *found[i + 1 :]]) for i in range(len(found)))
+
+
+def _will_do(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) -> bool:
+    return _is_within_limit(snapshot, winner, victims) and _fits(snapshot, winner, victims)
+
+
+def _is_within_limit(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) -> bool:
+    """Whether the team of the winner may have its smallest size when these are gone."""
+    theirs, gang = team(snapshot, winner.key), winner.request
+    assert isinstance(gang, Gang)
+    limit = next((quota.shares[GPU].limit for quota in snapshot.pools[0].quotas if quota.name == theirs), None)
+    if limit is None:
+        return True
+    left = {job.key: job for job in snapshot.jobs}
+    for victim, decision in victims:
+        place, eviction = victim.recorded.placement, decision.record.eviction
+        assert place
+        assert eviction
+        kept = replace(place, nodes=place.nodes[: eviction.workers])
+        left[victim.key] = replace(victim, recorded=replace(victim.recorded, placement=kept))
+    more = min(gang.sizes, default=gang.workers) * gang.requirements.request[GPU] // 1000
+    return held(snapshot, list(left.values()))[theirs] + more <= limit // 1000
 
 
 def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) -> bool:

@@ -50,6 +50,8 @@ class PoolCycle:
     allocations: Allocations
     """Who holds what before anybody gets a place."""
     now: datetime
+    claimants: set[str] = field(default_factory=set, init=False)
+    """Teams of which a gang waits for what they are guaranteed."""
     _assigned: list[Holding] = field(default_factory=list, init=False)
     """What was given out in this cycle."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
@@ -57,6 +59,10 @@ class PoolCycle:
     _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
     """What was said to gangs over a limit, by team, resource and what of it is used and reserved: many wait
     for the same."""
+    _spent: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
+    """Gangs for which their own team can give nothing back of its limit."""
+    _modest: list[tuple[Job, Gang, Decision]] = field(default_factory=list, init=False)
+    """Elastic gangs that were placed and may get more."""
     _waiting: int = field(default=0, init=False)
     """How many had their turn and wait."""
     _is_hopeful: bool = field(default=False, init=False)
@@ -75,23 +81,43 @@ class PoolCycle:
         if job.recorded.placement and (placed := self._replaced(job, gang, job.recorded.placement)):
             return placed
         least = gang.of_size(gang.least)
-        if resource := self.quota.over_limit(namespace, least):
-            verdict = self._over_limit(namespace, least, resource)
-            if verdict.reason == Reason.WAITING_FOR_QUOTA:
-                self.reservations.save_up(job, least, resource)
-            return self._joined(job, verdict)
         is_within = self.quota.is_within_guarantee(namespace, least)
         rank = Rank(self.quota.team_of(namespace), is_within, job.priority, job.preempts)
         preemptor = Preemptor(job, least, rank)
+        if resource := self.quota.over_limit(namespace, least):
+            return self._beyond_limit(preemptor, resource)
         if (least, rank) in self._dead_ends:
             self._block(preemptor)
             return None
         allowed = self.quota.within_limit(namespace, gang)
-        for wanted in filter(None, (retries.elsewhere(job, allowed, self.now), allowed)):
-            size = self.capacity.largest(wanted)
-            if size and (assignment := self.capacity.assign(wanted.of_size(size))):
-                return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table))
-        return self._make_room(preemptor)
+        is_claimed = is_within and bool(self.claimants - {rank.team})
+        kept = self.quota.within_guarantee(namespace, allowed) if is_claimed else allowed
+        elsewhere = retries.elsewhere(job, kept, self.now)
+        placed = (elsewhere and self._placed_in(job, gang, elsewhere)) or self._placed_in(job, gang, kept)
+        if placed and not elsewhere and len(kept.sizes) < len(allowed.sizes):
+            self._modest.append((job, gang, placed))
+        return placed or self._make_room(preemptor)
+
+    def enlarged(self) -> dict[Key, Decision]:
+        """Gangs that left to other teams what these are guaranteed, with what is left now that all had their turns."""
+        return {job.key: self._enlarged(job, gang, placed) for job, gang, placed in self._modest}
+
+    def _enlarged(self, job: Job, gang: Gang, placed: Decision) -> Decision:
+        namespace, nodes = job.key.namespace, placed.record.placement.nodes if placed.record.placement else ()
+        self.quota.charge(namespace, gang, -len(nodes))
+        allowed = self.quota.within_limit(namespace, gang)
+        if self.capacity.largest_instead(allowed, nodes) > len(nodes):
+            self.capacity.release(gang, nodes)
+            self._assigned = [it for it in self._assigned if it.is_service or it.name != str(job.key)]
+            return self._placed_in(job, gang, allowed) or placed
+        self.quota.charge(namespace, gang, len(nodes))
+        return placed
+
+    def _placed_in(self, job: Job, gang: Gang, allowed: Gang) -> Decision | None:
+        """The gang in the largest of the `allowed` sizes for which there is room."""
+        size = self.capacity.largest(allowed)
+        assignment = self.capacity.assign(allowed.of_size(size)) if size else None
+        return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table)) if assignment else None
 
     def _replaced(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
         """Replace the nodes that will not do, or give the whole place back."""
@@ -121,14 +147,37 @@ class PoolCycle:
             return self._joined(job, verdicts.awaiting_terminations(gang))
         # For a gang whose pods could not start in its last place nobody need give up anything again.
         if retries.lately(job, self.now) is None:
-            if taken := self.preemption.make_room(preemptor):
-                self._dead_ends.clear()
-                if assignment := self.capacity.after_terminations(gang):
-                    reservations.keep(job, gang, assignment)
-                return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
+            if decision := self._preempted(preemptor):
+                return decision
             self._dead_ends.add((gang, rank))
         self._block(preemptor)
         return None
+
+    def _beyond_limit(self, preemptor: Preemptor, resource: str) -> Decision:
+        """Its team may not have so much more, unless others of its own team give it back."""
+        (job, gang, rank), namespace = preemptor, preemptor.job.key.namespace
+        verdict, until = self._over_limit(namespace, gang, resource), None
+        if verdict.reason == Reason.WAITING_FOR_QUOTA:
+            if (gang, rank) not in self._spent and retries.lately(job, self.now) is None:
+                if decision := self._preempted(preemptor, self.quota.beyond_limit(namespace, gang, resource)):
+                    return decision
+                self._spent.add((gang, rank))
+            self.reservations.save_up(job, gang, resource)
+            spared, until = self.preemption.eligibility.ineligible(rank)
+            verdict = verdicts.not_preempted(verdict, spared, until) if spared else verdict
+        return self._joined(job, verdict, until)
+
+    def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Decision | None:
+        """Others make room for it, if some can; of its own team at least so many thousandths `beyond` its limit."""
+        job, gang, _ = preemptor
+        taken = self.preemption.make_room(preemptor, beyond)
+        if not taken:
+            return None
+        self._dead_ends.clear()
+        self._spent.clear()
+        if assignment := self.capacity.after_terminations(gang):
+            self.reservations.keep(job, gang, assignment)
+        return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
@@ -166,11 +215,11 @@ class PoolCycle:
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
 
-    def _joined(self, job: Job, verdict: Verdict) -> Decision:
+    def _joined(self, job: Job, verdict: Verdict, wake_at: datetime | None = None) -> Decision:
         """One more waits, of whom is known why."""
         self._waiting += 1
         self._is_hopeful |= lifecycle.is_hopeful(verdict)
-        return lifecycle.waiting(job, verdict.at(self._waiting), self.now)
+        return lifecycle.waiting(job, verdict.at(self._waiting), self.now, wake_at)
 
     def assign(self, service: Key, gang: Gang) -> Assignment | None:
         """The best place for a replica, which is taken and charged; None if there is none, or its team may not."""

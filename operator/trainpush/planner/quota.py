@@ -25,6 +25,8 @@ class QuotaUsage:
     """Teams that were charged since somebody cleared this."""
     _reserved: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)
     """By team, the part of what it was charged with that is only kept for it."""
+    _returning: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)
+    """By team, what it is about to give back."""
 
     def team_of(self, namespace: str) -> str:
         """Name of the team that a namespace belongs to."""
@@ -44,6 +46,18 @@ class QuotaUsage:
         for resource in self.pool.accelerators:
             more = gang.requirements.request.get(resource, 0) * gang.workers
             self._reserved[self.team_of(namespace)][resource] += more
+
+    def give_back(self, namespace: str, gang: Gang, workers: int) -> None:
+        """Note that a team is about to hold so many workers less: until then, it holds them."""
+        for resource in self.pool.accelerators:
+            self._returning[self.team_of(namespace)][resource] += gang.requirements.request.get(resource, 0) * workers
+
+    def beyond_limit(self, namespace: str, gang: Gang, resource: str) -> int:
+        """By how much the team would exceed its limit of `resource`, in thousandths, once it gave back what it will."""
+        team = self.team_of(namespace)
+        will_hold = self._used[team][resource] - self._returning[team][resource]
+        limit, more = self.share(team, resource).limit, gang.requirements.request[resource] * gang.workers
+        return max(0, will_hold + more - limit) if limit is not None else 0
 
     def used(self, team: str, resource: str) -> int:
         """How much of a resource a team holds."""
@@ -76,6 +90,11 @@ class QuotaUsage:
             return gang
         sizes = tuple(size for size in gang.sizes if size <= max(gang.least, min(left)))
         return replace(gang, sizes=sizes, workers=sizes[0])
+
+    def within_guarantee(self, namespace: str, gang: Gang) -> Gang:
+        """The gang with those of its legal sizes that nobody may take back; all of them where that is none."""
+        sizes = tuple(size for size in gang.sizes if self.is_within_guarantee(namespace, gang.of_size(size)))
+        return replace(gang, sizes=sizes, workers=sizes[0]) if sizes else gang
 
     def is_within_guarantee(self, namespace: str, gang: Gang) -> bool:
         """Whether `gang` stays within what its team is guaranteed."""

@@ -38,14 +38,27 @@ def schedule(
         else:
             served.append(rollout.decide(service, cycles, now))
     for name in sorted(waiting):
-        for entry in queue_order(waiting[name], cycles[name].quota, now):
+        cycle = cycles[name]
+        cycle.claimants |= _claimants(waiting[name], cycle)
+        for entry in queue_order(waiting[name], cycle.quota, now):
             work = entry.work
             if isinstance(work, Service):
                 served.append(rollout.decide(work, cycles, now))
-            elif isinstance(work.request, Gang) and (placed := cycles[name].place(work, work.request)):
+            elif isinstance(work.request, Gang) and (placed := cycle.place(work, work.request)):
                 stages[work.key] = placed
-        stages |= cycles[name].explained()
+        stages |= cycle.enlarged()
+        stages |= cycle.explained()
     return stages, served
+
+
+def _claimants(waiting: Iterable[QueueEntry], cycle: PoolCycle) -> set[str]:
+    """The teams of which a gang waits that stays within what its team is guaranteed."""
+    jobs = ((entry.work.key.namespace, entry.gang) for entry in waiting if isinstance(entry.work, Job))
+    return (
+        {cycle.quota.team_of(space) for space, gang in jobs if cycle.quota.is_within_guarantee(space, gang)}
+        if cycle.capacity.pool.quotas
+        else set()
+    )
 
 
 def settled(jobs: Iterable[Job], cycles: Cycles, now: datetime) -> dict[Key, Decision]:

@@ -10,6 +10,7 @@ from support.build import NOW, a_gang, a_job, a_pool, a_quota, running_job, thre
 from support.competition import FOUR, ONE, decide, placed, with_quotas
 from support.training_world import World
 from trainpush.model.reasons import Reason
+from trainpush.model.snapshot import Pool, Quota
 from trainpush.model.workload import Eviction, FailedStarts, Key, Phase, Preemption, Recorded
 from trainpush.planner.diagnostics.causes import Cause
 
@@ -254,3 +255,146 @@ def test_an_eviction_waits_until_all_victims_were_told() -> None:
     decided = decide(FOUR, first, second, a_job("high", priority=9))
     assert [decided[name].record.preemptions for name in ("v1", "v2")] == [0, 0]
     assert all(decided[name].record.eviction for name in ("v1", "v2"))
+
+
+def limited(*quotas: Quota, nodes: int = 8) -> Pool:
+    """A rack with more room than the teams may have."""
+    return replace(a_pool(*three_racks(nodes)), quotas=quotas)
+
+
+def test_a_higher_priority_displaces_its_own_team_at_its_limit() -> None:
+    """Though there is room: the one that loses least, and the place is given out when it is gone."""
+    world = World.of(
+        limited(a_quota("a", limit=16)),
+        running_job("long", "r1-n0", namespace="a", age=5000),
+        running_job("short", "r1-n1", namespace="a", age=50),
+        running_job("other", "r1-n2", namespace="b", age=1),
+    )
+    world.add(a_job("urgent", ONE, namespace="a", priority=10))
+    world.settle()
+    assert set(world.places()) == {"long", "urgent", "other"}
+    assert world.diary[:2] == ["short: told to make room for a/urgent", "short: Preempted, 0 workers left"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "evicted"),
+    [(1, {"l2"}), (2, {"l1", "l2"}), (3, {"l0", "l1", "l2"}), (4, set())],
+)
+def test_a_limit_is_made_up_for_by_as_few_as_will_do(workers: int, evicted: set[str]) -> None:
+    """And a gang that is larger than the limit displaces nobody."""
+    pool = limited(a_quota("a", limit=24))
+    busy = [running_job(f"l{i}", f"r1-n{i}", namespace="a", age=100 - i) for i in range(3)]
+    decided = decide(pool, *busy, a_job("urgent", a_gang(workers), namespace="a", priority=1))
+    assert {name for name, decision in decided.items() if decision.record.eviction} == evicted
+
+
+def test_what_is_left_of_the_limit_need_not_be_given_back() -> None:
+    """Eight accelerators are missing, though sixteen are asked for; the larger gang would lose more."""
+    pool = limited(a_quota("a", limit=32))
+    small, large = running_job("small", "r1-n0", namespace="a"), running_job("large", "r1-n1", "r1-n2", namespace="a")
+    decided = decide(pool, small, large, a_job("urgent", a_gang(2), namespace="a", priority=1))
+    assert {name for name, decision in decided.items() if decision.record.eviction} == {"small"}
+
+
+def test_room_and_limit_are_made_up_for_together() -> None:
+    """In a full pool those go that make room, and none besides whose going changes nothing."""
+    pool = limited(a_quota("a", limit=24), nodes=4)
+    busy = [running_job(f"a{i}", f"r1-n{i}", namespace="a", age=100 - i) for i in range(3)]
+    decided = decide(
+        pool, *busy, running_job("b", "r1-n3", namespace="b"), a_job("urgent", a_gang(2), namespace="a", priority=1)
+    )
+    assert {name for name, decision in decided.items() if decision.record.eviction} == {"a1", "a2"}
+
+
+def test_extras_go_first_for_a_limit_too_and_no_more_than_needed() -> None:
+    """An elastic gang goes on with what is left."""
+    elastic = running_job("e", "r1-n0", "r1-n1", "r1-n2", "r1-n3", namespace="a", sizes=(4, 3, 2, 1))
+    decided = decide(limited(a_quota("a", limit=32)), elastic, a_job("urgent", ONE, namespace="a", priority=1))
+    assert decided["e"].record.eviction
+    assert decided["e"].record.eviction.workers == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"priority": 1}, {"preemption": Preemption.NEVER}, {"min_runtime": timedelta(hours=1)}, {"priority": 2}],
+    ids=["alike", "never", "min runtime", "higher"],
+)
+def test_who_gives_nothing_back_of_a_limit(change: dict[str, Any]) -> None:
+    """The same as else; and the verdict is that of the limit."""
+    busy = replace(running_job("busy", "r1-n0", namespace="a"), **change)
+    decided = decide(limited(a_quota("a", limit=8)), busy, a_job("urgent", ONE, namespace="a", priority=1))
+    assert decided["busy"].record.eviction is None
+    assert decided["urgent"].verdict.reason == Reason.WAITING_FOR_QUOTA
+    is_protected = bool(busy.min_runtime)
+    assert decided["urgent"].wake_at == (NOW + timedelta(hours=1, seconds=-100) if is_protected else None)
+
+
+def test_another_team_gives_nothing_for_a_limit() -> None:
+    """Whatever its priority."""
+    busy = [running_job("b", "r1-n0", namespace="b"), running_job("a", "r1-n1", namespace="a", priority=5)]
+    decided = decide(limited(a_quota("a", limit=8)), *busy, a_job("urgent", ONE, namespace="a", priority=5))
+    assert not any(decision.record.eviction for decision in decided.values())
+
+
+def test_two_that_are_urgent_displace_one_each() -> None:
+    """What the first makes others give back is not counted for the second."""
+    pool = limited(a_quota("a", limit=24))
+    busy = [running_job(f"l{i}", f"r1-n{i}", namespace="a", age=100 - i) for i in range(3)]
+    urgent = [a_job(f"u{i}", ONE, namespace="a", priority=1, age=10 - i) for i in range(2)]
+    decided = decide(pool, *busy, *urgent)
+    found = {name: told.by for name, decision in decided.items() if (told := decision.record.eviction)}
+    assert found == {"l2": "a/u0", "l1": "a/u1"}
+
+
+def test_a_least_running_time_does_not_begin_anew_with_a_restart() -> None:
+    """Nor with another size: it counts from the first start of the place."""
+    busy = running_job("busy", *(f"r1-n{i}" for i in range(4)), age=10, min_runtime=timedelta(minutes=10))
+    place = busy.recorded.placement
+    assert place
+    for first, is_evicted in ((NOW - timedelta(minutes=11), True), (NOW - timedelta(minutes=9), False)):
+        again = replace(busy, recorded=replace(busy.recorded, attempt=1, placement=replace(place, first_since=first)))
+        decided = decide(FOUR, again, a_job("urgent", ONE, priority=10))
+        assert bool(decided["busy"].record.eviction) is is_evicted
+        assert decided["urgent"].wake_at == (None if is_evicted else first + timedelta(minutes=10))
+
+
+ELASTIC = a_gang(4, sizes=(4, 3, 2, 1))
+
+
+def test_an_elastic_gang_takes_no_more_than_it_may_keep() -> None:
+    """What another team is guaranteed and waits for is not for its extras: it would have to give it back at once."""
+    pool = with_quotas(a_quota("a", guarantee=16), a_quota("b", guarantee=16))
+    decided = decide(pool, a_job("e", ELASTIC, namespace="a", age=9), a_job("b", a_gang(2), namespace="b"))
+    places = {name: decision.record.placement for name, decision in decided.items()}
+    assert {name: len(place.nodes) for name, place in places.items() if place} == {"e": 2, "b": 2}
+
+
+@pytest.mark.parametrize(("waits", "workers"), [(0, 4), (1, 3), (2, 2)])
+def test_an_elastic_gang_takes_what_nobody_else_does(waits: int, workers: int) -> None:
+    """In the same cycle, and beyond its guarantee: its first start is as large as can be."""
+    pool = with_quotas(a_quota("a", guarantee=8), a_quota("b", guarantee=24))
+    others = [a_job(f"b{i}", ONE, namespace="b") for i in range(waits)]
+    placement = decide(pool, a_job("e", ELASTIC, namespace="a", age=9), *others)["e"].record.placement
+    assert placement
+    assert len(placement.nodes) == workers
+
+
+def test_who_gets_its_guarantee_back_leaves_the_others_theirs() -> None:
+    """A whole gang goes for it, which was larger: an elastic one does not grow into what the other team may have."""
+    world = World.of(
+        with_quotas(a_quota("a", guarantee=16), a_quota("b", guarantee=16)),
+        running_job("big", "r1-n0", "r1-n1", "r1-n2", "r1-n3", namespace="b"),
+    )
+    world.add(a_job("e", ELASTIC, namespace="a"))
+    world.step()
+    world.add(a_job("b", a_gang(2), namespace="b"))
+    world.settle()
+    assert {name: len(nodes) for name, nodes in world.places().items()} == {"e": 2, "b": 2}
+    assert [line for line in world.diary if line.startswith("e:")] == ["e: placed on r1-n0, r1-n1", "e: runs"]
+
+
+def test_inside_a_team_the_first_takes_as_much_as_it_can() -> None:
+    """Nobody else has a right to it."""
+    pool = with_quotas(a_quota("a", guarantee=8))
+    decided = decide(pool, a_job("e", ELASTIC, namespace="a", age=9), a_job("later", ONE, namespace="a"))
+    assert placed(decided) == {"e"}

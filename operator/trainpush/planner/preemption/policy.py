@@ -4,11 +4,11 @@ Workers beyond the smallest legal size go first, then whole gangs; in either cas
 work. Who may be asked at all, `eligibility` says.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
 from trainpush.planner.places import GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
+from trainpush.planner.preemption import limit
 from trainpush.planner.preemption.eligibility import Eligibility, Preemptor, Rank
 from trainpush.planner.preemption.scenarios import Mask
 from trainpush.planner.preemption.victims import Candidate, Victims
@@ -33,6 +34,16 @@ SEARCHES: Final = 16
 
 The others have their turn when room was made for these; what is announced begins the next cycle at once.
 """
+
+
+class _Wanted(NamedTuple):
+    """What victims have to make possible."""
+
+    gang: Gang
+    used: Amounts
+    """By those that stay in any case, and by the victims."""
+    beyond: int
+    """What the team of the gang has to give back of its accelerators, in thousandths."""
 
 
 @dataclass(eq=False)
@@ -50,15 +61,19 @@ class PreemptionPolicy:
     _searches: int = field(default=0, init=False)
     _reach: dict[Rank, tuple[Mask, Mask]] = field(default_factory=dict, init=False)
 
-    def make_room(self, preemptor: Preemptor) -> Mapping[str, Eviction]:
-        """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps."""
+    def make_room(self, preemptor: Preemptor, beyond: int = 0) -> Mapping[str, Eviction]:
+        """What must be taken, and from whom, so that the gang fits: noted as leaving; empty where nothing helps.
+
+        `beyond` is what its own team has to give back first of its accelerators, in thousandths, to stay in its limit.
+        """
         if self._searches >= SEARCHES or not self.eligibility.may_ask_any(preemptor.rank):
             return {}
         used = self.capacity.used + self.capacity.reserved - self._terminating
         for may in filter(np.any, self._may(preemptor.rank)):
             victims = self._victims.choose(preemptor.gang, used, self.capacity.filters(preemptor.gang), may)
-            if victims is not None:
-                victims = self._trimmed(victims, preemptor.gang, used)
+            wanted = _Wanted(preemptor.gang, used, beyond)
+            if victims is not None and (victims := self._in_limit(victims, wanted, may)) is not None:
+                victims = self._trimmed(victims, wanted)
                 self._searches += len(victims) > 1
                 self._victims.take(victims)
                 return {str(victim.key): self._take(victim, preemptor) for victim in victims}
@@ -116,7 +131,23 @@ class PreemptionPolicy:
         ]
         return Victims(table, candidates)
 
-    def _trimmed(self, victims: tuple[Candidate, ...], gang: Gang, used: Amounts) -> tuple[Candidate, ...]:
+    def _in_limit(self, victims: tuple[Candidate, ...], wanted: "_Wanted", may: Mask) -> tuple[Candidate, ...] | None:
+        """The same, and as many more as bring the team into its limit, none superfluous; None if all do not."""
+        resource = wanted.gang.requirements.accelerator
+        lack = wanted.beyond - limit.freed(victims, resource)
+        if lack <= 0:
+            return victims
+        more = limit.cheapest(self._victims.others(may, victims), resource, lack)
+        if more is None:
+            return None
+        found = sorted([*victims, *more], key=lambda one: one.key)
+        for one in sorted(found, key=lambda one: (-one.lost, one.key)):
+            fewer = [other for other in found if other is not one]
+            if self._is_enough(wanted, fewer):
+                found = fewer
+        return tuple(found)
+
+    def _trimmed(self, victims: tuple[Candidate, ...], wanted: "_Wanted") -> tuple[Candidate, ...]:
         """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
         rows = self.capacity.pool.table.rows
         for i, victim in enumerate(victims):
@@ -126,22 +157,25 @@ class PreemptionPolicy:
                 if left < size < len(it.nodes):
                     part = replace(victim, nodes=ledger.counts(it.nodes[size:], rows))
                     trimmed = (*victims[:i], part, *victims[i + 1 :])
-                    if self._fits(gang, used, trimmed):
+                    if self._is_enough(wanted, trimmed):
                         victims = trimmed
                         break
         return victims
 
-    def _fits(self, gang: Gang, used: Amounts, victims: Iterable[Candidate]) -> bool:
-        """Whether there is room for `gang` once `victims`, and those that were taken before, are gone."""
-        table, gone = self.capacity.pool.table, self._victims.leaving.copy()
+    def _is_enough(self, wanted: "_Wanted", victims: Sequence[Candidate]) -> bool:
+        """Whether there is room for the gang, and its team in its limit, once `victims` and others before are gone."""
+        table, gang, gone = self.capacity.pool.table, wanted.gang, self._victims.leaving.copy()
+        if limit.freed(victims, gang.requirements.accelerator) < wanted.beyond:
+            return False
         for victim in victims:
             ledger.take(table, gone, victim.nodes, victim.request)
-        free = slots(table, gang.requirements, used - gone) * self.capacity.filters(gang).usable
+        free = slots(table, gang.requirements, wanted.used - gone) * self.capacity.filters(gang).usable
         return Layout.of(table, gang.topology).largest(free) >= gang.workers
 
     def _take(self, victim: Candidate, preemptor: Preemptor) -> Eviction:
         self.capacity.mark_terminating(victim.nodes, victim.request)
         it = self._intact[victim.key]
+        self.quota.give_back(victim.key.namespace, it.gang, sum(victim.nodes.values()))
         lost, left = it.lost(self.now), len(it.nodes) - sum(victim.nodes.values())
         if self.quota.team_of(it.job.key.namespace) == preemptor.rank.team:
             reason, right = Reason.PREEMPTED, f"priority {preemptor.job.priority} is above {it.job.priority}"

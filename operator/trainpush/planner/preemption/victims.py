@@ -5,7 +5,7 @@ left out at once, and the others are searched in the order of a lower bound, unt
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,12 @@ class Victims:
     def among(self, may: Callable[[Candidate], bool]) -> Mask:
         """Who may be taken, as `choose` wants to be told: one entry per candidate, in the order of `candidates`."""
         return np.fromiter(map(may, self.candidates), dtype=np.bool_, count=len(self.candidates))
+
+    def others(self, may: Mask, than: Collection[Candidate]) -> list[Candidate]:
+        """Those that `may` be taken, were not taken yet, and are of other gangs `than` these; cheapest first."""
+        keys = {one.key for one in than}
+        free = np.flatnonzero(may & ~self._taken).tolist()
+        return [self.candidates[i] for i in free if self.candidates[i].key not in keys]
 
     def choose(self, gang: Gang, used: Amounts, filters: NodeFilters, may: Mask) -> tuple[Candidate, ...] | None:
         """Whom of those that `may` be taken to evict so that `gang` fits, by key; None if even all make no room.
