@@ -1,12 +1,12 @@
 """Which pool takes a request, which of its accelerators are meant, and what its teams may have."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from trainpush.api.demand import Resources
-from trainpush.api.gpupool import GPUPool
-from trainpush.api.quantity import milli
+from trainpush.api.gpupool import GPUPool, LostNodes
+from trainpush.api.quantity import milli, seconds
 from trainpush.api.quota import Share as ShareSpec
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share
@@ -58,6 +58,12 @@ def accelerator_of(resources: Resources, pool: GPUPool) -> tuple[str, int] | Ref
     return Refusal(
         Reason.INVALID_SPEC, f"spec.resources.requests: ask for at least 1 of what GPUPool {pool.name} holds: {listed}"
     )
+
+
+def patience_of(name: str, pools: Sequence[GPUPool]) -> timedelta:
+    """How long the work of a pool waits for nodes that do not answer; of one that is gone, as long as is usual."""
+    pool = next((pool for pool in pools if pool.name == name), None)
+    return timedelta(seconds=seconds((pool.spec.lost_nodes if pool else LostNodes()).after))
 
 
 def quotas_of(pool: GPUPool) -> tuple[Quota, ...]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status
 from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, PlannedStatus, Switching, SwitchStatus
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
+from trainpush.api.quantity import lasts
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
 from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, like, matches
 from trainpush.api.topology import HOST, PRESETS, Alias, Topology, aliases_of
@@ -75,6 +76,13 @@ class LinkedAccelerators(ApiModel):
     """Accelerators of one group; groups are not broken without need."""
 
 
+class LostNodes(ApiModel):
+    """What becomes of work whose nodes do not answer."""
+
+    after: Annotated[str, Field(max_length=16), lasts("24h", "2m or 10m", "10s")] = "2m"
+    """How long a node may be not ready until its workers and replicas count as ended, and others are made elsewhere."""
+
+
 class GPUPoolSpec(ApiModel):
     """Which nodes, and what they give."""
 
@@ -98,6 +106,8 @@ class GPUPoolSpec(ApiModel):
     """Kinds of capacity, the best first: a gang goes to worse ones only where it must. None means no preference."""
     linked_accelerators: Annotated[list[LinkedAccelerators], MapBy("product"), Field(max_length=16)] = []
     """Products whose accelerators are linked to groups inside a host."""
+    lost_nodes: LostNodes = LostNodes()
+    """What becomes of work whose nodes do not answer."""
     modes: Modes | None = None
     """How many nodes train and how many serve; none means that all do both, and that no node is touched."""
     switching: Switching = Switching()

@@ -84,6 +84,10 @@ class FailurePolicy(ApiModel):
 
     max_restarts: Annotated[int, Field(ge=0, le=100)] = 3
     """How many failures are borne; lost nodes do not count, nor evictions but for what a worker used itself."""
+    lost_node: Literal["Replace", "Wait"] = "Replace"
+    """What follows when a node of the gang is not ready for longer than spec.lostNodes.after of its GPUPool. Replace:
+    its worker counts as ended, and the next attempt begins elsewhere. Wait: the gang waits until the node is ready
+    again, or gone, or has the taint node.kubernetes.io/out-of-service."""
 
 
 def _frozen_while_placed(field: str) -> Rule:

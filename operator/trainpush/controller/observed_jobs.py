@@ -3,21 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from trainpush.admission.jobs import Admission, admit, priority_before
+from trainpush.admission.pools import patience_of
 from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of, preemption_of
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, Store
+from trainpush.model.fleet import Fleet
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import UNKNOWN_PRIORITY, Export, Job, Key, Preemption, Push, Refusal
+from trainpush.model.serving import Replica
+from trainpush.model.workload import UNKNOWN_PRIORITY, Export, Job, Key, Preemption, Push, Refusal, Worker
 from trainpush.render.export import export_name
 from trainpush.status.job import read_push
 
 TroubleOf = Callable[[str], str]
 """Tells by uid what the API server last refused."""
+Pod = TypeVar("Pod", Worker, Replica)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class ObservedJob:
     """Asked for: of several legal sizes the largest; 0 where it cannot be read."""
     alone: Job
     """Without anything that was made for it."""
+    patience: timedelta | None
+    """How long it waits for nodes that do not answer; None: as long as it takes."""
     fault: Refusal | None = None
     """Why it may not queue; whatever it has, it keeps."""
 
@@ -52,14 +59,16 @@ class ObservedJob:
             recorded=recorded,
         )
         workers = job.spec.sizes()[0] if job else 0
-        return cls(seen, admission, workers, _asking(alone, job, admission) if job else _unreadable(alone), fault)
+        asking = _asking(alone, job, admission) if job else _unreadable(alone)
+        return cls(seen, admission, workers, asking, _patience(job, admission, offers), fault)
 
     def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
         """The job with all that was made for it, and what its status is about to say."""
         seen, owner = self.seen, self.seen.owner
         assumed = store.assumed.get(seen.metadata.uid)
         recorded = assumed or self.alone.recorded
-        workers = tuple(sorted(store.workers.of(owner), key=lambda w: (w.attempt, w.rank, w.uid)))
+        pods = (with_outage(worker, store.fleet, self.patience) for worker in store.workers.of(owner))
+        workers = tuple(sorted(pods, key=lambda w: (w.attempt, w.rank, w.uid)))
         told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= recorded.attempt)
         exports = _exports(store, owner)
         # What began goes on, whatever became of its class, also where a status that was lost does not tell of it.
@@ -95,6 +104,18 @@ def _asking(alone: Job, job: TrainPushJob, admission: Admission | Refusal) -> Jo
 
 def _unreadable(alone: Job) -> Job:
     return replace(alone, preemption=Preemption.NEVER, max_restarts=0, grace=timedelta(0))
+
+
+def _patience(job: TrainPushJob | None, admission: Admission | Refusal, offers: Sequence[GPUPool]) -> timedelta | None:
+    if job is None or isinstance(admission, Refusal) or job.spec.failure_policy.lost_node == "Wait":
+        return None
+    return patience_of(admission.gang.pool, offers)
+
+
+def with_outage(pod: Pod, fleet: Fleet, patience: timedelta | None) -> Pod:
+    """A pod with what is wrong with its node; the very same where nothing is."""
+    outage = fleet.outage_of(pod.node) if pod.node else None
+    return replace(pod, outage=replace(outage, patience=patience)) if outage else pod
 
 
 def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from trainpush.admission.pools import patience_of
 from trainpush.admission.scheduling import Priorities
 from trainpush.admission.services import Asked, asked, replica_gang
 from trainpush.api import names
 from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
-from trainpush.controller.observed_jobs import TroubleOf
+from trainpush.controller.observed_jobs import TroubleOf, with_outage
 from trainpush.kube.children import RevisionRow
 from trainpush.kube.store import SeenJob, SeenService, Store
 from trainpush.model.reasons import Reason
-from trainpush.model.serving import Revision, Service
+from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.workload import Key, Refusal
 
 
@@ -74,11 +75,19 @@ class ObservedService:
             is_new=record.is_new,
             places=record.places,
             revisions=tuple(map(_revision, self._releases)),
-            pods=tuple(sorted(store.replicas.of(owner), key=lambda pod: (pod.serial, pod.uid))),
+            pods=tuple(self._pods),
             has_endpoint=any(row.name == name for row in store.endpoints_of.of(owner)),
             budget=kept,
             trouble=trouble_of(uid),
         )
+
+    @property
+    def _pods(self) -> list[Replica]:
+        """By serial, with what is wrong with their nodes."""
+        patience = {row.name: patience_of(row.data.resolved.pool, self.offers) for row in self._releases}
+        found = self.store.replicas.of(self.seen.owner)
+        pods = (with_outage(pod, self.store.fleet, patience.get(pod.revision)) for pod in found)
+        return sorted(pods, key=lambda pod: (pod.serial, pod.uid))
 
     @cached_property
     def _found(self) -> InferenceService | None:

@@ -1,6 +1,6 @@
 """What is read of nodes and pods: only the fields that decisions need, everything else is skipped unparsed."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Final
 
@@ -98,9 +98,10 @@ class PodMeta(Meta, kw_only=True):
     creation_timestamp: datetime | None = None
 
 
-class NodeMeta(Meta):
+class NodeMeta(Meta, kw_only=True):
     """The metadata of a node."""
 
+    creation_timestamp: datetime | None = None
     annotations: Notes = msgspec.field(default_factory=Notes)
 
 
@@ -110,6 +111,12 @@ class Taint(_Part):
     key: str
     effect: str
     value: str = ""
+
+
+class NodeCondition(Condition):
+    """A condition of a node."""
+
+    last_transition_time: datetime | None = None
 
 
 class NodeSpec(_Part):
@@ -124,7 +131,7 @@ class NodeStatus(_Part):
 
     allocatable: dict[str, str] = {}
     capacity: dict[str, str] = {}
-    conditions: list[Condition] = []
+    conditions: list[NodeCondition] = []
 
 
 class NodeObject(_Object):
@@ -137,7 +144,17 @@ class NodeObject(_Object):
     @property
     def is_ready(self) -> bool:
         """Whether its kubelet says that it is ready, and is still heard."""
-        return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
+        return self._ready is not None and self._ready.status == "True"
+
+    @property
+    def not_ready_since(self) -> datetime:
+        """When it was seen ready last, where it is not now; it never was before anything was said of that."""
+        said = self._ready.last_transition_time if self._ready else None
+        return said or self.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def _ready(self) -> NodeCondition | None:
+        return next((c for c in self.status.conditions if c.type == "Ready"), None)
 
 
 class _Resources(_Part):

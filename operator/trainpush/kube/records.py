@@ -10,7 +10,7 @@ from trainpush.api import names
 from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
-from trainpush.kube.decode import PodObject, Terminated
+from trainpush.kube.decode import NodeObject, PodObject, Terminated
 from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.program import EVICTED, phase_of, program
@@ -18,6 +18,7 @@ from trainpush.kube.startup import UNDERWAY, Startup, failed_init, startup
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint
+from trainpush.model.outage import OUT_OF_SERVICE, Outage
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
 from trainpush.render import modes
@@ -116,9 +117,17 @@ def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
         is_marked=is_marked,
         is_spoiled=is_marked and not modes.bears(switch, labels, taints),
         wish=modes.wished(annotations.wish),
+        outage=_outage(node),
         unhealthy=_is_unhealthy(node.status.capacity, node.status.allocatable),
     )
     return Row(node.uid, node.version, record)
+
+
+def _outage(node: NodeObject) -> Outage | None:
+    """Why nothing is heard of its pods; one that is only about to be deleted still tells."""
+    if any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints):
+        return Outage(node.name)
+    return None if node.is_ready else Outage(node.name, node.not_ready_since)
 
 
 def _is_unhealthy(capacity: Mapping[str, str], allocatable: Mapping[str, str]) -> bool:

@@ -187,21 +187,21 @@ class Owned(Protocol):
 
 
 class Index(Generic[T]):
-    """Things by their owner and by their own uid."""
+    """Things by their owner, or by the node where they are, and by their own uid."""
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._by_owner: dict[OwnerId, dict[str, T]] = defaultdict(dict)
+        self._by_owner: dict[OwnerId | str, dict[str, T]] = defaultdict(dict)
 
-    def of(self, owner: OwnerId) -> list[T]:
+    def of(self, owner: OwnerId | str) -> list[T]:
         """What belongs to `owner`, in no particular order."""
         return list(self._by_owner[owner].values()) if owner in self._by_owner else []
 
-    def put(self, owner: OwnerId, uid: str, thing: T) -> None:
+    def put(self, owner: OwnerId | str, uid: str, thing: T) -> None:
         """Take one."""
         self._by_owner[owner][uid] = thing
 
-    def drop(self, owner: OwnerId, uid: str) -> None:
+    def drop(self, owner: OwnerId | str, uid: str) -> None:
         """Forget one."""
         self._by_owner[owner].pop(uid, None)
         if not self._by_owner[owner]:
@@ -263,6 +263,8 @@ class Store:
         }
         self.last_words: dict[OwnerId, Worker] = {}
         """Of the pods of each job that are gone, the one whose termination message counts."""
+        self._hosted: Index[OwnerId] = Index()
+        """Whose pods are on each node."""
         self._next_change = asyncio.Event()
         self._owners: set[OwnerId] = set()
         """Jobs and services that are known: what their pods take counts with them."""
@@ -323,6 +325,10 @@ class Store:
             self.fleet.put(after)
         elif before:
             self.fleet.remove(before.name)
+        node = after or before
+        if node and (before is None or after is None or before.outage != after.outage):
+            for owner in self._hosted.of(node.name):
+                self._touch_owner(owner)
         self.dirty.set()
 
     def _owner_changed(self, before: Seen[Any, Any] | None, after: Seen[Any, Any] | None) -> None:
@@ -348,6 +354,11 @@ class Store:
             self._keep_last_words(before.ours, before.owner)
         self.dirty.set()
 
+    def _touch_owner(self, owner: OwnerId) -> None:
+        """Take note that something changed of a pod of a job, a service or an export."""
+        export = self.exports.get(owner.uid)
+        self.touched.add(export.owner.uid if export else owner.uid)
+
     def _keep_last_words(self, gone: Worker, owner: OwnerId | None) -> None:
         """Its end and its deletion often come so close together that no cycle sees what it left."""
         if not gone.report or owner is None or owner not in self._owners:
@@ -358,13 +369,14 @@ class Store:
 
     def _count(self, row: PodRow, sign: int) -> None:
         if row.ours and row.owner:
-            export = self.exports.get(row.owner.uid)
-            self.touched.add(export.owner.uid if export else row.owner.uid)
+            self._touch_owner(row.owner)
             index = self._indexes[type(row.ours)]
             if sign > 0:
                 index.put(row.owner, row.ours.uid, row.ours)
+                self._hosted.put(row.node or "", row.ours.uid, row.owner)
             else:
                 index.drop(row.owner, row.ours.uid)
+                self._hosted.drop(row.node or "", row.ours.uid)
         if isinstance(row.ours, Worker | Replica) and row.owner in self._owners:
             return
         if isinstance(row.ours, PrepullPod) and row.owner and row.owner.namespace == self.home:

@@ -7,6 +7,7 @@ from typing import Final
 from trainpush.model.columns import Columns, Tally
 from trainpush.model.node_modes import NodeModes, Register
 from trainpush.model.nodes import Level, Node, NodeTable
+from trainpush.model.outage import Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Fleet:
             pools = self._pools.pop(name, ())
             self._move(name, pools, ())
             self._registers[_owner(pools)].remove(name)
+
+    def outage_of(self, name: str) -> Outage | None:
+        """Why nothing is heard of the pods of a node; one that is not there is gone."""
+        node = self._nodes.get(name)
+        return node.outage if node else Outage(name)
 
     def add_usage(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
         """Count `amounts`, in thousandths by resource, once more (`sign` 1) or once less (-1) as taken on `node`."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainpush.model.modes import Mode, Switch
+from trainpush.model.outage import Outage
 
 Amounts = NDArray[np.int64]
 
@@ -72,6 +73,8 @@ class Node:
     """Whether its labels and taints are not those that follow from `switch`."""
     wish: Mode | None = None
     """The mode that people want it to have."""
+    outage: Outage | None = None
+    """Why nothing is heard of its pods; None while they are heard of."""
     unhealthy: bool = False
     """Whether it offers less of an extended resource than it has."""
 

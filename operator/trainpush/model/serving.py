@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from trainpush.model.gang import Gang
+from trainpush.model.outage import Outage
 from trainpush.model.workload import Key, Phase, Refusal
 
 
@@ -73,11 +74,17 @@ class Replica:
     """What the kubelet, the scheduler or the last probe says."""
     request: Mapping[str, int] = field(default_factory=dict)
     """What the pod itself requests, in thousandths."""
+    outage: Outage | None = None
+    """What is wrong with its node; None where that is heard."""
 
     @property
     def is_live(self) -> bool:
         """Whether it may still run or start, and so holds its accelerators."""
         return self.phase not in {Phase.SUCCEEDED, Phase.FAILED}
+
+    def is_cut_off(self, now: datetime) -> bool:
+        """Whether it counts as ended although it was not seen to end; what it holds stays with its node."""
+        return self.is_live and self.outage is not None and self.outage.cuts_off(now)
 
 
 @dataclass(frozen=True, slots=True)

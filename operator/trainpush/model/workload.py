@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from trainpush.model.gang import Gang
+from trainpush.model.outage import Outage
 
 
 class Key(NamedTuple):
@@ -253,6 +254,8 @@ class Worker:
     """The JSON object of the program's termination message, if it left one."""
     request: Mapping[str, int] = field(default_factory=dict)
     """What the pod itself requests, in thousandths."""
+    outage: Outage | None = None
+    """What is wrong with its node; None where that is heard."""
 
     @property
     def has_ended(self) -> bool:
@@ -278,6 +281,10 @@ class Worker:
     def must_be_ended(self) -> bool:
         """Whether it goes on for as long as nobody deletes its pod."""
         return not self.has_ended or self.beside is Beside.OTHERS
+
+    def is_cut_off(self, now: datetime) -> bool:
+        """Whether it counts as ended although it was not seen to end; what it holds stays with its node."""
+        return self.is_live and self.outage is not None and self.outage.cuts_off(now)
 
 
 class ExportState(StrEnum):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.build import NOW
 from support.manifests import GPU, PLACED, job, pool, service
 from trainpush.controller.observe import Observer, observe
 from trainpush.kube.priorities import PriorityRow
@@ -12,6 +13,8 @@ from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.table import Row
 from trainpush.model.gang import Gang
+from trainpush.model.nodes import Node
+from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share, Snapshot
 from trainpush.model.workload import UNKNOWN_PRIORITY, Phase, Preemption, Refusal, Worker
@@ -135,3 +138,41 @@ def test_what_was_touched_is_looked_at_again_after_a_look_that_failed() -> None:
         observer.observe()
     assert [it.key.name for it in observer.observe().snapshot.jobs] == ["job"]
     assert not store.touched
+
+
+def on_nodes(store: Store, owner: str, *names: str) -> None:
+    """A worker of `owner` on each of these nodes."""
+    for rank, name in enumerate(names):
+        worker = Worker(f"w{rank}", f"w{rank}", 1, rank, Phase.RUNNING, name)
+        row = PodRow(name, is_live=True, requests={}, owner=OwnerId(owner, "team"), ours=worker)
+        store.pods.put(Row(worker.uid, 1, row))
+
+
+@pytest.mark.parametrize(
+    ("policy", "patience"), [({}, timedelta(minutes=5)), ({"failurePolicy": {"lostNode": "Wait"}}, None)], ids=str
+)
+def test_how_long_a_silent_node_is_waited_for(policy: dict[str, Any], patience: timedelta | None) -> None:
+    """As the pool says, unless the job has its own mind; one that is gone is nobody's to wait for."""
+    store = a_store(lostNodes={"after": "5m"})
+    take(store.jobs, job("job", 3, **policy))
+    store.nodes.put(Row("well", 1, Node("well", {}, {})))
+    store.nodes.put(Row("silent", 1, Node("silent", {}, {}, ready=False, outage=Outage("silent", NOW))))
+    on_nodes(store, "job", "well", "silent", "gone")
+    well, silent, gone = seen(store).jobs[0].workers
+    assert (well.outage, silent.outage) == (None, Outage("silent", NOW, patience))
+    assert gone.outage is not None
+    assert gone.outage.is_final
+
+
+def test_a_pool_that_becomes_impatient_is_heard_at_once() -> None:
+    """By the jobs whose node is silent already."""
+    store = a_store()
+    take(store.jobs, job("job"))
+    store.nodes.put(Row("silent", 1, Node("silent", {}, {}, ready=False, outage=Outage("silent", NOW))))
+    on_nodes(store, "job", "silent")
+    observer = Observer(store, lambda _: "", "example.com/haproxy:1")
+    (before,) = observer.observe().snapshot.jobs
+    take(store.pools, pool("pool", "any", lostNodes={"after": "10s"}), resourceVersion="2")
+    (after,) = observer.observe().snapshot.jobs
+    found = [job.workers[0].outage for job in (before, after)]
+    assert [it.patience for it in found if it] == [timedelta(minutes=2), timedelta(seconds=10)]

@@ -1,6 +1,7 @@
 """What a node says of its mode, its driver and its health."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from trainpush.kube.daemons import read_daemon
 from trainpush.kube.records import read_node
 from trainpush.model.modes import Mode, SwitchStep
 from trainpush.model.nodes import Node
+from trainpush.model.outage import Outage
 
 SWITCH = {
     "mode": "Training",
@@ -127,3 +129,38 @@ def test_a_daemon_set() -> None:
     assert (row.value.selector, row.value.is_repelled) == ({"gpu": "true"}, True)
     pod["tolerations"] = [{"operator": "Exists"}]
     assert not read_daemon(json.dumps(daemon).encode()).value.is_repelled
+
+
+SINCE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+READY: dict[str, Any] = {"type": "Ready", "lastTransitionTime": "2026-01-01T12:00:00Z"}
+OUT_OF_SERVICE = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+
+
+@pytest.mark.parametrize("status", ["False", "Unknown"])
+def test_a_node_is_silent_from_when_it_was_not_ready(status: str) -> None:
+    """Whether its kubelet says so, or is not heard."""
+    silent = a_node(conditions=[{"type": "MemoryPressure", "status": "False"}, READY | {"status": status}])
+    assert (silent.ready, silent.outage) == (False, Outage("n1", SINCE))
+    assert a_node(conditions=[READY | {"status": "True"}]).outage is None
+
+
+def test_a_node_that_never_was_ready_is_silent_since_it_is_there() -> None:
+    """Whether nothing was said of it yet, or nobody said when."""
+    for status in ({}, {"conditions": [{"type": "Ready", "status": "Unknown"}]}):
+        metadata = {"name": "n1", "uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T12:00:00Z"}
+        assert read_node(json.dumps({"metadata": metadata, "status": status}).encode()).value.outage == Outage(
+            "n1", SINCE
+        )
+
+
+@pytest.mark.parametrize("status", ["True", "Unknown"])
+def test_a_node_that_people_call_out_of_service_is_not_waited_for(status: str) -> None:
+    assert a_node(spec={"taints": [OUT_OF_SERVICE]}, conditions=[READY | {"status": status}]).outage == Outage("n1")
+
+
+def test_a_node_that_is_about_to_be_deleted_is_heard() -> None:
+    """Whatever drains it may take its time; only nothing new comes there."""
+    metadata = {"name": "n1", "uid": "u", "resourceVersion": "7", "deletionTimestamp": "2026-01-01T12:00:00Z"}
+    status = {"conditions": [READY | {"status": "True"}]}
+    node = read_node(json.dumps({"metadata": metadata, "status": status}).encode()).value
+    assert (node.ready, node.outage) == (False, None)

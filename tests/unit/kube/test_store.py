@@ -2,12 +2,15 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
+from support.build import NOW
 from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
 from trainpush.model.fleet import PoolSelector
 from trainpush.model.nodes import Node
+from trainpush.model.outage import Outage
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
 
@@ -92,3 +95,24 @@ def test_what_a_pod_left_outlives_it() -> None:
     store.pods.put(one_that_ended("late"))
     store.pods.forget("late")
     assert store.last_words == {}
+
+
+def test_whose_pods_are_on_a_node_hears_of_its_silence() -> None:
+    """And of its return and its end; of nothing else that happens to it, nor what is elsewhere."""
+    well = Node("n", {}, {})
+    silent = replace(well, ready=False, outage=Outage("n", NOW))
+    store = Store()
+    for row in (a_worker("w", "job"), a_replica("r", "service")):
+        store.pods.put(row)
+    store.pods.put(Row("elsewhere", 1, replace(a_worker("elsewhere", "other").value, node="m")))
+    store.nodes.put(Row("n", 1, well))
+    for version, (node, is_told) in enumerate(
+        [(replace(well, cordoned=True), False), (silent, True), (replace(silent, cordoned=True), False), (well, True)],
+        2,
+    ):
+        store.touched.clear()
+        store.nodes.put(Row("n", version, node))
+        assert store.touched == ({"job", "service"} if is_told else set())
+    store.touched.clear()
+    store.nodes.forget("n")
+    assert store.touched == {"job", "service"}
