@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from support.build import a_quota
-from support.strategies import contested, jobs, mixed_snapshots, services, snapshots, workers
+from support.strategies import OUTAGES, contested, jobs, mixed_snapshots, services, snapshots, workers
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import MakeWorker, Plan
 from trainpush.model.serving import Service
@@ -105,6 +105,13 @@ def _pods_go_on(draw: st.DrawFn, job: Job) -> Job:
         for it in job.workers
     ]
     return replace(job, workers=tuple(bound))
+
+
+def _nodes_fall_silent(draw: st.DrawFn, job: Job) -> Job:
+    """Or are heard again; the moments at which pods are cut off lie before and after those of the plans."""
+    return replace(
+        job, workers=tuple(replace(it, outage=draw(st.sampled_from([None, *OUTAGES]))) for it in job.workers)
+    )
 
 
 def _other_pods(draw: st.DrawFn, job: Job) -> Job:
@@ -204,6 +211,8 @@ SWITCHINGS: Final[Sequence[Switching | None]] = (
     Switching(default=Mode.TRAINING, bounds={Mode.INFERENCE: Bounds(1)}, is_enforced=True),
 )
 EVENTS: Final[Sequence[Callable[[st.DrawFn, Snapshot], Snapshot]]] = (
-    *map(_one_job, (_pods_go_on, _pods_go_on, _other_pods, _edited, _status_lost, _reports, _pushes)),
+    *map(
+        _one_job, (_pods_go_on, _pods_go_on, _nodes_fall_silent, _other_pods, _edited, _status_lost, _reports, _pushes)
+    ),
     *(_comes, _goes, _serves, _nodes_change, _others_take, _pool_edited, _nodes_are_sorted_anew),
 )

@@ -10,6 +10,7 @@ from trainpush.model.plan import (
     AnnotateStable,
     AskReplica,
     EndPod,
+    ForgetPod,
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
@@ -105,7 +106,7 @@ class World:
             case RemoveReplica(name, _uid):
                 self._ends[name] = self.lingers
                 self._change(name, deleting=True)
-            case EndPod(name, _uid):
+            case EndPod(name, _uid) | ForgetPod(name, _uid):
                 self._ends[name] = 0
                 self._change(name, deleting=True)
             case AskReplica(name, _uid, _address, _revision):

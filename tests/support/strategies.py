@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool, a_quota, running_job
 from trainpush.model.nodes import Node, Taint
+from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Quota, Snapshot
@@ -23,6 +24,8 @@ from trainpush.model.workload import (
     Worker,
 )
 
+OUTAGES = (Outage("n0", NOW, timedelta(minutes=2)), Outage("n0", NOW, patience=None), Outage("n0"))
+"""Nodes that are silent since now, or gone."""
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
 
@@ -79,6 +82,7 @@ def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ..
                         disrupted=draw(st.booleans()),
                         beside=draw(st.sampled_from(list(Beside))),
                         is_hindered=draw(st.booleans()),
+                        outage=draw(st.sampled_from([None, None, *OUTAGES])),
                     )
                 )
     return tuple(found)
@@ -207,6 +211,7 @@ def replicas(draw: st.DrawFn, place: Place, revision: Revision) -> Replica:
         answered=steps > 1,
         ready=steps > 1,
         deleting=draw(st.integers(0, 9)) == 0,
+        outage=draw(st.sampled_from([*[None] * 9, *OUTAGES])),
         message=draw(st.sampled_from(["", "the model directory has another digest"])),
         request=revision.gang.requirements.request,
     )

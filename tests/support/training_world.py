@@ -5,7 +5,17 @@ from datetime import datetime, timedelta
 
 from support.build import NOW
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, EndPod, JobAction, MakeBelongings, MakeExport, MakeWorker, Plan, RemoveWorker
+from trainpush.model.plan import (
+    Decision,
+    EndPod,
+    ForgetPod,
+    JobAction,
+    MakeBelongings,
+    MakeExport,
+    MakeWorker,
+    Plan,
+    RemoveWorker,
+)
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -92,7 +102,7 @@ class World:
             case RemoveWorker(name, _):
                 self._ends.setdefault(name, self.lingers)
                 self._change(key, name, deleting=True)
-            case EndPod(name, _):
+            case EndPod(name, _) | ForgetPod(name, _):
                 self._ends[name] = 0
                 self._change(key, name, deleting=True)
             case MakeBelongings() | MakeExport():

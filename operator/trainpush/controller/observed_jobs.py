@@ -107,9 +107,9 @@ def _unreadable(alone: Job) -> Job:
 
 
 def _patience(job: TrainPushJob | None, admission: Admission | Refusal, offers: Sequence[GPUPool]) -> timedelta | None:
-    if job is None or isinstance(admission, Refusal) or job.spec.failure_policy.lost_node == "Wait":
+    if job and job.spec.failure_policy.lost_node == "Wait":
         return None
-    return patience_of(admission.gang.pool, offers)
+    return patience_of("" if isinstance(admission, Refusal) else admission.gang.pool, offers)
 
 
 def with_outage(pod: Pod, fleet: Fleet, patience: timedelta | None) -> Pod:
@@ -143,5 +143,6 @@ def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
         pods = sorted(store.exporters.of(row.identity), key=lambda pod: pod.uid)
         digest = next((pod.digest for pod in pods if pod.digest), "")
         said = next((pod.message for pod in pods if pod.message), "")
-        made.append(Export(row.name, row.state, said or row.message, digest))
+        outages = (store.fleet.outage_of(pod.node) for pod in pods if pod.node)
+        made.append(Export(row.name, row.state, said or row.message, digest, next(filter(None, outages), None)))
     return tuple(made)

@@ -84,9 +84,9 @@ class ObservedService:
     @property
     def _pods(self) -> list[Replica]:
         """By serial, with what is wrong with their nodes."""
-        patience = {row.name: patience_of(row.data.resolved.pool, self.offers) for row in self._releases}
-        found = self.store.replicas.of(self.seen.owner)
-        pods = (with_outage(pod, self.store.fleet, patience.get(pod.revision)) for pod in found)
+        pools = {row.name: row.data.resolved.pool for row in self._releases}
+        found = ((pod, pools.get(pod.revision, "")) for pod in self.store.replicas.of(self.seen.owner))
+        pods = (with_outage(pod, self.store.fleet, patience_of(pool, self.offers)) for pod, pool in found)
         return sorted(pods, key=lambda pod: (pod.serial, pod.uid))
 
     @cached_property

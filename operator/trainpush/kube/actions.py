@@ -31,6 +31,7 @@ from trainpush.model.plan import (
     AnnotateStable,
     AskReplica,
     EndPod,
+    ForgetPod,
     MakeBelongings,
     MakeEndpoint,
     MakeExport,
@@ -86,6 +87,8 @@ class Actions:
             case EndPod(name, uid):
                 # Not 0: then the API server forgets it at once, and it may run on.
                 await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=1)
+            case ForgetPod(name, uid):
+                await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=0)
             case RemoveRevision(name, uid):
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case AnnotateStable(revision):

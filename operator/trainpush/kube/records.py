@@ -72,6 +72,8 @@ class Exporter:
     digest: str = ""
     message: str = ""
     """Why it failed, or waits."""
+    node: str = ""
+    """Where it is; empty once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,8 @@ def _exporter(pod: PodObject) -> Exporter:
     ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
     ended = next(filter(None, ends), None)
     digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
-    return Exporter(pod.uid, digest=digest if _is_digest(digest) else "", message=_trouble(pod))
+    node = "" if pod.is_over else pod.node or ""
+    return Exporter(pod.uid, digest if _is_digest(digest) else "", _trouble(pod), node)
 
 
 def _trouble(pod: PodObject) -> str:

@@ -79,7 +79,7 @@ EVERYWHERE: Final = (
         PODS,
         ("get", "list", "watch", "create", "delete"),
         "To count what every pod takes, and to start and stop workers, replicas and pods that pull images; their specs "
-        "are never changed.",
+        "are never changed. By force only pods of nodes that are gone or out of service are deleted.",
     ),
     Right(PODS, ("patch",), "To set the readiness gate of a replica that answered its probe.", "status"),
     Right(

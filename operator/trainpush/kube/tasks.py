@@ -18,6 +18,7 @@ from trainpush.model.plan import (
     AnnotateStable,
     Decision,
     EndPod,
+    ForgetPod,
     JobAction,
     MakeBelongings,
     MakeEndpoint,
@@ -42,7 +43,7 @@ from trainpush.status.conditions import part
 
 Act = JobAction | ServiceAction | PoolAction
 ORDER: Final[tuple[type[Act], ...]] = (
-    *(EndPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
+    *(EndPod, ForgetPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeReplica, AnnotateStable, RemoveReplica, RemoveRevision),
     *(RemovePrepullPod, MakePrepullPod),
 )

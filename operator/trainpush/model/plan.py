@@ -96,7 +96,15 @@ class EndPod:
     uid: str
 
 
-JobAction = MakeBelongings | MakeWorker | RemoveWorker | EndPod | MakeExport
+@dataclass(frozen=True, slots=True)
+class ForgetPod:
+    """Delete a pod of a node that is gone or out of service, where nobody is left to say that it has ended."""
+
+    name: str
+    uid: str
+
+
+JobAction = MakeBelongings | MakeWorker | RemoveWorker | EndPod | ForgetPod | MakeExport
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +198,15 @@ class RemoveRevision:
 
 
 ServiceAction = (
-    MakeRevision | MakeEndpoint | MakeReplica | RemoveReplica | EndPod | AskReplica | AnnotateStable | RemoveRevision
+    MakeRevision
+    | MakeEndpoint
+    | MakeReplica
+    | RemoveReplica
+    | EndPod
+    | ForgetPod
+    | AskReplica
+    | AnnotateStable
+    | RemoveRevision
 )
 
 

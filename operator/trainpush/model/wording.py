@@ -1,6 +1,7 @@
 """How amounts, counts and lists read in a sentence."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from trainpush.model.gang import Gang
@@ -18,6 +19,11 @@ def listed(names: Sequence[str], most: int) -> str:
     """`a, b, c and 2 more`: at most so many names, one by one."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def moment(at: datetime) -> str:
+    """A time in UTC, in whole seconds, as statuses write it."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def tally(parts: Sequence[tuple[int, str]]) -> str:

@@ -305,6 +305,8 @@ class Export:
     """Why it failed."""
     digest: str = ""
     """Of the model directory that it wrote; empty until its pod said so."""
+    outage: Outage | None = None
+    """What is wrong with the node of its pod; None where that is heard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What becomes of one job that needs no new place: the story of a gang from its pods to its end.
 
-A gang is whole or it is nothing: a worker that fails, vanishes or is being deleted ends the attempt,
-and the next one begins when no pod of the old one lives any more.
+A gang is whole or it is nothing: a worker that fails, vanishes, is being deleted or is cut off ends the attempt,
+and the next one begins when no pod of the old one lives any more, but for those that are cut off.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from trainpush.model.gang import Gang
-from trainpush.model.plan import Decision, JobAction, MakeBelongings, MakeWorker, RemoveWorker, Stage, Verdict
+from trainpush.model.plan import (
+    Decision,
+    ForgetPod,
+    JobAction,
+    MakeBelongings,
+    MakeWorker,
+    RemoveWorker,
+    Stage,
+    Verdict,
+)
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import (
     Eviction,
@@ -22,7 +31,7 @@ from trainpush.model.workload import (
     Refusal,
     Worker,
 )
-from trainpush.planner import reports, retries
+from trainpush.planner import outages, reports, retries
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.retries import Start
 
@@ -134,9 +143,9 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
         record = replace(job.recorded, outcome=Outcome.COMPLETE, completed=(), failed_starts=None)
         return Decision(job.key, record, Stage.COMPLETE, verdict)
-    if fault := _fault(job, mine, gang):
+    if fault := _fault(job, mine, gang, now):
         return _after_fault(job, placement, fault, now)
-    if former := [it for it in job.workers if it.attempt != job.recorded.attempt and it.is_live]:
+    if not mine and (former := _former(job, now)):
         return _after_former(job, former, placement, now)
     if _missing(job, placement, mine) and not job.trouble:
         # Making them is our own turn, which is late where very many wait for theirs.
@@ -174,14 +183,19 @@ def _finished(job: Job) -> set[int]:
     return found & set(range(len(job.recorded.placement.nodes) if job.recorded.placement else 0))
 
 
-def _fault(job: Job, mine: list[Worker], gang: Gang) -> tuple[bool, str] | None:
+def _fault(job: Job, mine: list[Worker], gang: Gang, now: datetime) -> tuple[bool, str] | None:
     """What ended this attempt, if something did: (nobody's fault, message)."""
     done = _finished(job)
     at_work = [worker for worker in mine if worker.rank not in done]
+    silent = [worker for worker in at_work if worker.outage and not worker.has_ended]
+    if lost := [worker for worker in silent if worker.is_cut_off(now)]:
+        return True, outages.loss(lost)
     ended = [worker for worker in at_work if worker.has_ended]
     for worker in sorted(ended, key=lambda worker: (worker.is_interrupted, worker.rank)):
         if worker.phase is Phase.FAILED:
-            return worker.is_interrupted, f"worker {worker.rank} failed: {worker.message or 'no exit code known'}"
+            # A program fails when it hears nothing of another.
+            is_blameless = worker.is_interrupted or bool(silent)
+            return is_blameless, f"worker {worker.rank} failed: {worker.message or 'no exit code known'}"
         return True, f"worker {worker.rank} was interrupted: {worker.message or 'its pod was deleted'}"
     for worker in at_work:
         if worker.deleting:
@@ -293,6 +307,12 @@ def _makings(job: Job, placement: Placement, ranks: Sequence[int], now: datetime
     return [MakeBelongings(), *(MakeWorker(attempt, rank, nodes[rank], len(nodes), saved) for rank in ranks)]
 
 
+def _former(job: Job, now: datetime) -> list[Worker]:
+    """Pods of other attempts than the present one that may still run, as far as anybody waits for them."""
+    others = (worker for worker in job.workers if worker.attempt != job.recorded.attempt)
+    return [worker for worker in others if worker.is_live and not worker.is_cut_off(now)]
+
+
 def _stale(job: Job, attempt: int) -> list[Worker]:
     """Pods that are told to go before `attempt` may start; the last attempt's failed pods stay for their logs."""
     return [
@@ -303,7 +323,13 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
 
 
 def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
-    return tuple(RemoveWorker(worker.name, worker.uid) for worker in workers if not worker.deleting)
+    actions: list[JobAction] = []
+    for worker in workers:
+        if outages.is_forgotten(worker):
+            actions.append(ForgetPod(worker.name, worker.uid))
+        elif not worker.deleting:
+            actions.append(RemoveWorker(worker.name, worker.uid))
+    return tuple(actions)
 
 
 def _is_unbound(job: Job, mine: list[Worker], gang: Gang) -> bool:

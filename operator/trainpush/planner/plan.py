@@ -7,7 +7,7 @@ from datetime import datetime
 
 from trainpush.model.plan import Plan
 from trainpush.model.snapshot import Snapshot
-from trainpush.planner import eviction_progress, pools, pushing, scheduling
+from trainpush.planner import eviction_progress, outages, pools, pushing, scheduling
 from trainpush.planner.memory import Memory
 from trainpush.planner.modes import mode_switch
 from trainpush.planner.placing.free_capacity import FreeCapacity
@@ -38,7 +38,8 @@ def plan(snapshot: Snapshot, now: datetime, memory: Memory | None = None) -> Pla
     wanted = {key: eviction for cycle in cycles.values() for key, eviction in cycle.wanted().items()}
     stages |= scheduling.settled((jobs[key] for key in wanted.keys() - stages.keys()), cycles, now)
     stages = eviction_progress.progressed(jobs, stages, wanted, cycles, now)
-    # 5. What programs said is told whatever the stage, and what becomes of their models.
+    # 5. Whatever the stage, it is told which nodes are silent, what programs said, and what becomes of their models.
+    stages = {key: outages.told(stage, jobs[key].workers, now) for key, stage in stages.items()}
     fresh = {key: pushing.completed(jobs[key], stage, services, now) for key, stage in stages.items()}
     decisions = memory.keep(asked, fresh)
     # 6. Nodes change their mode for those who found no room, and these are told.

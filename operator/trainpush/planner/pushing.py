@@ -8,7 +8,7 @@ from trainpush.model.plan import Decision, JobAction, MakeExport, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push, Refusal
-from trainpush.planner import reports
+from trainpush.planner import outages, reports
 
 
 def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
@@ -60,8 +60,10 @@ def _exporting(push: Push, export: Export | None, trouble: str) -> Pushing:
     remedy = f"delete Job {export.name} to export again"
     match export.state:
         case ExportState.ACTIVE:
-            said = f": {export.message}" if export.message else ""
-            return Pushing(Reason.EXPORTING, f"Job {export.name} exports the model{said}", export=export.name)
+            is_stuck = export.outage is not None and not export.outage.is_final
+            said = outages.stuck([export.outage]) if export.outage and is_stuck else export.message
+            message = f"Job {export.name} exports the model{': ' if said else ''}{said}"
+            return Pushing(Reason.EXPORTING, message, export=export.name)
         case ExportState.FAILED:
             message = f"Job {export.name} failed: {export.message or 'its pods left no word'}; {remedy}"
         case ExportState.SUCCEEDED:

@@ -70,9 +70,18 @@ def _latest(job: Job, now: datetime) -> Checkpoint | None:
     return known if latest and known and latest == replace(known, at=latest.at) else latest
 
 
+def _counts(job: Job, attempt: int) -> bool:
+    """Whether it matters what the program of an attempt says: not once a later one has begun with what was known then.
+
+    Of attempts that there were not nothing matters: anybody may make such a pod.
+    """
+    latest = job.recorded.attempt
+    return attempt <= latest and not any(attempt < worker.attempt <= latest for worker in job.workers)
+
+
 def _live(job: Job) -> Heard | None:
-    """What the program told while it ran; nothing of attempts that there were not: anybody may make such a pod."""
-    if job.heard is None or job.heard.attempt > job.recorded.attempt:
+    """What the program told while it ran."""
+    if job.heard is None or not _counts(job, job.heard.attempt):
         return None
     return replace(job.heard, metrics=_as_written(job.heard.metrics))
 
@@ -93,7 +102,7 @@ def _last_words(job: Job, now: datetime) -> Heard | None:
     Only what is understood: anything of another type is left out.
     """
     seen = (*job.workers, job.left) if job.left else job.workers
-    told = [worker for worker in seen if worker.report and worker.attempt <= job.recorded.attempt]
+    told = [worker for worker in seen if worker.report and _counts(job, worker.attempt)]
     worker = min(told, key=lambda worker: (-worker.attempt, worker.rank, worker.name), default=None)
     if worker is None:
         return None

@@ -28,6 +28,11 @@ CONTAINER: Final = "worker"
 TOKEN_SECONDS = 3600
 """Life of a token; the kubelet writes the next one long before its end."""
 _IDENTITY_VOLUME = "trainpush-identity"
+_SILENT: Final = [
+    {"key": f"node.kubernetes.io/{key}", "operator": "Exists", "effect": "NoExecute"}
+    for key in ("not-ready", "unreachable")
+]
+"""How long a silent node is waited for is the pool's to say, and the job's: without these it would be 300 s."""
 
 
 def service_name(job_name: str) -> str:
@@ -86,7 +91,7 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
             **confined(),
             "terminationGracePeriodSeconds": Grace.of(job).pod,
             "affinity": on_nodes([action.node]),
-            "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING)],
+            "tolerations": [*map(plain, resolved.tolerations), *tolerated(Mode.TRAINING), *_SILENT],
             "imagePullSecrets": [plain(entry) for entry in spec.image_pull_secrets],
             "securityContext": pod_security(spec.security_context),
             "containers": [_container(job, resolved, action, endpoint) | {"volumeMounts": mounts}],

@@ -1,5 +1,6 @@
 """What observing makes of requests: priorities, quotas and what else a spec or a class of the cluster says."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from support.build import NOW
 from support.manifests import GPU, PLACED, job, pool, service
 from trainpush.controller.observe import Observer, observe
+from trainpush.kube.children import ExportRow
 from trainpush.kube.priorities import PriorityRow
-from trainpush.kube.records import OwnerId, PodRow
+from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
 from trainpush.kube.table import Row
 from trainpush.model.gang import Gang
@@ -17,7 +19,7 @@ from trainpush.model.nodes import Node
 from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share, Snapshot
-from trainpush.model.workload import UNKNOWN_PRIORITY, Phase, Preemption, Refusal, Worker
+from trainpush.model.workload import UNKNOWN_PRIORITY, ExportState, Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
 
@@ -162,6 +164,27 @@ def test_how_long_a_silent_node_is_waited_for(policy: dict[str, Any], patience: 
     assert (well.outage, silent.outage) == (None, Outage("silent", NOW, patience))
     assert gone.outage is not None
     assert gone.outage.is_final
+
+
+def test_an_export_knows_of_its_silent_node() -> None:
+    """Until its pod has ended; and whoever exports is told when the node falls silent."""
+    store = a_store()
+    take(store.jobs, job("job"))
+    store.exports.put(
+        Row("export", 1, ExportRow("export", OwnerId("export", "team"), OwnerId("job", "team"), ExportState.ACTIVE))
+    )
+    row = PodRow("n", is_live=True, requests={}, owner=OwnerId("export", "team"), ours=Exporter("pod", node="n"))
+    store.pods.put(Row("pod", 1, row))
+    store.nodes.put(Row("n", 1, Node("n", {}, {})))
+    store.touched.clear()
+    store.nodes.put(Row("n", 2, Node("n", {}, {}, ready=False, outage=Outage("n", NOW))))
+    assert store.touched == {"job"}
+    (found,) = seen(store).jobs[0].exports
+    assert found.outage == Outage("n", NOW)
+    store.pods.put(Row("pod", 2, replace(row, is_live=False, ours=Exporter("pod"))))
+    store.touched.add("job")
+    (found,) = seen(store).jobs[0].exports
+    assert found.outage is None
 
 
 def test_a_pool_that_becomes_impatient_is_heard_at_once() -> None:

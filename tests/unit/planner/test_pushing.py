@@ -1,9 +1,11 @@
 """From a trained job to what its service serves."""
 
 from dataclasses import replace
+from typing import Any
 
 from support.build import NOW, a_cluster, a_gang, a_pool, a_worker, placed_job, three_racks
 from support.serving_world import REPLICA, a_service
+from trainpush.model.outage import Outage
 from trainpush.model.plan import Decision, MakeExport, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
@@ -30,7 +32,7 @@ def pushing(job: Job, service: Service | None = FOLLOWER) -> Pushing:
     return said
 
 
-def exports(state: ExportState, **fields: str) -> tuple[Export, ...]:
+def exports(state: ExportState, **fields: Any) -> tuple[Export, ...]:
     """The Job that exports."""
     return (Export("job-export-1", state, **fields),)
 
@@ -117,3 +119,14 @@ def test_a_job_whose_status_was_lost_is_adopted_with_its_pods() -> None:
     assert (decision.record.placement.nodes, decision.record.placement.domain) == (("r1-n0", "r1-n1"), "b1/r1")
     half = decide(replace(lost, workers=pods[:1]))
     assert (half.record.attempt, half.record.outcome) == (4, None)
+
+
+def test_an_export_on_a_silent_node_names_it_and_the_remedy() -> None:
+    """Kubernetes makes no second pod before the first is known to have ended; one on a node that is gone is."""
+    silent = replace(exports(ExportState.ACTIVE)[0], outage=Outage("n1", NOW))
+    said = pushing(replace(DONE, exports=(silent,)))
+    assert said.reason == Reason.EXPORTING
+    assert "node n1 has not been ready since 2026-01-01T12:00:00Z" in said.message
+    assert "kubectl taint nodes n1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute" in said.message
+    gone = pushing(replace(DONE, exports=(replace(silent, outage=Outage("n1")),)))
+    assert gone.message == "Job job-export-1 exports the model"

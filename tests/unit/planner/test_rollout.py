@@ -12,7 +12,8 @@ from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Taint
-from trainpush.model.plan import AnnotateStable, MakeReplica, MakeRevision, RemoveReplica
+from trainpush.model.outage import Outage
+from trainpush.model.plan import AnnotateStable, ForgetPod, MakeReplica, MakeRevision, RemoveReplica
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
@@ -133,6 +134,54 @@ def test_a_node_that_is_closed_is_left_without_a_gap(left: dict[str, Any]) -> No
     world.settle()
     assert [place.node for place in world.service.places] == [{"n1": "n2", "n2": "n1"}[node]]
     assert min(world.ready) >= 1
+
+
+def silent(world: World, node: str, outage: Outage) -> None:
+    """From now on nothing is heard of a node."""
+    world.pool = a_pool(*(a_node(name, ready=name != node) for name in ("n1", "n2")))
+    pods = (replace(pod, outage=outage) if pod.node == node else pod for pod in world.service.pods)
+    world.service = replace(world.service, pods=tuple(pods))
+
+
+@pytest.mark.parametrize(
+    ("outage", "action"),
+    [(Outage("n1", NOW, timedelta(0)), RemoveReplica), (Outage("n1"), ForgetPod)],
+    ids=["silent too long", "gone or out of service"],
+)
+def test_replicas_that_are_cut_off_are_replaced_all_at_once(outage: Outage, action: type) -> None:
+    """However few may be there beyond those asked for; only those of a node that is no more are forgotten."""
+    world = World(TWO_NODES, a_service(replicas=2), lingers=99)
+    world.settle()
+    assert {place.node for place in world.service.places} == {"n1"}
+    silent(world, "n1", outage)
+    decision = world.step()
+    assert [place.node for place in decision.places] == ["n2", "n2"]
+    acts = (*decision.actions, *world.step().actions)
+    gone = {(type(act), act.name) for act in acts if isinstance(act, RemoveReplica | ForgetPod)}
+    assert gone == {(action, "svc-1-1"), (action, "svc-1-2")}
+
+
+def test_a_silent_node_is_told_of_until_its_replicas_are_elsewhere() -> None:
+    """They are replaced one by one meanwhile, as those of a node that is closed."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    outage = Outage("n1", world.now, timedelta(minutes=2))
+    silent(world, "n1", outage)
+    decision = world.step()
+    assert [place.node for place in decision.places] == ["n1", "n1", "n2"]
+    assert "node n1 has not been ready since" in decision.verdict.message
+    assert decision.wake_at == outage.lost_at
+
+
+def test_a_service_without_room_elsewhere_names_the_node_and_the_remedy() -> None:
+    """Its replica counts as ended, and no other finds a place."""
+    world = World(TWO_NODES, a_service(replicas=1))
+    world.settle()
+    silent(world, "n1", Outage("n1", world.now, timedelta(0)))
+    world.pool = a_pool(a_node("n1", ready=False))
+    decision = world.step()
+    assert (decision.places, decision.available.holds) == ((), False)
+    assert "kubectl taint nodes n1 node.kubernetes.io/out-of-service=nodeshutdown" in decision.verdict.message
 
 
 def test_what_serves_stays_on_a_node_that_will_serve_only() -> None:

@@ -70,7 +70,16 @@ def test_a_worker_may_run_on_nodes_that_train() -> None:
     told = Resolved.model_validate(resolved().model_dump(by_alias=True) | {"tolerations": theirs})
     pod = worker(a_job(), told, MakeWorker(attempt=1, rank=0, node="n1", workers=4))
     ours = {"key": "training.ai/mode", "operator": "Equal", "value": "Training", "effect": "NoSchedule"}
-    assert pod["spec"]["tolerations"] == [*theirs, ours]
+    assert pod["spec"]["tolerations"][:2] == [*theirs, ours]
+
+
+def test_only_the_operator_says_how_long_a_silent_node_is_waited_for() -> None:
+    """Else Kubernetes deletes the worker after 300 s, whatever the pool says, and the job."""
+    pod = worker(a_job(), resolved(), MakeWorker(attempt=1, rank=0, node="n1", workers=4))
+    assert [it for it in pod["spec"]["tolerations"] if it["effect"] == "NoExecute"] == [
+        {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+        {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"},
+    ]
 
 
 def test_workers_find_each_other_before_they_are_ready() -> None:

@@ -13,7 +13,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import amount, count, field_of_size, listed
+from trainpush.model.wording import amount, count, field_of_size, listed, moment
 from trainpush.model.workload import Eviction, Refusal
 from trainpush.planner.diagnostics.advice import advice
 from trainpush.planner.diagnostics.causes import Cause
@@ -134,7 +134,7 @@ def not_preempted(verdict: Verdict, spared: Mapping[Cause, int], until: datetime
 
 def held_back(last: Refusal, tries: int, until: datetime) -> Verdict:
     """After so many tries that came to nothing: `last` tells why, and until when no other is made."""
-    message = f"{last.message}; try {tries + 1} is made from {_time(until)} on, or at once when the spec is edited"
+    message = f"{last.message}; try {tries + 1} is made from {moment(until)} on, or at once when the spec is edited"
     cause = Cause.START_TIMEOUT if last.reason == Reason.START_TIMEOUT else Cause.BIND_TIMEOUT
     return Verdict(last.reason, message, cause=cause)
 
@@ -146,11 +146,7 @@ def suspended() -> Verdict:
 
 def _spared(cause: Cause, gangs: int, until: datetime | None) -> str:
     said = f"{count(gangs, 'gang')} {_SPARED[cause]}"
-    return f"{said} (the first until {_time(until)})" if until and cause is Cause.PROTECTED_BY_MIN_RUNTIME else said
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{said} (the first until {moment(until)})" if until and cause is Cause.PROTECTED_BY_MIN_RUNTIME else said
 
 
 def _needs(gang: Gang) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from trainpush.model.gang import Requirements
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Mode
 from trainpush.model.nodes import NodeTable, Taint
+from trainpush.model.outage import OUT_OF_SERVICE
 from trainpush.planner.feasibility.slots import Slots, slots
 
 Mask = NDArray[np.bool_]
@@ -50,6 +51,8 @@ PASSING: Final = frozenset(
 """Reasons that come and go with the state of a node; the others are of its kind."""
 OPEN: Final = int(FilterReason.NONE)
 """As a plain number: to compare an array with a member of an enum takes thirty times as long."""
+_CLOSED: Final = frozenset({SWITCHING_KEY, OUT_OF_SERVICE})
+"""Keys of taints that nobody tolerates."""
 _MODE_REASONS: Final = {SWITCHING_KEY: FilterReason.SWITCHING, MODE_KEY: FilterReason.OTHER_MODE}
 """By the key of the taint."""
 
@@ -148,8 +151,11 @@ class NodeFilters:
 
 
 def is_tolerated(taint: Taint, requirements: Requirements) -> bool:
-    """Whether `taint` does not keep a worker away; nothing goes to a node that switches, whatever it tolerates."""
-    if taint.key == SWITCHING_KEY:
+    """Whether `taint` does not keep a worker away.
+
+    Nothing goes to a node that switches, nor to one where pods count as ended, whatever it tolerates.
+    """
+    if taint.key in _CLOSED:
         return False
     # A blanket toleration of a user's pod does not open every mode.
     tolerations = (it for it in requirements.tolerations if it.key == MODE_KEY or taint.key != MODE_KEY)

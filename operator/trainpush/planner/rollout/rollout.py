@@ -13,6 +13,7 @@ from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     AnnotateStable,
     AskReplica,
+    ForgetPod,
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
@@ -25,6 +26,7 @@ from trainpush.model.plan import (
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
+from trainpush.planner import outages
 from trainpush.planner.feasibility.filters import PASSING, FilterReason
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.pool_cycle import PoolCycle
@@ -55,7 +57,7 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
     stable = state.wanted.name if state.wanted and is_settled else service.stable
     return ServiceDecision(
         key=service.key,
-        verdict=conditions.verdict(state),
+        verdict=outages.noted(conditions.verdict(state), _silent(state), now),
         placed=conditions.placed(state),
         scaling=conditions.scaling(state),
         loaded=conditions.loaded(state),
@@ -97,12 +99,12 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
 
 
 def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
-    """Whether a replica ended for good, or never got to its node."""
+    """Whether a replica ended for good, or counts as ended, or never got to its node."""
     if pod is None:
         return False
     if not pod.is_live:
         return now >= place.since + FAIL_PAUSE
-    return pod.deleting or (pod.node is None and now >= place.since + BIND_TIMEOUT)
+    return pod.deleting or pod.is_cut_off(now) or (pod.node is None and now >= place.since + BIND_TIMEOUT)
 
 
 def _is_bad(place: Place, revision: Revision, cycles: Mapping[str, PoolCycle]) -> bool:
@@ -212,13 +214,22 @@ def _actions(state: RolloutState, stable: str) -> Iterable[ServiceAction]:
     for place in state.places:
         if place in service.places and state.pod(place) is None:
             yield MakeReplica(place)
-    known = {(place.serial, place.revision) for place in (*state.places, *service.places)}
-    for pod in (pod for pod in service.pods if not pod.deleting):
-        if (pod.serial, pod.revision) not in known:
+    yield from _on_pods(state)
+    yield from _outdated(state, stable)
+
+
+def _on_pods(state: RolloutState) -> Iterable[ServiceAction]:
+    """What is done with the pods that are there."""
+    known = {(place.serial, place.revision) for place in (*state.places, *state.service.places)}
+    for pod in state.service.pods:
+        if outages.is_forgotten(pod):
+            yield ForgetPod(pod.name, pod.uid)
+        elif pod.deleting:
+            continue
+        elif (pod.serial, pod.revision) not in known:
             yield RemoveReplica(pod.name, pod.uid)
         elif pod.loaded and not pod.answered:
             yield AskReplica(pod.name, pod.uid, pod.address, pod.revision)
-    yield from _outdated(state, stable)
 
 
 def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
@@ -229,6 +240,11 @@ def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
     return (RemoveRevision(revision.name, revision.uid) for revision in spare[: max(0, len(spare) - HISTORY)])
 
 
+def _silent(state: RolloutState) -> list[outages.Pod]:
+    """Replicas of which nothing is heard; those that were given up only where that leaves too little room."""
+    return outages.silent_of(state.service.pods if state.waiting else filter(None, map(state.pod, state.places)))
+
+
 def _wake_at(state: RolloutState, now: datetime) -> datetime | None:
     due = [now + ASK_INTERVAL for pod in state.service.pods if pod.loaded and not (pod.answered or pod.deleting)]
     for place in state.places:
@@ -237,4 +253,4 @@ def _wake_at(state: RolloutState, now: datetime) -> datetime | None:
             due.append(place.since + FAIL_PAUSE)
         elif pod and pod.node is None:
             due.append(place.since + BIND_TIMEOUT)
-    return min(due, default=None)
+    return min(filter(None, (*due, outages.wake_at(_silent(state), now))), default=None)
