@@ -9,6 +9,8 @@ import pytest
 
 from support.door import Door, RefusedError
 from support.tables import KINDS, Manifest, Wrong, full_status, good, plain, wrong
+from trainpush.api import base
+from trainpush.api.conditions import Condition
 from trainpush.api.quota import NAMESPACES_IN_ALL, NAMESPACES_MAX, QUOTAS_MAX
 from trainpush.api.trainpushjob import JobStatus, PlacementStatus
 
@@ -121,6 +123,33 @@ def test_a_placed_job_keeps_its_checkpoint(door: Door) -> None:
     door.patch(job, {"status": plain(_placed().model_dump(by_alias=True))}, "/status")
     with pytest.raises(RefusedError, match=r"spec\.checkpoint.*set spec.suspend to true"):
         door.patch(job, {"spec": {"checkpoint": None}})
+
+
+@pytest.mark.parametrize("field", FROZEN)
+@pytest.mark.parametrize("how", [Condition.TRAINING_COMPLETE, Condition.FAILED])
+def test_what_became_of_a_job_that_has_ended_stays_as_it_was_asked_for(
+    door: Door, placed: Manifest, how: Condition, field: str
+) -> None:
+    """The way out is one that can be gone: it never gives its place back."""
+    ended = plain(JobStatus(conditions=[_stated(how)]).model_dump(by_alias=True))
+    door.patch(placed, {"status": ended}, "/status")
+    for place in ({}, {"status": {"placement": None}}):
+        door.patch(placed, place, "/status")
+        with pytest.raises(RefusedError, match=rf"spec\.{field}.*has ended: delete it and make a new one") as refusal:
+            door.patch(placed, {"spec": {field: FROZEN[field]}})
+        assert "suspend" not in str(refusal.value)
+
+
+def _stated(kind: Condition) -> base.Condition:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return base.Condition(type=kind, status="True", reason="Known", message="it is so", last_transition_time=at)
+
+
+def test_a_job_with_the_longest_command_has_a_status_that_fits(door: Door) -> None:
+    """Nothing of it is repeated there, so that both together are what etcd takes."""
+    command = ["python3", "-c", *("x" * 4096 for _ in range(250))]
+    job = door.create({**good()["seed"], "spec": {**good()["seed"]["spec"], "worker": {"command": command}}})
+    door.patch(job, {"status": full_status("TrainPushJob")}, "/status")
 
 
 @pytest.mark.parametrize("field", FREE)

@@ -85,8 +85,8 @@ def _resolve(job: TrainPushJob, pool: GPUPool, priority: PriorityStatus | None) 
     return Resolved(
         pool=pool.name,
         image=image,
-        command=defaults.command if takes_defaults else worker.command,
-        args=defaults.args if takes_defaults else worker.args,
+        command=defaults.command if takes_defaults else [],
+        args=defaults.args if takes_defaults else [],
         tolerations=[*worker.tolerations, *pool.spec.tolerations],
         accelerator_resource=name,
         processes_per_worker=per_worker,

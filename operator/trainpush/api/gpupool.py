@@ -9,7 +9,7 @@ from trainpush.api.modes import HISTORY_MAX, SWITCHES_MAX, ModeCounts, Modes, Pl
 from trainpush.api.pod import ARE_LABELS, Labels, Toleration
 from trainpush.api.quantity import lasts
 from trainpush.api.quota import FEW_NAMESPACES, NAMESPACES_ONCE, QUOTAS_MAX, Quota, QuotaStatus
-from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, Image, Words, like, matches
+from trainpush.api.text import DNS_LABEL_PATTERN, EXTENDED_RESOURCE_PATTERN, KEY_MAX, FewWords, Image, like, matches
 from trainpush.api.topology import HOST, PRESETS, Alias, Topology, aliases_of
 
 ResourceName = Annotated[
@@ -24,9 +24,9 @@ class TrainingDefaults(ApiModel):
 
     image: Image | None = None
     """Container image."""
-    command: Words = []
+    command: FewWords = []
     """Command; only for jobs that name no image, command or args."""
-    args: Words = []
+    args: FewWords = []
     """Arguments; only for jobs that name no image, command or args."""
     required: Alias | None = None
     """Level of which one domain must hold all workers."""

@@ -50,6 +50,8 @@ Message = Annotated[str, Field(max_length=4096)]
 """A sentence for people."""
 Words = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)]
 """A command or its arguments."""
+FewWords = Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64)]
+"""The same where a status repeats it: with the whole of an object it must stay below what etcd takes."""
 
 CLAIM_URI_PATTERN: Final = r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*$"
 _IS_CLAIM_URI: Final = Rule(

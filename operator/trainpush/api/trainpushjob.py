@@ -1,18 +1,18 @@
 """TrainPushJob: a gang of workers that trains one model, all or nothing."""
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainpush.api import names
+from trainpush.api import conditions, names
 from trainpush.api.base import OMIT_EMPTY, ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
 from trainpush.api.demand import Placement, PriorityStatus, Resources
 from trainpush.api.gang import SLICES_MAX, Elastic, JobScheduling, Slice
 from trainpush.api.pod import Toleration, WorkerTemplate
 from trainpush.api.push import Push, PushStatus
 from trainpush.api.quantity import GracePeriod
-from trainpush.api.text import KEY_MAX, ClaimUri, Message, Words, short_name
+from trainpush.api.text import KEY_MAX, ClaimUri, FewWords, Message, short_name
 from trainpush.api.topology import Alias
 from trainpush.api.verdict import Cause, VerdictStatus
 
@@ -90,15 +90,29 @@ class FailurePolicy(ApiModel):
     again, or gone, or has the taint node.kubernetes.io/out-of-service."""
 
 
-def _frozen_while_placed(field: str) -> Rule:
-    """Refuse a change of a field, while the gang has a place; only the API server sees both sides of a change."""
+_HAS_ENDED = (
+    "has(oldSelf.status) && has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, "
+    f"c.status == 'True' && c.type in ['{conditions.Condition.TRAINING_COMPLETE}', '{conditions.Condition.FAILED}'])"
+)
+
+
+def _frozen(field: str) -> tuple[Rule, Rule]:
+    """Refuse a change of a field that cannot follow, with the way out; only the API server sees both sides of it."""
     new, old = f"self.spec.{field}", f"oldSelf.spec.{field}"
     is_same = f"has({new}) == has({old}) && (!has({new}) || {new} == {old})"
-    return Rule(
-        f"!has(oldSelf.status) || !has(oldSelf.status.placement) || ({is_same})",
-        "cannot change while the job is placed: set spec.suspend to true, wait until status.placement is gone, "
-        "then change it",
-        field=f".spec.{field}",
+    return (
+        Rule(
+            # What has ended keeps its place as a record, and never gives it back.
+            f"!has(oldSelf.status) || !has(oldSelf.status.placement) || ({_HAS_ENDED}) || ({is_same})",
+            "cannot change while the job is placed: set spec.suspend to true, wait until status.placement is gone, "
+            "then change it",
+            field=f".spec.{field}",
+        ),
+        Rule(
+            f"!({_HAS_ENDED}) || ({is_same})",
+            "cannot change since the job has ended: delete it and make a new one",
+            field=f".spec.{field}",
+        ),
     )
 
 
@@ -224,10 +238,10 @@ class Resolved(ApiModel):
     """The pool that took the job."""
     image: Annotated[str, Field(max_length=512)]
     """Container image."""
-    command: Words = []
-    """Command of the container."""
-    args: Words = []
-    """Arguments of the command."""
+    command: FewWords = []
+    """Command that the pool's defaults gave; what the job says itself is not repeated."""
+    args: FewWords = []
+    """Arguments that the pool's defaults gave."""
     tolerations: Annotated[list[Toleration], Field(max_length=48)] = []
     """Tolerations of the job and of its pool."""
     accelerator_resource: Annotated[str, Field(max_length=KEY_MAX)]
@@ -366,7 +380,7 @@ class TrainPushJob(Resource):
 
     rules = (
         short_name(names.JOB_NAME_MAX),
-        *map(_frozen_while_placed, ("replicas", "resources", "worker", "strategy", "placement", "checkpoint")),
+        *chain.from_iterable(map(_frozen, ("replicas", "resources", "worker", "strategy", "placement", "checkpoint"))),
     )
 
     @property

@@ -143,8 +143,9 @@ def _container(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoi
         "securityContext": container_security(bool(wanted and wanted.read_only_root_filesystem)),
     }
     optional = {
-        "command": resolved.command,
-        "args": resolved.args,
+        # Nobody can change these of a job that has a place.
+        "command": resolved.command or spec.command,
+        "args": resolved.args or spec.args,
         "workingDir": spec.working_dir,
         "imagePullPolicy": spec.image_pull_policy,
     }

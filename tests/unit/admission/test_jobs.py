@@ -1,6 +1,6 @@
 """Which gang a job asks for: its sizes and slices, and what is said of a strategy that does not suit them."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -195,6 +195,22 @@ class TestSlices:
     def test_stay_as_they_were_resolved_while_the_gang_is_placed(self) -> None:
         gang = gang_of(placed(a_job(4), 4, slices=[{"level": "rack", "size": 2}]))
         assert gang.topology.slices == (Slices("rack", 2),)
+
+
+class TestCommand:
+    POOL: Final = {"training": {"image": "a", "command": ["torchrun"], "args": ["pool.py"]}}
+
+    def test_of_the_pool_is_kept(self) -> None:
+        found = admitted(a_job(), defaults=self.POOL)
+        assert isinstance(found, Admission)
+        assert (found.resolved.command, found.resolved.args) == (["torchrun"], ["pool.py"])
+
+    @pytest.mark.parametrize("said", [{"image": "b"}, {"command": ["x" * 4096] * 250}, {"args": ["train.py"]}])
+    def test_of_the_job_is_not_repeated(self, said: dict[str, Any]) -> None:
+        """It may be a megabyte, and the status has to fit beside it."""
+        found = admitted(a_job(worker=said), defaults=self.POOL)
+        assert isinstance(found, Admission)
+        assert (found.resolved.command, found.resolved.args) == ([], [])
 
 
 class TestPriorityClass:

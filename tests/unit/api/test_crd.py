@@ -9,6 +9,7 @@ import yaml
 
 from support.tables import KINDS, full_status, good, plain
 from trainpush.api.crd import HEADER, SIZE_MAX, crds, write
+from trainpush.api.text import KEY_MAX
 
 ROOT = Path(__file__).parents[3]
 Schema = dict[str, Any]
@@ -122,6 +123,23 @@ def test_every_string_list_and_map_is_bounded(kind: str) -> None:
         if (wanted := bounds.get(node.get("type", "string"))) and not wanted & node.keys()
     ]
     assert unbounded == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_status_is_too_large_to_be_written(kind: str) -> None:
+    """With all its strings and lists as long as may be: etcd takes one and a half MiB of an object, with its spec."""
+    assert longest(schemas()[kind]["properties"]["status"]) < 1_048_576
+
+
+def longest(schema: Schema) -> int:
+    """Characters of the longest value, roughly."""
+    if "properties" in schema:
+        return sum(len(name) + 4 + longest(field) for name, field in schema["properties"].items())
+    if "items" in schema:
+        return int(schema["maxItems"]) * longest(schema["items"])
+    if "additionalProperties" in schema:
+        return int(schema["maxProperties"]) * (KEY_MAX + longest(schema["additionalProperties"]))
+    return int(schema.get("maxLength", max(map(len, schema.get("enum", [])), default=24)))
 
 
 @pytest.mark.parametrize("name", good())

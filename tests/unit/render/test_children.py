@@ -102,3 +102,18 @@ def test_one_worker_that_stays_alone_needs_nobody_to_be_found_by() -> None:
     assert "subdomain" not in pod["spec"]
     assert {"name": "PET_MASTER_ADDR", "value": "localhost"} in pod["spec"]["containers"][0]["env"]
     assert belongings(TrainPushJob.parse(job("job", replicas=1, gpus=2, elastic={"minReplicas": 1, "maxReplicas": 2})))
+
+
+def test_a_worker_runs_what_its_job_says_or_else_what_its_pool_gave() -> None:
+    """The status repeats only the latter."""
+    own = TrainPushJob.parse(job("job", worker={"image": "i", "command": ["python3"], "args": ["train.py"]}))
+    given = resolved(command=["torchrun"], args=["pool.py"])
+    assert runs(own, resolved()) == (["python3"], ["train.py"])
+    assert runs(a_job(), given) == (["torchrun"], ["pool.py"])
+
+
+def runs(made: TrainPushJob, told: Resolved) -> tuple[list[str], list[str]]:
+    """Command and arguments of the first worker."""
+    pod = worker(made, told, MakeWorker(attempt=1, rank=0, node="n1", workers=1))
+    container = pod["spec"]["containers"][0]
+    return container["command"], container["args"]
