@@ -10,7 +10,7 @@ from trainpush.api import names
 from trainpush.api.base import ApiModel, Condition, Count, Distinct, MapBy, Resource, Rule, Status, Time
 from trainpush.api.demand import Placement, PriorityStatus, Resources, Scheduling
 from trainpush.api.env import Env
-from trainpush.api.pod import PullPolicy, PullSecrets
+from trainpush.api.pod import PodAnnotations, PodLabels, PullPolicy, PullSecrets, SecurityContext
 from trainpush.api.quantity import Quantity, ShortDuration, lasts
 from trainpush.api.text import Digest, Image, ModelUri, Name, like, matches, short_name
 from trainpush.api.verdict import VerdictStatus
@@ -54,6 +54,13 @@ class Runtime(ApiModel):
     """When the kubelet pulls the image; none means Kubernetes decides by the tag."""
     image_pull_secrets: PullSecrets = []
     """Secrets with credentials for the image's registry."""
+    labels: PodLabels = {}
+    """More labels for the pods, outside reserved domains."""
+    annotations: PodAnnotations = {}
+    """More annotations for the pods, outside reserved domains."""
+    security_context: SecurityContext | None = None
+    """As whom the server runs. Without runAsUser and runAsNonRoot that is user 1000; with runAsNonRoot alone, whether
+    true or false, it is the image's."""
     shared_memory: Quantity = "1Gi"
     """Size of /dev/shm, in memory; counts against the replica's memory limit."""
 

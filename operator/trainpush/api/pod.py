@@ -51,6 +51,21 @@ def _ours(permitted: tuple[names.Permitted, ...]) -> Rule:
     )
 
 
+PodLabels = Annotated[Labels, Field(max_length=16), ARE_LABELS, _ours(names.PERMITTED_LABELS)]
+"""Labels that users give to pods."""
+PodAnnotations = Annotated[
+    dict[str, Annotated[str, Field(max_length=4096)]],
+    Field(max_length=16),
+    Rule(
+        f"self.all(k, k.size() <= {KEY_MAX} && k.matches(r'{LABEL_KEY_PATTERN}'))",
+        "must have keys of letters, digits, -, _ and ., at most 63, after an optional domain and /",
+        lambda keys: all(len(key) <= KEY_MAX and _is_label_key(key) for key in keys),
+    ),
+    _ours(names.PERMITTED_ANNOTATIONS),
+]
+"""Annotations that users give to pods."""
+
+
 class Toleration(ApiModel):
     """Lets a worker onto nodes with a matching taint."""
 
@@ -94,7 +109,7 @@ class Toleration(ApiModel):
 
 
 class SecurityContext(ApiModel):
-    """As whom a worker runs. Privileges and capabilities cannot be asked for."""
+    """As whom a pod runs. Privileges and capabilities cannot be asked for."""
 
     run_as_user: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     """User id of the process, never root; none means the image's."""
@@ -131,18 +146,9 @@ class WorkerTemplate(ApiModel):
     """When the kubelet pulls the image; none means Kubernetes decides by the tag."""
     image_pull_secrets: PullSecrets = []
     """Secrets with credentials for the image's registry."""
-    labels: Annotated[Labels, Field(max_length=16), ARE_LABELS, _ours(names.PERMITTED_LABELS)] = {}
+    labels: PodLabels = {}
     """More labels for the pods, outside reserved domains."""
-    annotations: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
-        Field(max_length=16),
-        Rule(
-            f"self.all(k, k.size() <= {KEY_MAX} && k.matches(r'{LABEL_KEY_PATTERN}'))",
-            "must have keys of letters, digits, -, _ and ., at most 63, after an optional domain and /",
-            lambda keys: all(len(key) <= KEY_MAX and _is_label_key(key) for key in keys),
-        ),
-        _ours(names.PERMITTED_ANNOTATIONS),
-    ] = {}
+    annotations: PodAnnotations = {}
     """More annotations for the pods, outside reserved domains."""
     tolerations: Annotated[list[Toleration], Field(max_length=16)] = []
     """Taints that the workers bear, besides those that the pool gives."""

@@ -32,7 +32,8 @@ class Export(ApiModel):
     env: Env = []
     """Environment variables, besides the workers'."""
     resources: PlainResources = PlainResources()
-    """What the export needs; it gets no accelerator."""
+    """What the export needs; it gets no accelerator. Of cpu and memory, what is not named here is a little as request
+    and, where workers have one, their limit."""
 
     @property
     def is_own(self) -> bool:

@@ -13,7 +13,7 @@ from trainpush.api.pod import Toleration
 from trainpush.api.text import Digest, ModelUri
 
 PROXY_REQUESTS: Final = {"cpu": "50m", "memory": "64Mi"}
-"""What the proxy in each replica is given, on top of what the spec asks for."""
+"""What the proxy in each replica is given, on top of what the spec asks for; other containers of ours get as much."""
 _HASH_DIGITS: Final = 8
 
 

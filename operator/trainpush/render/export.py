@@ -11,6 +11,7 @@ from typing import Final
 from trainpush.api import names
 from trainpush.api.base import plain
 from trainpush.api.push import Export
+from trainpush.api.quantity import milli
 from trainpush.api.text import claim_and_path
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.model.modes import Mode
@@ -19,6 +20,7 @@ from trainpush.render.environment import CHECKPOINTS
 from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
+    OWN_RESOURCES,
     Manifest,
     child_metadata,
     common_labels,
@@ -34,7 +36,8 @@ PUBLISH: Final = "publish"
 TRIES: Final = 3
 """How often an export is tried; evictions do not count."""
 _HASH_DIGITS: Final = 8
-_LITTLE: Final = {"cpu": "100m", "memory": "64Mi"}
+_LITTLE: Final = {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}}
+"""What is given to a step that waits beside the others."""
 _VOLUME: Final = "/trainpush/volume"
 _EXPORT: Final = "/trainpush/export"
 _STAGING: Final = ".staging"
@@ -52,12 +55,16 @@ def export_name(job: TrainPushJob, resolved: Resolved) -> str:
 def belongings(job: TrainPushJob, resolved: Resolved) -> list[Manifest]:
     """What an export needs: the Job, whose pods go to nodes that trained, which see the volumes."""
     name = export_name(job, resolved)
-    labels = {**common_labels("trainpush-job", "export", job.name), names.LABEL_PUSH_OF: job.uid}
+    worker = job.spec.worker
+    labels = {**worker.labels, **common_labels("trainpush-job", "export", job.name), names.LABEL_PUSH_OF: job.uid}
     disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     spec = {
         "backoffLimit": TRIES - 1,
         "podFailurePolicy": {"rules": [disrupted]},
-        "template": {"metadata": {"labels": labels}, "spec": _pod(job, resolved, name)},
+        "template": {
+            "metadata": {"labels": labels, "annotations": dict(worker.annotations)},
+            "spec": _pod(job, resolved, name),
+        },
     }
     metadata = child_metadata(job, name, labels)
     return [{"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}]
@@ -70,10 +77,7 @@ def _pod(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
     # As the user who will write into the folder that it makes.
     stage = _script("stage", scripts.STAGE, staging, job, resolved)
     # A sidecar: it is told to end when the other steps have ended, well or not.
-    clean = _script("clean", scripts.CLEAN, staging, job, resolved) | {
-        "restartPolicy": "Always",
-        "resources": {"requests": _LITTLE, "limits": _LITTLE},
-    }
+    clean = _script("clean", scripts.CLEAN, staging, job, resolved) | {"restartPolicy": "Always", "resources": _LITTLE}
     kept = {"TRAINPUSH_MODELS": _models(job), "TRAINPUSH_MESSAGE": _MESSAGE}
     publish = _script(PUBLISH, scripts.PUBLISH, staging | kept, job, resolved)
     return {
@@ -105,6 +109,7 @@ def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
         | {key: value for key, value in own.items() if value}
         | ({"workingDir": folder} if folder else {})
         | {
+            "resources": _resources(job),
             "env": [*_env(variables), *users.values()],
             "envFrom": [plain(entry) for entry in worker.env_from],
             "volumeMounts": _program_mounts(job, name),
@@ -112,9 +117,23 @@ def _program(job: TrainPushJob, resolved: Resolved, name: str) -> Manifest:
     )
 
 
+def _resources(job: TrainPushJob) -> Manifest:
+    """What the user says; else a little is set aside, and no more is used than a worker might."""
+    told = plain(_export(job).resources)
+    requests, limits = told["requests"], told["limits"]
+    for name, little in OWN_RESOURCES["requests"].items():
+        if name in requests or name in limits:
+            continue
+        requests[name] = little
+        if limit := job.spec.resources.limits.get(name):
+            requests[name], limits[name] = min(little, limit, key=milli), limit
+    return {"requests": requests, "limits": limits}
+
+
 def _script(name: str, script: str, variables: dict[str, str], job: TrainPushJob, resolved: Resolved) -> Manifest:
     """A step of ours: it sees the whole volume of the models."""
     return _container(name, job, resolved) | {
+        "resources": OWN_RESOURCES,
         "command": ["/bin/sh", "-ec", script],
         "env": _env(variables),
         "volumeMounts": [_volumes(job).root(_export(job).uri, _VOLUME)],
@@ -122,12 +141,11 @@ def _script(name: str, script: str, variables: dict[str, str], job: TrainPushJob
 
 
 def _container(name: str, job: TrainPushJob, resolved: Resolved) -> Manifest:
-    """What the steps have in common; each of them may use what the export needs."""
+    """What the steps have in common."""
     worker = job.spec.worker
     container: Manifest = {
         "name": name,
         "image": _image(job, resolved),
-        "resources": plain(_export(job).resources),
         "terminationMessagePath": _MESSAGE,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(

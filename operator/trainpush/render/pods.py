@@ -6,6 +6,7 @@ from typing import Any, Final
 from trainpush.api import names
 from trainpush.api.base import Resource, plain
 from trainpush.api.pod import SecurityContext
+from trainpush.api.revision import PROXY_REQUESTS
 
 Manifest = dict[str, Any]
 
@@ -15,6 +16,8 @@ SHARED_MEMORY: Final = "trainpush-shared-memory"
 """Name of the volume for /dev/shm."""
 NO_ACCELERATOR: Final = {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}
 """Variable of a container that gets no accelerator: many images say `all`, and would see those of others."""
+OWN_RESOURCES: Final = {"requests": PROXY_REQUESTS, "limits": {"cpu": "1", "memory": "256Mi"}}
+"""What a container that trainpush adds is given: where a ResourceQuota wants limits, it wants them of each."""
 
 
 def confined() -> Manifest:

@@ -4,14 +4,16 @@ from typing import Final
 
 from trainpush.api import names
 from trainpush.api.base import plain
-from trainpush.api.inferenceservice import InferenceService
-from trainpush.api.revision import PROXY_REQUESTS, RevisionData
+from trainpush.api.inferenceservice import InferenceService, Runtime
+from trainpush.api.pod import SecurityContext
+from trainpush.api.revision import RevisionData
 from trainpush.api.text import claim_and_path
 from trainpush.model.modes import Mode
 from trainpush.render import scripts, triton
 from trainpush.render.modes import tolerated
 from trainpush.render.pods import (
     NO_ACCELERATOR,
+    OWN_RESOURCES,
     Manifest,
     child_metadata,
     common_labels,
@@ -20,6 +22,7 @@ from trainpush.render.pods import (
     memory_mount,
     memory_volume,
     on_nodes,
+    pod_security,
 )
 
 DRAIN_SECONDS: Final = 10
@@ -27,6 +30,8 @@ DRAIN_SECONDS: Final = 10
 LOAD_SECONDS: Final = 3600
 """Longest time that a model may take to load."""
 _MARGIN_SECONDS: Final = 5
+_SERVER_USER: Final = 1000
+"""That of Triton's own images."""
 _PROXY_USER: Final = 65532
 _VOLUME: Final = "/trainpush/volume"
 _REPOSITORY: Final = "/trainpush/repository"
@@ -98,16 +103,18 @@ def replica(service: InferenceService, revision_name: str, data: RevisionData, s
     """The pod of one replica, made from its revision alone; pinned to its node by affinity, as workers are."""
     runtime = data.template.runtime
     labels = {
+        **runtime.labels,
         **_labels(service.name),
         names.LABEL_REVISION: revision_name,
         names.LABEL_SERIAL: str(serial),
         names.LABEL_POOL: data.resolved.pool,
     }
     metadata = child_metadata(service, replica_name(revision_name, serial), labels)
+    annotations = {**runtime.annotations, "kubectl.kubernetes.io/default-container": "server"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**metadata, "annotations": {"kubectl.kubernetes.io/default-container": "server"}},
+        "metadata": {**metadata, "annotations": annotations},
         "spec": {
             **confined(),
             "restartPolicy": "Always",
@@ -118,7 +125,7 @@ def replica(service: InferenceService, revision_name: str, data: RevisionData, s
             "affinity": on_nodes([node]),
             "tolerations": [*map(plain, data.resolved.tolerations), *tolerated(Mode.INFERENCE)],
             "imagePullSecrets": [plain(entry) for entry in runtime.image_pull_secrets],
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": _security(runtime),
             "initContainers": [_model(data), _server(data)],
             "containers": [_proxy(data)],
             "volumes": [
@@ -129,6 +136,14 @@ def replica(service: InferenceService, revision_name: str, data: RevisionData, s
             ],
         },
     }
+
+
+def _security(runtime: Runtime) -> Manifest:
+    """As whom the server runs: never as root unless asked for, since many namespaces refuse that."""
+    wanted = runtime.security_context or SecurityContext()
+    if wanted.run_as_user is None and wanted.run_as_non_root is None:
+        wanted = wanted.model_copy(update={"run_as_user": _SERVER_USER, "run_as_non_root": True})
+    return pod_security(wanted)
 
 
 def _model(data: RevisionData) -> Manifest:
@@ -150,7 +165,7 @@ def _model(data: RevisionData) -> Manifest:
         "command": ["/bin/sh", "-ec", scripts.LOAD],
         "env": [{"name": name, "value": value} for name, value in variables.items()] + [NO_ACCELERATOR],
         # As little as the proxy, so that it never makes the pod larger than the server and the proxy together.
-        "resources": {"requests": dict(PROXY_REQUESTS)},
+        "resources": OWN_RESOURCES,
         "volumeMounts": [
             {"name": "model", "mountPath": _VOLUME, "readOnly": True},
             {"name": "repository", "mountPath": _REPOSITORY},
@@ -164,6 +179,7 @@ def _model(data: RevisionData) -> Manifest:
 def _server(data: RevisionData) -> Manifest:
     """Triton, as a sidecar: it begins before the proxy and ends after it."""
     runtime = data.template.runtime
+    wanted = runtime.security_context
     return {
         "name": "server",
         **_runtime_image(data),
@@ -189,7 +205,7 @@ def _server(data: RevisionData) -> Manifest:
             memory_mount(),
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": container_security(read_only=False),
+        "securityContext": container_security(bool(wanted and wanted.read_only_root_filesystem)),
     }
 
 
@@ -199,7 +215,7 @@ def _proxy(data: RevisionData) -> Manifest:
         "name": "proxy",
         "image": data.resolved.proxy_image,
         "command": ["haproxy", "-db", "-f", f"{_REVISION}/{_PROXY_CONFIG}"],
-        "resources": {"requests": dict(PROXY_REQUESTS)},
+        "resources": OWN_RESOURCES,
         "ports": [{"name": "http", "containerPort": triton.PROXY_PORT, "protocol": "TCP"}],
         "readinessProbe": {
             **_get(triton.ready_path(data.model.name), triton.PROXY_PORT),

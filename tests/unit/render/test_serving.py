@@ -118,8 +118,8 @@ class TestReplica:
 
     def test_takes_what_the_server_and_the_proxy_ask_for(self) -> None:
         found = containers_of(a_replica(a_revision()))
-        assert found["proxy"]["resources"] == {"requests": PROXY_REQUESTS}
-        assert found["model"]["resources"] == {"requests": PROXY_REQUESTS}
+        assert found["proxy"]["resources"]["requests"] == PROXY_REQUESTS
+        assert found["model"]["resources"] == found["proxy"]["resources"]
 
     def test_only_the_server_gets_accelerators(self) -> None:
         found = containers_of(a_replica(a_revision()))
@@ -168,7 +168,7 @@ class TestReplica:
         pod = a_replica(a_revision())
         assert pod["spec"]["automountServiceAccountToken"] is False
         assert pod["spec"]["enableServiceLinks"] is False
-        assert pod["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+        assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in containers_of(pod).values():
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
