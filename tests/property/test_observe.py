@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support.manifests import GPU, PLACED, job, pool, service
 from trainpush.controller.observe import Observation, Observer, observe
-from trainpush.kube.children import ExportRow, OwnedRow
+from trainpush.kube.children import BudgetRow, EndpointRow, ExportRow, SliceRow
 from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.store import Kind, Store
@@ -37,7 +37,7 @@ class Cluster:
         self.troubles: dict[str, str] = {}
         self.events = (
             *(self.a_job, self.a_job, self.a_service, self.a_pool, self.a_class, self.a_worker, self.a_replica),
-            *(self.an_export, self.an_exporter, self.a_child, self.a_word, self.a_trouble),
+            *(self.an_export, self.an_exporter, self.a_child, self.a_slice, self.a_word, self.a_trouble),
             *(self.an_assumption, self.something_goes),
         )
 
@@ -52,7 +52,7 @@ class Cluster:
 
     def a_job(self) -> None:
         suspended, classed = {"suspend": True}, {"scheduling": {"priorityClassName": "high"}}
-        spec = self.pick({"push": PUSH}, {"push": PUSH}, {}, suspended, {"replicas": 0}, classed)
+        spec = self.pick({"push": PUSH}, {"push": PUSH}, {}, suspended, {"replicas": 0}, {"replicas": 2}, classed)
         status = self.pick({**AT_WORK, "push": PUSHED}, AT_WORK, {})
         name = self.pick("a", "a", "b")
         # Of one name there may be a later one.
@@ -106,10 +106,15 @@ class Cluster:
 
     def a_child(self) -> None:
         self.version += 1
-        table = self.pick(self.store.endpoints, self.store.budgets)
-        table.put(
-            Row("child", self.version, OwnedRow(self.pick("svc", "x"), OwnerId("svc", "team"), self.pick(None, 1)))
-        )
+        name, owner = self.pick("svc", "x", "a-workers"), OwnerId(self.pick("svc", "svc", "job-a-1"), "team")
+        self.store.budgets.put(Row("child", self.version, BudgetRow(name, owner, self.pick(None, 1))))
+        intact = self.pick(True, False)
+        self.store.endpoints.put(Row("child", self.version, EndpointRow(name, "child", owner, is_intact=intact)))
+
+    def a_slice(self) -> None:
+        self.version += 1
+        ready = self.pick(frozenset[str](), frozenset(["replica"]))
+        self.store.slices.put(Row("slice", self.version, SliceRow("slice", OwnerId("child", "team"), ready)))
 
     def a_word(self) -> None:
         at = datetime(2026, 1, 1, 12, tzinfo=UTC)

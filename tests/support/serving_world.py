@@ -14,6 +14,7 @@ from trainpush.model.plan import (
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
+    MakeRevisionEndpoint,
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
@@ -92,6 +93,9 @@ class World:
                 self.service = replace(service, revisions=(*others, made))
             case MakeEndpoint():
                 self.service = replace(service, has_endpoint=True, budget=service.min_available)
+            case MakeRevisionEndpoint(name):
+                mended = (replace(it, has_endpoint=True) if it.name == name else it for it in service.revisions)
+                self.service = replace(service, revisions=tuple(mended))
             case MakeReplica(place):
                 name = f"{place.revision}-{place.serial}"
                 pod = Replica(

@@ -44,7 +44,7 @@ class ServiceCondition(StrEnum):
     MODEL_LOADED = "ModelLoaded"
     """A replica of the wanted revision has loaded the model and answered the probe."""
     AVAILABLE = "Available"
-    """At least minAvailable replicas get requests, whatever they serve."""
+    """At least minAvailable replicas get requests, whatever they serve: they are ready, and the Service finds them."""
     PROGRESSING = "Progressing"
     """A new revision or number of replicas is being rolled out."""
     RECONCILING = "Reconciling"

@@ -103,3 +103,8 @@ def revision_name(
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return f"{service}-{hashlib.sha256(canonical.encode()).hexdigest()[:_HASH_DIGITS]}"
+
+
+def service_of(revision: str) -> str:
+    """Name of the service whose revision has this name."""
+    return revision.rpartition("-")[0]

@@ -9,7 +9,7 @@ import msgspec
 from trainpush.api import names
 from trainpush.api.base import Metadata
 from trainpush.kube import decode
-from trainpush.kube.children import read_export, read_owned, read_revision
+from trainpush.kube.children import read_budget, read_endpoint, read_export, read_revision, read_slice
 from trainpush.kube.client import Object
 from trainpush.kube.daemons import decode_daemon, read_daemon
 from trainpush.kube.priorities import read_priority
@@ -17,20 +17,22 @@ from trainpush.kube.records import pod_row, read_node, read_pod
 from trainpush.kube.resources import (
     BUDGETS,
     DAEMONSETS,
+    ENDPOINTSLICES,
     GPUPOOLS,
     INFERENCESERVICES,
     JOBS,
     NODES,
+    OURS,
     PODS,
     PRIORITYCLASSES,
     REVISIONS,
     SERVICES,
+    SERVING,
     TRAINPUSHJOBS,
     Resource,
 )
 from trainpush.kube.store import Store
 
-OURS: Final = f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
 _METADATA: Final = [field.alias or name for name, field in Metadata.model_fields.items()]
 
 Body = bytes | msgspec.Raw
@@ -100,8 +102,9 @@ HOLDINGS: Final = {
         Holding(INFERENCESERVICES, _own, lambda store, body: store.services.take(msgspec.json.decode(body))),
         Holding(JOBS, decode.job, lambda store, body: store.exports.put(read_export(body)), OURS),
         Holding(REVISIONS, decode.revision, lambda store, body: store.revisions.put(read_revision(body)), OURS),
-        Holding(SERVICES, decode.owned, lambda store, body: store.endpoints.put(read_owned(body)), OURS),
-        Holding(BUDGETS, decode.owned, lambda store, body: store.budgets.put(read_owned(body)), OURS),
+        Holding(SERVICES, decode.service, lambda store, body: store.endpoints.put(read_endpoint(body)), OURS),
+        Holding(ENDPOINTSLICES, decode.endpoint_slice, lambda store, body: store.slices.put(read_slice(body)), SERVING),
+        Holding(BUDGETS, decode.budget, lambda store, body: store.budgets.put(read_budget(body)), OURS),
     )
 }
 """By kind."""

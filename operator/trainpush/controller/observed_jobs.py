@@ -17,6 +17,7 @@ from trainpush.model.fleet import Fleet
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Replica
 from trainpush.model.workload import UNKNOWN_PRIORITY, Export, Job, Key, Preemption, Push, Refusal, Worker
+from trainpush.render.children import is_alone, service_name
 from trainpush.render.export import export_name
 from trainpush.status.job import read_push
 
@@ -35,6 +36,8 @@ class ObservedJob:
     """Asked for: of several legal sizes the largest; 0 where it cannot be read."""
     alone: Job
     """Without anything that was made for it."""
+    is_alone: bool
+    """Whether its worker never has to find another, as far as it can be read."""
     patience: timedelta | None
     """How long it waits for nodes that do not answer; None: as long as it takes."""
     fault: Refusal | None = None
@@ -60,7 +63,8 @@ class ObservedJob:
         )
         workers = job.spec.sizes()[0] if job else 0
         asking = _asking(alone, job, admission) if job else _unreadable(alone)
-        return cls(seen, admission, workers, asking, _patience(job, admission, offers), fault)
+        is_single = job is None or is_alone(job)
+        return cls(seen, admission, workers, asking, is_single, _patience(job, admission, offers), fault)
 
     def with_children(self, store: Store, trouble_of: TroubleOf) -> Job:
         """The job with all that was made for it, and what its status is about to say."""
@@ -79,11 +83,16 @@ class ObservedJob:
             recorded=recorded,
             is_under_way=assumed is not None or seen.metadata.uid in store.acting,
             heard=next(filter(None, told), None),
+            has_belongings=self.is_alone or recorded.placement is None or self._has_endpoint(store),
             left=store.last_words.get(owner),
             workers=workers,
             trouble=trouble_of(seen.metadata.uid),
             exports=exports,
         )
+
+    def _has_endpoint(self, store: Store) -> bool:
+        name = service_name(self.alone.key.name)
+        return any(row.name == name and row.is_intact for row in store.endpoints_of.of(self.seen.owner))
 
 
 def _asking(alone: Job, job: TrainPushJob, admission: Admission | Refusal) -> Job:

@@ -1,7 +1,7 @@
 """An InferenceService as it is seen, with what was made for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from trainpush.admission.pools import patience_of
@@ -12,7 +12,8 @@ from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.controller.observed_jobs import TroubleOf, with_outage
-from trainpush.kube.children import RevisionRow
+from trainpush.kube.children import EndpointRow, RevisionRow
+from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, SeenService, Store
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Replica, Revision, Service
@@ -60,6 +61,8 @@ class ObservedService:
         store, owner, found, record = self.store, self.seen.owner, self._found, self.seen.record
         name, namespace, uid = self.seen.metadata.name, self.seen.metadata.namespace, self.seen.metadata.uid
         kept = next((row.min_available for row in store.budgets_of.of(owner) if row.name == name), None)
+        endpoint = next((row for row in store.endpoints_of.of(owner) if row.name == name), None)
+        reached = self._reached_by(endpoint)
         return Service(
             key=Key(namespace, name),
             uid=uid,
@@ -74,9 +77,9 @@ class ObservedService:
             stable=self._stable,
             is_new=record.is_new,
             places=record.places,
-            revisions=tuple(map(_revision, self._releases)),
-            pods=tuple(self._pods),
-            has_endpoint=any(row.name == name for row in store.endpoints_of.of(owner)),
+            revisions=tuple(map(self._revision, self._releases)),
+            pods=tuple(replace(pod, is_found=pod.uid in reached) for pod in self._pods),
+            has_endpoint=endpoint is not None and endpoint.is_intact,
             budget=kept,
             trouble=trouble_of(uid),
         )
@@ -103,8 +106,20 @@ class ObservedService:
         """The revision that serves: what the annotation says, else the status."""
         return self.seen.metadata.annotations.get(names.ANNOTATION_STABLE) or self.seen.record.stable
 
+    def _reached_by(self, endpoint: EndpointRow | None) -> frozenset[str]:
+        """The uids of the pods to which a Service passes requests."""
+        slices = self.store.slices_of.of(OwnerId(endpoint.uid, self.seen.metadata.namespace)) if endpoint else ()
+        return frozenset(uid for row in slices for uid in row.ready)
 
-def _revision(row: RevisionRow) -> Revision:
-    made_by = row.data.provenance.job_uid if row.data.provenance else ""
-    model = row.data.model
-    return Revision(row.name, row.uid, row.number, replica_gang(row.data), model.uri, model.digest or "", made_by)
+    def _revision(self, row: RevisionRow) -> Revision:
+        endpoints = self.store.endpoints_of.of(OwnerId(row.uid, row.owner.namespace))
+        return Revision(
+            name=row.name,
+            uid=row.uid,
+            number=row.number,
+            gang=replica_gang(row.data),
+            uri=row.data.model.uri,
+            digest=row.data.model.digest or "",
+            job_uid=row.data.provenance.job_uid if row.data.provenance else "",
+            has_endpoint=any(it.name == row.name and it.is_intact for it in endpoints),
+        )

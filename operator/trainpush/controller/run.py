@@ -23,7 +23,7 @@ from trainpush.controller.watch import watch_own_kinds
 from trainpush.kube import credentials
 from trainpush.kube.actions import Actions
 from trainpush.kube.apply import Applier
-from trainpush.kube.children import read_export, read_owned, read_revision
+from trainpush.kube.children import read_budget, read_endpoint, read_export, read_revision, read_slice
 from trainpush.kube.client import Client, Written
 from trainpush.kube.daemons import read_daemon
 from trainpush.kube.lease import Elector
@@ -31,7 +31,19 @@ from trainpush.kube.node_annotations import NodeAnnotator
 from trainpush.kube.priorities import read_priority
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.reflector import Reflector
-from trainpush.kube.resources import BUDGETS, DAEMONSETS, JOBS, NODES, PODS, PRIORITYCLASSES, REVISIONS, SERVICES
+from trainpush.kube.resources import (
+    BUDGETS,
+    DAEMONSETS,
+    ENDPOINTSLICES,
+    JOBS,
+    NODES,
+    OURS,
+    PODS,
+    PRIORITYCLASSES,
+    REVISIONS,
+    SERVICES,
+    SERVING,
+)
 from trainpush.kube.store import Store
 from trainpush.telemetry import logs
 from trainpush.telemetry.metrics import Metrics
@@ -89,16 +101,16 @@ def _collect_less_often() -> None:
 
 def _reflectors(client: Client, store: Store) -> list[Reflector[Any]]:
     """The views of everything that is not one of our own kinds; of what we make, only what bears our label."""
-    ours = f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
     return [
         Reflector(client, NODES, read_node, store.nodes),
         Reflector(client, PODS, read_pod, store.pods),
         Reflector(client, PRIORITYCLASSES, read_priority, store.priorities),
         Reflector(client, DAEMONSETS, read_daemon, store.daemons),
-        Reflector(client, JOBS, read_export, store.exports, labels=ours),
-        Reflector(client, REVISIONS, read_revision, store.revisions, labels=ours),
-        Reflector(client, SERVICES, read_owned, store.endpoints, labels=ours),
-        Reflector(client, BUDGETS, read_owned, store.budgets, labels=ours),
+        Reflector(client, JOBS, read_export, store.exports, labels=OURS),
+        Reflector(client, REVISIONS, read_revision, store.revisions, labels=OURS),
+        Reflector(client, SERVICES, read_endpoint, store.endpoints, labels=OURS),
+        Reflector(client, ENDPOINTSLICES, read_slice, store.slices, labels=SERVING),
+        Reflector(client, BUDGETS, read_budget, store.budgets, labels=OURS),
     ]
 
 

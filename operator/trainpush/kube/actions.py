@@ -10,8 +10,9 @@ import msgspec
 from trainpush.api import names
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import RevisionData
-from trainpush.kube.children import RevisionRow, read_export, read_owned, read_revision
+from trainpush.kube.children import RevisionRow, read_budget, read_endpoint, read_export, read_revision
 from trainpush.kube.client import Client, Exactly, Object
+from trainpush.kube.drift import mending
 from trainpush.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from trainpush.kube.records import MESSAGE_MAX, OwnerId, read_pod
 from trainpush.kube.resources import (
@@ -38,6 +39,7 @@ from trainpush.model.plan import (
     MakePrepullPod,
     MakeReplica,
     MakeRevision,
+    MakeRevisionEndpoint,
     MakeWorker,
     RemovePrepullPod,
     RemoveReplica,
@@ -69,8 +71,8 @@ class Actions:
         self._tables: dict[str, tuple[Callable[[bytes], Row[Any]], Table[Any]]] = {
             PODS.kind: (read_pod, store.pods),
             JOBS.kind: (read_export, store.exports),
-            SERVICES.kind: (read_owned, store.endpoints),
-            BUDGETS.kind: (read_owned, store.budgets),
+            SERVICES.kind: (read_endpoint, store.endpoints),
+            BUDGETS.kind: (read_budget, store.budgets),
         }
 
     async def perform(self, task: Task, action: Act) -> None:
@@ -97,7 +99,9 @@ class Actions:
                 self._store.services.take(written)
             case MakeBelongings() | MakeWorker() | MakeExport() if isinstance(task, JobTask):
                 await self._for_job(task, action, owner)
-            case MakeRevision() | MakeEndpoint() | MakeReplica() if isinstance(task, ServiceTask):
+            case MakeRevision() | MakeEndpoint() | MakeRevisionEndpoint() | MakeReplica() if isinstance(
+                task, ServiceTask
+            ):
                 await self._for_service(task, action, owner)
             case MakePrepullPod() if isinstance(task, PoolTask) and task.seen.found:
                 await self._create(prepull.prepull_pod(task.seen.found, namespace, action), owner)
@@ -120,7 +124,7 @@ class Actions:
                     await self._create(manifest, owner)
 
     async def _for_service(
-        self, task: ServiceTask, action: MakeRevision | MakeEndpoint | MakeReplica, owner: str
+        self, task: ServiceTask, action: MakeRevision | MakeEndpoint | MakeRevisionEndpoint | MakeReplica, owner: str
     ) -> None:
         service = task.seen.found
         match action:
@@ -129,6 +133,8 @@ class Actions:
                     await self._apply(manifest, owner)
             case MakeRevision(name, number) if service and task.data:
                 await self._record(serving.revision(service, task.data, name, number), number, owner)
+            case MakeRevisionEndpoint(name) if service:
+                await self._prepare(service, name)
             case MakeReplica(place) if service:
                 await self._make_replica(service, place)
             case _:
@@ -136,14 +142,18 @@ class Actions:
 
     async def _make_replica(self, service: InferenceService, place: Place) -> None:
         """Make a replica's pod, after what all pods of its revision use."""
-        owner = OwnerId(service.uid, service.namespace)
-        revision = self._revision(owner, place.revision)
-        if revision is None:
-            return
-        name, uid, data = revision.name, revision.uid, revision.data
-        for manifest in serving.belongings(service.name, service.namespace, name, uid, data):
-            await self._create(manifest, uid)
-        await self._create(serving.replica(service, name, data, place.serial, place.node), owner.uid)
+        if revision := await self._prepare(service, place.revision):
+            name, data = revision.name, revision.data
+            await self._create(serving.replica(service, name, data, place.serial, place.node), service.uid)
+
+    async def _prepare(self, service: InferenceService, revision_name: str) -> RevisionRow | None:
+        """Make what the pods of a revision use, and the Service that finds them; the revision, if it can be read."""
+        revision = self._revision(OwnerId(service.uid, service.namespace), revision_name)
+        if revision:
+            name, uid = revision.name, revision.uid
+            for manifest in serving.belongings(service.name, service.namespace, name, uid, revision.data):
+                await (self._create if manifest.get("immutable") else self._apply)(manifest, uid)
+        return revision
 
     def _revision(self, owner: OwnerId, name: str) -> RevisionRow | None:
         return next((row for row in self._store.revisions_of.of(owner) if row.name == name), None)
@@ -206,7 +216,11 @@ class Actions:
         except AlreadyExists:
             found = await self._client.get(resource, metadata["name"], metadata["namespace"])
             _check_owner(found, resource.kind, owner_uid)
-            made = await self._client.apply(resource, manifest)
+            made = found
+            if patch := mending(found, manifest):
+                uid = {"uid": found["metadata"]["uid"]}
+                body = {**patch, "metadata": {**patch.get("metadata", {}), **uid}}
+                made = await self._client.patch(resource, metadata["namespace"], metadata["name"], body)
         self._note(resource, made)
 
     async def _create(self, manifest: Object, owner_uid: str) -> Object:

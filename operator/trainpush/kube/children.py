@@ -1,15 +1,17 @@
-"""What was made for our objects, as read: exports, releases, and the Services and budgets of model servers."""
+"""What was made for our objects, as read: exports, releases, Services with whom they find, and budgets."""
 
 from dataclasses import dataclass
 
 import msgspec
 
 from trainpush.api.base import InvalidObject
-from trainpush.api.revision import RevisionData
+from trainpush.api.revision import RevisionData, service_of
 from trainpush.kube import decode
 from trainpush.kube.records import OwnerId
 from trainpush.kube.table import Row
 from trainpush.model.workload import ExportState
+from trainpush.render import children, serving
+from trainpush.render.pods import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,35 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnedRow:
-    """A Service or a PodDisruptionBudget of an InferenceService."""
+class EndpointRow:
+    """A Service of a gang, of an InferenceService or of a release."""
+
+    name: str
+    uid: str
+    owner: OwnerId
+    is_intact: bool = True
+    """Whether it still finds the pods that it was made for, at their ports: anybody may have edited it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """A part of the endpoints of a Service."""
+
+    name: str
+    owner: OwnerId
+    """The Service."""
+    ready: frozenset[str] = frozenset()
+    """The uids of the pods that get requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """The PodDisruptionBudget of an InferenceService."""
 
     name: str
     owner: OwnerId
     min_available: int | None = None
+    """None where it does not say it of the replicas, or not as a number."""
 
 
 def read_export(body: bytes | msgspec.Raw) -> Row[ExportRow]:
@@ -81,22 +106,66 @@ def read_revision(body: bytes | msgspec.Raw) -> Row[RevisionRow]:
     return Row(found.uid, found.version, row)
 
 
-def read_owned(body: bytes | msgspec.Raw) -> Row[OwnedRow]:
-    """A Service or a PodDisruptionBudget, from the bytes of the API server.
+def read_endpoint(body: bytes | msgspec.Raw) -> Row[EndpointRow]:
+    """A Service, from the bytes of the API server.
 
     Raises:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it.
     """
-    found = decode.owned(body)
-    kept = found.spec.min_available
-    row = OwnedRow(found.name, _owner(found), kept if isinstance(kept, int) else None)
+    found = decode.service(body)
+    owner = _controller(found)
+    is_intact = found.spec == msgspec.convert(_as_made(owner), decode.ServiceSpec)
+    row = EndpointRow(found.name, found.uid, OwnerId(owner.uid, found.namespace), is_intact)
     return Row(found.uid, found.version, row)
 
 
-def _owner(found: decode.JobObject | decode.RevisionObject | decode.OwnedObject) -> OwnerId:
+def _as_made(owner: decode.Owner) -> Manifest:
+    """What we say of the Service that belongs to `owner`."""
+    if owner.kind == "TrainPushJob":
+        return children.endpoint(owner.uid)
+    if owner.kind == "ControllerRevision":
+        return serving.endpoint_of(service_of(owner.name), owner.name)
+    return serving.endpoint_of(owner.name)
+
+
+def read_slice(body: bytes | msgspec.Raw) -> Row[SliceRow]:
+    """An EndpointSlice, from the bytes of the API server.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+        ValueError: nobody owns it.
+    """
+    found = decode.endpoint_slice(body)
+    # By the API, one that does not say whether it is ready is.
+    ready = (it.target_ref.uid for it in found.endpoints or () if it.target_ref and it.conditions.ready is not False)
+    return Row(found.uid, found.version, SliceRow(found.name, _owner(found), frozenset(ready)))
+
+
+def read_budget(body: bytes | msgspec.Raw) -> Row[BudgetRow]:
+    """A PodDisruptionBudget, from the bytes of the API server.
+
+    Raises:
+        msgspec.MsgspecError: it is malformed.
+        ValueError: nobody owns it.
+    """
+    found = decode.budget(body)
+    owner, spec = _controller(found), found.spec
+    is_intact = spec.selector is not None and spec.selector.match_labels == serving.replicas_of(owner.name)
+    kept = spec.min_available if is_intact and isinstance(spec.min_available, int) else None
+    return Row(found.uid, found.version, BudgetRow(found.name, OwnerId(owner.uid, found.namespace), kept))
+
+
+_Found = decode.JobObject | decode.RevisionObject | decode.ServiceObject | decode.SliceObject | decode.BudgetObject
+
+
+def _owner(found: _Found) -> OwnerId:
+    return OwnerId(_controller(found).uid, found.namespace)
+
+
+def _controller(found: _Found) -> decode.Owner:
     owner = found.controller
     if owner is None:
         msg = f"{found.namespace}/{found.name} has no owner"
         raise ValueError(msg)
-    return OwnerId(owner.uid, found.namespace)
+    return owner

@@ -285,12 +285,61 @@ class RevisionObject(_Object):
     data: dict[str, object] = {}
 
 
+class Port(_Part):
+    """A port of a Service."""
+
+    port: int
+    name: str = ""
+    target_port: int | str | None = None
+    protocol: str = ""
+
+
+class ServiceSpec(_Part):
+    """What of a Service decides whom it finds."""
+
+    selector: dict[str, str] = {}
+    ports: list[Port] = []
+    publish_not_ready_addresses: bool = False
+
+
+class ServiceObject(_Object):
+    """A Service as the API server sends it."""
+
+    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
+
+
+class _Ready(_Part):
+    ready: bool | None = None
+
+
+class _Target(_Part):
+    uid: str = ""
+
+
+class Endpoint(_Part):
+    """Some addresses of one pod."""
+
+    conditions: _Ready = msgspec.field(default_factory=_Ready)
+    target_ref: _Target | None = None
+
+
+class SliceObject(_Object):
+    """An EndpointSlice as the API server sends it."""
+
+    endpoints: list[Endpoint] | None = None
+
+
+class _Selector(_Part):
+    match_labels: dict[str, str] = {}
+
+
 class _BudgetSpec(_Part):
     min_available: int | str | None = None
+    selector: _Selector | None = None
 
 
-class OwnedObject(_Object):
-    """A Service or a PodDisruptionBudget, of which little more than the owner counts."""
+class BudgetObject(_Object):
+    """A PodDisruptionBudget as the API server sends it."""
 
     spec: _BudgetSpec = msgspec.field(default_factory=_BudgetSpec)
 
@@ -308,7 +357,9 @@ node: Final = msgspec.json.Decoder(NodeObject).decode
 pod: Final = msgspec.json.Decoder(PodObject).decode
 job: Final = msgspec.json.Decoder(JobObject).decode
 revision: Final = msgspec.json.Decoder(RevisionObject).decode
-owned: Final = msgspec.json.Decoder(OwnedObject).decode
+service: Final = msgspec.json.Decoder(ServiceObject).decode
+endpoint_slice: Final = msgspec.json.Decoder(SliceObject).decode
+budget: Final = msgspec.json.Decoder(BudgetObject).decode
 priority: Final = msgspec.json.Decoder(PriorityObject).decode
 
 

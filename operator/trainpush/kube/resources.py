@@ -32,9 +32,15 @@ class Resource:
         return f"{path}/{subresource}" if subresource else path
 
 
+OURS: Final = f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
+"""Selects what we make."""
+SERVING: Final = f"{OURS},{names.LABEL_SERVICE},!{names.LABEL_REVISION}"
+"""Of that, what all replicas of an InferenceService share; its EndpointSlices bear the labels of their Service."""
+
 PODS: Final = Resource("", "v1", "pods", "Pod", namespaced=True)
 NODES: Final = Resource("", "v1", "nodes", "Node", namespaced=False)
 SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True)
+ENDPOINTSLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", namespaced=True)
 SECRETS: Final = Resource("", "v1", "secrets", "Secret", namespaced=True)
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)

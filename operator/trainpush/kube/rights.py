@@ -10,6 +10,7 @@ from trainpush.kube.resources import (
     BUDGETS,
     CONFIGMAPS,
     DAEMONSETS,
+    ENDPOINTSLICES,
     EVENTS,
     GPUPOOLS,
     INFERENCESERVICES,
@@ -85,8 +86,9 @@ EVERYWHERE: Final = (
     Right(
         SERVICES,
         ("get", "list", "watch", "create", "patch"),
-        "To give each gang, each service and each revision its Service.",
+        "To give each gang, each service and each revision its Service, and to mend what was edited of it.",
     ),
+    Right(ENDPOINTSLICES, ("list", "watch"), "To tell whether the Service of a model server finds its replicas."),
     Right(BUDGETS, ("get", "list", "watch", "create", "patch"), "To keep minAvailable replicas through evictions."),
     Right(CONFIGMAPS, ("get", "create"), "To give the replicas of a revision their configuration."),
     Right(

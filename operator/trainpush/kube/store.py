@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,8 +14,9 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube import resources
-from trainpush.kube.children import ExportRow, OwnedRow, RevisionRow
+from trainpush.kube.children import BudgetRow, EndpointRow, ExportRow, RevisionRow, SliceRow
 from trainpush.kube.daemons import DaemonRow
+from trainpush.kube.index import Index
 from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.reports import Reports
@@ -186,28 +186,6 @@ class Owned(Protocol):
         """What it was made for."""
 
 
-class Index(Generic[T]):
-    """Things by their owner, or by the node where they are, and by their own uid."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self._by_owner: dict[OwnerId | str, dict[str, T]] = defaultdict(dict)
-
-    def of(self, owner: OwnerId | str) -> list[T]:
-        """What belongs to `owner`, in no particular order."""
-        return list(self._by_owner[owner].values()) if owner in self._by_owner else []
-
-    def put(self, owner: OwnerId | str, uid: str, thing: T) -> None:
-        """Take one."""
-        self._by_owner[owner][uid] = thing
-
-    def drop(self, owner: OwnerId | str, uid: str) -> None:
-        """Forget one."""
-        self._by_owner[owner].pop(uid, None)
-        if not self._by_owner[owner]:
-            del self._by_owner[owner]
-
-
 @dataclass
 class Store:
     """All tables, the nodes with what is taken on them, and our pods by owner."""
@@ -239,11 +217,14 @@ class Store:
         self.exports: Table[ExportRow] = Table(self._owned_by(self.exports_of))
         self.revisions_of: Index[RevisionRow] = Index()
         self.revisions: Table[RevisionRow] = Table(self._owned_by(self.revisions_of))
-        self.endpoints_of: Index[OwnedRow] = Index()
-        self.endpoints: Table[OwnedRow] = Table(self._owned_by(self.endpoints_of))
-        """Services that were made for ours."""
-        self.budgets_of: Index[OwnedRow] = Index()
-        self.budgets: Table[OwnedRow] = Table(self._owned_by(self.budgets_of))
+        self.endpoints_of: Index[EndpointRow] = Index()
+        self.endpoints: Table[EndpointRow] = Table(self._owned_by(self.endpoints_of))
+        """Services that were made for gangs, services and releases."""
+        self.slices_of: Index[SliceRow] = Index()
+        self.slices: Table[SliceRow] = Table(self._owned_by(self.slices_of))
+        """Whom those find that were made for services."""
+        self.budgets_of: Index[BudgetRow] = Index()
+        self.budgets: Table[BudgetRow] = Table(self._owned_by(self.budgets_of))
         """PodDisruptionBudgets that were made for our services."""
         self.workers: Index[Worker] = Index()
         self.replicas: Index[Replica] = Index()
@@ -307,10 +288,11 @@ class Store:
         def changed(before: Owned | None, after: Owned | None) -> None:
             if before:
                 index.drop(before.owner, before.name)
-                self.touch(before.owner.uid)
+                self._touch_owner(before.owner)
             if after:
                 index.put(after.owner, after.name, after)
-                self.touch(after.owner.uid)
+                self._touch_owner(after.owner)
+            self.dirty.set()
 
         return changed
 
@@ -355,9 +337,12 @@ class Store:
         self.dirty.set()
 
     def _touch_owner(self, owner: OwnerId) -> None:
-        """Take note that something changed of a pod of a job, a service or an export."""
-        export = self.exports.get(owner.uid)
-        self.touched.add(export.owner.uid if export else owner.uid)
+        """Take note that something changed that belongs to a job or a service, or to what was made for one."""
+        uid = owner.uid
+        if made := self.exports.get(uid) or self.revisions.get(uid) or self.endpoints.get(uid):
+            self._touch_owner(made.owner)
+        else:
+            self.touched.add(uid)
 
     def _keep_last_words(self, gone: Worker, owner: OwnerId | None) -> None:
         """Its end and its deletion often come so close together that no cycle sees what it left."""

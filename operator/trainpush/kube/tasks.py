@@ -26,6 +26,7 @@ from trainpush.model.plan import (
     MakePrepullPod,
     MakeReplica,
     MakeRevision,
+    MakeRevisionEndpoint,
     MakeWorker,
     PoolAction,
     PoolSummary,
@@ -44,7 +45,7 @@ from trainpush.status.conditions import part
 Act = JobAction | ServiceAction | PoolAction
 ORDER: Final[tuple[type[Act], ...]] = (
     *(EndPod, ForgetPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
-    *(MakeRevision, MakeEndpoint, MakeReplica, AnnotateStable, RemoveReplica, RemoveRevision),
+    *(MakeRevision, MakeEndpoint, MakeRevisionEndpoint, MakeReplica, AnnotateStable, RemoveReplica, RemoveRevision),
     *(RemovePrepullPod, MakePrepullPod),
 )
 """Actions of one kind are carried out at once, one kind after the other."""

@@ -158,6 +158,13 @@ class MakeEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeRevisionEndpoint:
+    """Make the Service that finds the replicas of one revision, whose pods are there."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class MakeReplica:
     """Make the pod of one place, after what its revision needs."""
 
@@ -200,6 +207,7 @@ class RemoveRevision:
 ServiceAction = (
     MakeRevision
     | MakeEndpoint
+    | MakeRevisionEndpoint
     | MakeReplica
     | RemoveReplica
     | EndPod

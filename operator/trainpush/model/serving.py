@@ -25,6 +25,8 @@ class Revision:
     """Its digest; empty where nobody gave one."""
     job_uid: str = ""
     """The job that made the model; empty for a model that was given by its URI."""
+    has_endpoint: bool = True
+    """Whether its own Service is there as it was made."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,7 +68,9 @@ class Replica:
     answered: bool = False
     """Whether it answered the probe: what its readiness gate says."""
     ready: bool = False
-    """Whether it gets requests."""
+    """Whether its pod is ready."""
+    is_found: bool = True
+    """Whether the Service passes requests to it: it is among the ready endpoints."""
     deleting: bool = False
     address: str = ""
     """Address of the pod."""
@@ -116,8 +120,8 @@ class Service:
     pods: tuple[Replica, ...] = ()
     """By serial."""
     has_endpoint: bool = False
-    """Whether its Service is there."""
+    """Whether its Service is there as it was made."""
     budget: int | None = None
-    """What its PodDisruptionBudget keeps available; None where there is none."""
+    """What its PodDisruptionBudget keeps available; None where there is none that is about its replicas."""
     trouble: str = ""
     """What the API server said when it last refused a child; empty once one went through."""

@@ -358,6 +358,8 @@ class Job:
     """Whether its status is only about to say what is recorded, or what follows from it is being carried out."""
     workers: tuple[Worker, ...] = ()
     """Its pods of all attempts, by (attempt, rank)."""
+    has_belongings: bool = True
+    """Whether what its workers need besides their pods is there as it was made."""
     left: Worker | None = None
     """Of its pods that are gone, the one whose termination message counts."""
     trouble: str = ""

@@ -256,6 +256,8 @@ def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
     if now >= start.begins and (missing := _missing(job, start.placement, mine)):
         actions = (*actions, *_makings(job, start.placement, missing, now))
         late_at = None if job.trouble else start.begins + _TIME_TO_BIND
+    elif not job.has_belongings:
+        actions = (*actions, MakeBelongings())
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = len(done | {worker.rank for worker in mine if worker.phase is not Phase.PENDING})
     has_run = job.recorded.has_run or begun == gang.workers

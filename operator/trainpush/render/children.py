@@ -55,13 +55,17 @@ def belongings(job: TrainPushJob) -> list[Manifest]:
     if is_alone(job):
         return []
     metadata = child_metadata(job, service_name(job.name), _labels(job))
-    spec = {
+    return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": endpoint(job.uid)}]
+
+
+def endpoint(job_uid: str) -> Manifest:
+    """What the Service of a gang says."""
+    return {
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
-        "selector": {names.LABEL_JOB_UID: job.uid},
+        "selector": {names.LABEL_JOB_UID: job_uid},
         "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT, "protocol": "TCP"}],
     }
-    return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
 
 
 def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: Address | None = None) -> Manifest:

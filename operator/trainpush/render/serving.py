@@ -47,7 +47,19 @@ def url(service_name: str, namespace: str) -> str:
 
 def selector(service_name: str) -> str:
     """What finds the replicas of a service."""
-    return ",".join(f"{key}={value}" for key, value in _replicas_of(service_name).items())
+    return ",".join(f"{key}={value}" for key, value in replicas_of(service_name).items())
+
+
+def replicas_of(service_name: str) -> dict[str, str]:
+    """The labels that all replicas of a service bear, and nothing else."""
+    return {names.LABEL_SERVICE: service_name, names.LABEL_COMPONENT: "replica"}
+
+
+def endpoint_of(service_name: str, revision_name: str = "") -> Manifest:
+    """What the Service over all revisions says, or that of one of them."""
+    port = {"name": "http", "port": 80, "targetPort": triton.PROXY_PORT, "protocol": "TCP"}
+    of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
+    return {"selector": {**replicas_of(service_name), **of_revision}, "ports": [port]}
 
 
 def replica_name(revision_name: str, serial: int) -> str:
@@ -60,11 +72,11 @@ def endpoint(service: InferenceService) -> list[Manifest]:
     metadata = child_metadata(service, service.name, _labels(service.name))
     budget = {
         "minAvailable": service.spec.min_available,
-        "selector": {"matchLabels": _replicas_of(service.name)},
+        "selector": {"matchLabels": replicas_of(service.name)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
     return [
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": _ports_of(_replicas_of(service.name))},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": endpoint_of(service.name)},
         {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": budget},
     ]
 
@@ -92,10 +104,10 @@ def belongings(
         "ownerReferences": [{**record, "controller": True}],
     }
     files = {_MODEL_CONFIG: triton.config(data.model.name, data.template.batching), _PROXY_CONFIG: triton.PROXY}
-    found_by = {**_replicas_of(service_name), names.LABEL_REVISION: revision_name}
+    found_by = endpoint_of(service_name, revision_name)
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True, "data": files},
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": _ports_of(found_by)},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": found_by},
     ]
 
 
@@ -241,15 +253,6 @@ def _runtime_image(data: RevisionData) -> Manifest:
 
 def _get(path: str, port: int) -> Manifest:
     return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5}
-
-
-def _ports_of(pods: dict[str, str]) -> Manifest:
-    port = {"name": "http", "port": 80, "targetPort": triton.PROXY_PORT, "protocol": "TCP"}
-    return {"selector": pods, "ports": [port]}
-
-
-def _replicas_of(service_name: str) -> dict[str, str]:
-    return {names.LABEL_SERVICE: service_name, names.LABEL_COMPONENT: "replica"}
 
 
 def _labels(service_name: str) -> dict[str, str]:

@@ -38,6 +38,13 @@ def test_pods_follow_the_recorded_place() -> None:
     assert decision.wake_at == NOW + timedelta(seconds=60)  # should they not be made by then
 
 
+def test_what_workers_find_each_other_by_is_mended_while_they_run() -> None:
+    """Somebody edited or deleted their Service: one that starts again must find the others."""
+    running = {"workers": (a_worker(0), a_worker(1))}
+    assert decide(TWO, **running, has_belongings=False).actions == (MakeBelongings(),)
+    assert decide(TWO, **running).actions == ()
+
+
 def test_a_fresh_place_makes_no_pod_before_it_is_recorded() -> None:
     """First written, then carried out."""
     assert made(decide(a_job())) == []

@@ -13,7 +13,15 @@ from support.serving_world import World, a_service
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Taint
 from trainpush.model.outage import Outage
-from trainpush.model.plan import AnnotateStable, ForgetPod, MakeReplica, MakeRevision, RemoveReplica
+from trainpush.model.plan import (
+    AnnotateStable,
+    ForgetPod,
+    MakeEndpoint,
+    MakeReplica,
+    MakeRevision,
+    MakeRevisionEndpoint,
+    RemoveReplica,
+)
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
@@ -43,6 +51,49 @@ def test_at_rest_there_is_nothing_to_do() -> None:
     assert decision.available.holds
     assert decision.progressing.reason == Reason.ROLLED_OUT
     assert world.service.stable == "svc-1"
+
+
+def test_services_that_were_edited_are_made_again_and_nothing_else_happens() -> None:
+    """That of all revisions and that of one, whose pods are there; the next plan is empty."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    edited = replace(world.service.revisions[0], has_endpoint=False)
+    never_served = replace(edited, name="svc-0", number=0)
+    world.service = replace(world.service, has_endpoint=False, revisions=(never_served, edited))
+    assert world.step().actions == (MakeEndpoint(), MakeRevisionEndpoint("svc-1"))
+    assert world.step().actions == ()
+
+
+def test_replicas_that_the_service_does_not_find_are_not_available() -> None:
+    """Whatever their pods say; they stay, since nothing is wrong with them."""
+    world = World(TWO_NODES, a_service(replicas=2))
+    world.settle()
+    world.service = replace(world.service, pods=tuple(replace(pod, is_found=False) for pod in world.service.pods))
+    decision = world.step()
+    assert not decision.available.holds
+    assert decision.available.message == (
+        "0 of 2 replicas get requests, at least 1 should; the Service does not find 2 that are ready"
+    )
+    assert decision.verdict.reason == Reason.MINIMUM_REPLICAS_UNAVAILABLE
+    assert (decision.ready, decision.actions, len(decision.places), decision.stable) == (0, (), 2, "svc-1")
+    one = replace(world.service.pods[0], is_found=True)
+    world.service = replace(world.service, pods=(one, *world.service.pods[1:]))
+    assert world.step().available.holds
+
+
+def test_a_replica_takes_over_only_when_the_service_finds_it() -> None:
+    """An old one does not go before: else nobody would answer for a moment."""
+    world = World(TWO_NODES, a_service())
+    world.settle()
+    world.roll_to("svc-2")
+    for _ in range(8):
+        world.step()
+        pods = tuple(replace(pod, is_found=pod.revision == "svc-1") for pod in world.service.pods)
+        world.service = replace(world.service, pods=pods)
+    assert world.serving == {"svc-1": 1, "svc-2": 1}
+    world.service = replace(world.service, pods=tuple(replace(pod, is_found=True) for pod in world.service.pods))
+    world.settle()
+    assert world.serving == {"svc-2": 1}
 
 
 def test_a_new_revision_comes_one_by_one_with_one_spare() -> None:

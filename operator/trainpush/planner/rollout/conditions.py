@@ -57,6 +57,8 @@ def available(state: RolloutState) -> Condition:
     message = f"{ready} of {asked} replicas get requests, at least {floor} should"
     if ready >= max(floor, min(1, asked)):
         return Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, message)
+    if unfound := state.unfound:
+        message += f"; the Service does not find {unfound} that {'is' if unfound == 1 else 'are'} ready"
     return Condition(False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, message)
 
 

@@ -17,6 +17,7 @@ from trainpush.model.plan import (
     MakeEndpoint,
     MakeReplica,
     MakeRevision,
+    MakeRevisionEndpoint,
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
@@ -207,8 +208,7 @@ def _actions(state: RolloutState, stable: str) -> Iterable[ServiceAction]:
     newest = service.revisions[-1] if service.revisions else None
     if isinstance(service.request, str) and (newest is None or newest.name != service.request):
         yield MakeRevision(service.request, newest.number + 1 if newest else 1)
-    if not service.has_endpoint or service.budget != service.min_available:
-        yield MakeEndpoint()
+    yield from _endpoints(state)
     if stable and stable != service.stable:
         yield AnnotateStable(stable)
     for place in state.places:
@@ -230,6 +230,16 @@ def _on_pods(state: RolloutState) -> Iterable[ServiceAction]:
             yield RemoveReplica(pod.name, pod.uid)
         elif pod.loaded and not pod.answered:
             yield AskReplica(pod.name, pod.uid, pod.address, pod.revision)
+
+
+def _endpoints(state: RolloutState) -> Iterable[ServiceAction]:
+    """What finds the replicas, where it is missing or somebody edited it."""
+    service = state.service
+    if not service.has_endpoint or service.budget != service.min_available:
+        yield MakeEndpoint()
+    for name in sorted({place.revision for place in state.places if state.pod(place)} & state.revisions.keys()):
+        if not state.revisions[name].has_endpoint:
+            yield MakeRevisionEndpoint(name)
 
 
 def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:

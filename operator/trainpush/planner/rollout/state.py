@@ -37,7 +37,12 @@ class RolloutState:
     def is_ready(self, place: Place) -> bool:
         """Whether the replica gets requests."""
         pod = self.pod(place)
-        return pod is not None and pod.ready and not pod.deleting
+        return pod is not None and pod.ready and pod.is_found and not pod.deleting
+
+    @property
+    def unfound(self) -> int:
+        """How many replicas are ready and get no requests, since the Service does not find them."""
+        return sum(pod.ready and not (pod.is_found or pod.deleting) for pod in self.service.pods)
 
     def ready(self, places: Iterable[Place]) -> int:
         """How many of `places` get requests."""
