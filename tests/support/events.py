@@ -185,6 +185,19 @@ def _nodes_change(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, pools=(replace(pool, table=replace(table, ready=ready, cordoned=cordoned)),))
 
 
+def _nodes_are_relabelled(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
+    """Every node stays in its row; the domains of the innermost level begin elsewhere, and have other names."""
+    (pool,) = snapshot.pools
+    *outer, inner, hosts = pool.table.levels
+    if not outer:
+        return snapshot
+    rows = st.integers(0, max(0, len(pool.table.names) - 1))
+    starts = sorted({*outer[-1].starts.tolist(), *draw(st.sets(rows, max_size=2))})[: len(pool.table.names)]
+    names = tuple(f"b1/{draw(st.sampled_from('rs'))}{i}" for i in range(len(starts)))
+    levels = (*outer, replace(inner, names=names, starts=np.array(starts, dtype=np.intp)), hosts)
+    return replace(snapshot, pools=(replace(pool, table=replace(pool.table, levels=levels)),))
+
+
 def _others_take(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     (pool,) = snapshot.pools
     used = pool.table.used.copy()
@@ -214,5 +227,5 @@ EVENTS: Final[Sequence[Callable[[st.DrawFn, Snapshot], Snapshot]]] = (
     *map(
         _one_job, (_pods_go_on, _pods_go_on, _nodes_fall_silent, _other_pods, _edited, _status_lost, _reports, _pushes)
     ),
-    *(_comes, _goes, _serves, _nodes_change, _others_take, _pool_edited, _nodes_are_sorted_anew),
+    *(_comes, _goes, _serves, _nodes_change, _others_take, _pool_edited, _nodes_are_sorted_anew, _nodes_are_relabelled),
 )

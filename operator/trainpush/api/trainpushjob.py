@@ -214,7 +214,7 @@ class PlacementStatus(ApiModel):
     """Where the gang is: from the decision on, before its pods exist; kept as a record when the job has ended."""
 
     level: Annotated[str, Field(max_length=63)]
-    """Innermost level of which one domain holds the gang; pool when none does."""
+    """Innermost level of which one domain holds the gang, as its nodes are labelled now; pool when none does."""
     domain: Annotated[str, Field(max_length=512)]
     """That domain."""
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=names.GANG_MAX)]

@@ -150,6 +150,24 @@ class NodeTable:
         return np.searchsorted(starts, np.arange(len(self.names)), side="right") - 1
 
 
+def moved(before: NodeTable | None, after: NodeTable | None) -> set[str]:
+    """Names of the nodes that are in other domains of one table than of the other, or in one of both only."""
+    if before and after and before.levels is after.levels:
+        return set()
+    old, new = _sites(before), _sites(after)
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def _sites(table: NodeTable | None) -> dict[str, tuple[str, ...]]:
+    """The domains of each node, the host aside."""
+    if table is None:
+        return {}
+    named = ([f"{level.alias} {name}" for name in level.names] for level in table.levels[:-1])
+    domains_of = (table.domains_of_nodes(level.alias).tolist() for level in table.levels[:-1])
+    columns = ([names[i] for i in of] for names, of in zip(named, domains_of, strict=True))
+    return dict(zip(table.names, zip(*columns, strict=True), strict=True))
+
+
 def node_table(nodes: Sequence[Node], levels: Sequence[Level], used: Mapping[str, Mapping[str, int]]) -> NodeTable:
     """The table of `nodes` along `levels` (outermost first), with what is `used` per node and resource.
 

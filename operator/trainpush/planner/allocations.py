@@ -104,6 +104,11 @@ class Allocations:
         self._put_pods(Owner(key, is_service=True), ())
 
     @property
+    def gangs(self) -> Iterator[GangAllocation]:
+        """The places of all gangs."""
+        return iter(self._gangs.values())
+
+    @property
     def pods(self) -> Iterator[LivePod]:
         """All pods of ours that are bound and live."""
         return chain.from_iterable(self._pods.values())

@@ -20,7 +20,7 @@ from typing import Final
 from trainpush.model.gang import Gang
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
-from trainpush.model.workload import Eviction, EvictionStep, Job, Key
+from trainpush.model.workload import Eviction, EvictionStep, Job, Key, Recorded
 from trainpush.planner import lifecycle, reports
 from trainpush.planner.pool_cycle import PoolCycle
 
@@ -126,7 +126,13 @@ def _is_told(told: Eviction | None, wanted: Eviction) -> bool:
 def _goes_on(job: Job, stage: Decision) -> bool:
     """Whether the gang goes on as it is recorded: one that ended or failed meanwhile makes room by itself."""
     old, new = job.recorded, stage.record
-    return (old.attempt, old.placement, old.outcome) == (new.attempt, new.placement, new.outcome)
+    return (old.attempt, old.outcome, _since(old)) == (new.attempt, new.outcome, _since(new))
+
+
+def _since(recorded: Recorded) -> tuple[tuple[str, ...], datetime] | None:
+    """On which nodes the gang is, and since when; where these are in the topology may be told otherwise at any time."""
+    place = recorded.placement
+    return (place.nodes, place.since) if place else None
 
 
 def _carried_out(job: Job, eviction: Eviction, cycle: PoolCycle) -> Decision:

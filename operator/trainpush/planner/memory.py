@@ -1,15 +1,15 @@
 """What one plan worked out, for the next: it spares work and never changes an answer.
 
 Whatever is kept depends on one object, which is the very same as before, and on nothing else but time: a decision is
-kept until its `wake_at`. Everything that others, nodes or services have a say in is asked again in every cycle. So
-memory may be thrown away at any time.
+kept until its `wake_at`, or until a node of its job is labelled otherwise. Everything that others, the state of nodes
+or services have a say in is asked again in every cycle. So memory may be thrown away at any time.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from trainpush.model.nodes import NodeTable
+from trainpush.model.nodes import NodeTable, moved
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.records import Records
 from trainpush.model.serving import Service
@@ -36,6 +36,8 @@ class Memory:
     """As they came: what status has lost is not recovered."""
     _services: Records[Service] = field(default_factory=Records)
     """As they came."""
+    _tables: Mapping[str, NodeTable] = field(default_factory=dict)
+    """The nodes of each pool."""
     _changed: set[Key] = field(default_factory=set)
     """Keys of the jobs that are new or not the very same as in the plan before."""
     _released: frozenset[str] = frozenset()
@@ -49,8 +51,9 @@ class Memory:
         self._now = now
         reopened = self._take_services(Records.of(snapshot.services), now)
         self._changed = self._take_jobs(Records.of(snapshot.jobs))
-        asked = {key for key, at in self.due.items() if at <= now} | self._open | reopened | self._changed
         tables = {pool.name: pool.table for pool in snapshot.pools}
+        reopened |= self._take_tables(tables)
+        asked = {key for key, at in self.due.items() if at <= now} | self._open | reopened | self._changed
         self.allocations.forget_pools_but(tables)
         return {key: job for key in asked if (job := self._asked(key, tables, now))}
 
@@ -106,6 +109,14 @@ class Memory:
         self.decisions = self.decisions.changed((), gone)
         return {job.key for job in changed}
 
+    def _take_tables(self, tables: Mapping[str, NodeTable]) -> set[Key]:
+        """Keys of jobs with a place on a node that is in other domains than before: what is told of it is not true."""
+        before, self._tables = self._tables, tables
+        found = {name: moved(before.get(name), tables.get(name)) for name in before.keys() | tables.keys()}
+        if not any(found.values()):
+            return set()
+        return {it.key for it in self.allocations.gangs if not found.get(it.gang.pool, set()).isdisjoint(it.nodes)}
+
     def _take_services(self, services: Records[Service], now: datetime) -> set[Key]:
         """Keys of jobs whose status may be understood otherwise by what was released meanwhile."""
         changed, gone = services.since(self._services)
@@ -122,7 +133,7 @@ class Memory:
 
 
 def _lasts(job: Job, decision: Decision) -> bool:
-    """Whether nothing but the job itself, and time until `wake_at`, can make it come out otherwise."""
+    """Whether nothing but the job, labels of its nodes, and time until `wake_at` can make it come out otherwise."""
     record, push = job.recorded, job.push
     if decision.stage is Stage.QUEUED or record.eviction:
         return False  # a matter of those with whom it competes

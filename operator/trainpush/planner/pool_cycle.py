@@ -1,14 +1,14 @@
 """One pool while a cycle gives out its places: to place, await terminations, preempt, reserve, or wait."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
-from trainpush.model.plan import Decision, Verdict
+from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Eviction, Job, Key, Placement, Preemption
 from trainpush.planner import ledger, lifecycle, retries
@@ -19,7 +19,7 @@ from trainpush.planner.diagnostics.holders import Holding, Holdings
 from trainpush.planner.feasibility.filters import OPEN
 from trainpush.planner.places import Allocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Assignment, domain_of
+from trainpush.planner.placing.placement import Assignment, domain_of, torn
 from trainpush.planner.preemption.eligibility import Preemptor, Rank
 from trainpush.planner.preemption.policy import PreemptionPolicy
 from trainpush.planner.preemption.resizing import Resizing
@@ -70,10 +70,34 @@ class PoolCycle:
     _blocked: list[_Blocked] = field(default_factory=list, init=False)
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
-        """Whether a place will still do: one that has no pod yet is lost with a node that takes no pods any more."""
+        """Whether a place will still do.
+
+        One that has no pod yet is lost with a node that takes no pods any more, and where it is not what the gang
+        asked for any more, since labels have changed.
+        """
         if lifecycle.has_begun(job):
             return True
-        return all(self.capacity.filter_reason(gang, node) == OPEN for node in set(placement.nodes))
+        are_open = all(self.capacity.filter_reason(gang, node) == OPEN for node in set(placement.nodes))
+        return are_open and not self._torn(gang, placement)
+
+    def held(self, job: Job, gang: Gang, placement: Placement) -> Decision:
+        """What becomes of a gang that keeps its place, which is told by the labels that its nodes have now."""
+        table = self.capacity.pool.table
+        if all(node in table.rows for node in placement.nodes):
+            level, domain = domain_of(gang, table, placement.nodes)
+            placement = replace(placement, level=level, domain=domain)
+            job = replace(job, recorded=replace(job.recorded, placement=placement))
+        decision = lifecycle.holding(job, gang, placement, self.now)
+        if decision.stage is Stage.RUNNING and (said := self._torn(gang, placement)):
+            message = f"{decision.verdict.message}; {said}; its next attempt seeks another place"
+            return replace(decision, verdict=replace(decision.verdict, message=message))
+        return decision
+
+    def _torn(self, gang: Gang, placement: Placement) -> str:
+        """What it asked for of its place and does not have any more."""
+        rows = self.capacity.pool.table.rows
+        there = {rank: rows[node] for rank, node in enumerate(placement.nodes) if node in rows}
+        return torn(gang, self.capacity.pool.table, there) if gang.topology.required or gang.topology.slices else ""
 
     def place(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none, or whose place will not do any more; None if `explained` has to say why."""

@@ -81,6 +81,8 @@ def _settled(job: Job, cycles: Cycles, now: datetime) -> Decision | None:
 
 def _settled_gang(job: Job, gang: Gang, cycle: PoolCycle | None, now: datetime) -> Decision | None:
     placement = job.recorded.placement
-    if placement and (cycle is None or cycle.keeps(job, gang, placement)):
+    if placement and cycle is None:
         return lifecycle.holding(job, gang, placement, now)
+    if placement and cycle and cycle.keeps(job, gang, placement):
+        return cycle.held(job, gang, placement)
     return lifecycle.held_back(job, now)

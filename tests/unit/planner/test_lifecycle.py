@@ -112,7 +112,7 @@ def test_a_finished_rank_is_finished_whatever_becomes_of_its_pod() -> None:
     """Deleted, drained or gone: the others train on, and the gang is done when they are."""
     done = decide(TWO, workers=(a_worker(0), a_worker(1, Phase.SUCCEEDED)))
     assert (done.stage, done.record.completed) == (Stage.RUNNING, (1,))
-    assert done.verdict.message == "1 worker runs in host x, 1 has finished"
+    assert done.verdict.message == "1 worker runs in rack b1/r1, 1 has finished"
     fates: tuple[tuple[Worker, ...], ...] = (
         (),
         (a_worker(1, Phase.SUCCEEDED, deleting=True),),

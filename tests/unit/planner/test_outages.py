@@ -173,7 +173,7 @@ def test_a_node_that_comes_back_late_stops_nobody() -> None:
     """What still runs there goes; the attempt that has begun elsewhere runs on, at its place."""
     former = on(1, "r1-n1")
     mine = (on(0, "r2-n0", attempt=2), on(1, "r2-n1", attempt=2))
-    place = a_placement("r2-n0", "r2-n1", age=500)
+    place = a_placement("r2-n0", "r2-n1", level="rack", domain="b1/r2", age=500)
     job = replace(placed_job("r2-n0", "r2-n1", attempt=2, placement=place, has_run=True), workers=(former, *mine))
     decision = decide(job, cluster_of())
     assert (decision.stage, decision.record.placement) == (Stage.RUNNING, place)

@@ -17,6 +17,7 @@ Where it takes several, rule 1 is kept exactly, or the place says by how much it
 the others decide among the places that were looked at, the tightest fit always among them.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, NodeTable
+from trainpush.model.wording import listed
 from trainpush.planner.feasibility.domains import Indices
 from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree
 from trainpush.planner.placing.hosts import hosts_of
@@ -33,6 +35,8 @@ from trainpush.planner.placing.search import spread
 
 RACKS_TRIED: Final = 32
 """So many racks at most are looked at for one in which no group of linked accelerators is broken."""
+_NAMED_MAX: Final = 3
+"""Most domains that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,36 @@ def assignment_of(
 
 
 def domain_of(gang: Gang, table: NodeTable, nodes: Sequence[str]) -> tuple[str, str]:
-    """Level and name of the innermost domain, of those that `gang` looks at, that holds all `nodes`."""
+    """Level and name of the innermost domain, of those that `gang` looks at, that holds all `nodes`.
+
+    Further out than the required level where that is not kept any more, since labels have changed.
+    """
     rows = [table.rows[node] for node in nodes if node in table.rows]
-    for depth in depths(gang, table):
+    for depth in range(depths(gang, table).start, -1, -1):
         level = table.levels[depth]
         found = set((np.searchsorted(level.starts, rows, side="right") - 1).tolist())
         if len(found) == 1:
             return level.alias, level.names[found.pop()]
     return POOL, POOL
+
+
+def torn(gang: Gang, table: NodeTable, rows: Mapping[int, int]) -> str:
+    """What `gang` asked for of its place and does not have any more, in words; empty where it has all.
+
+    `rows` says where its ranks are; those that are left out do not count.
+    """
+    whole = max(rows, default=0) + 1
+    for alias, size in ((gang.topology.required, whole), *((it.level, it.size) for it in gang.topology.slices)):
+        level = table.levels[table.depth(alias)]
+        domains = level.starts.searchsorted(list(rows.values()), side="right") - 1
+        parts: defaultdict[int, set[int]] = defaultdict(set)
+        for rank, domain in zip(rows, domains.tolist(), strict=True):
+            parts[rank // size].add(domain)
+        if broken := next((part for part in parts.values() if len(part) > 1), None):
+            names = listed([level.names[domain] for domain in sorted(broken)], _NAMED_MAX)
+            what = "the gang" if size == whole else f"a slice of {size}"
+            return f"labels have changed: {what} is spread over {names}, and was to be in one {alias}"
+    return ""
 
 
 def depths(gang: Gang, table: NodeTable) -> range:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import NodeTable
 from trainpush.planner.placing.domain_capacity import DomainCapacity, slice_sizes
-from trainpush.planner.placing.placement import assignment_in
+from trainpush.planner.placing.placement import assignment_in, torn
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,8 @@ def replacements(
     of the required level that workers which stay hold it to. `domains` is what is free beside those who stay.
     """
     kept = {rank: table.rows[node] for rank, node in enumerate(places) if rank not in set(lost)}
-    required = domains.tree.domain[table.depth(gang.topology.required)]
-    if len(set(required[list(kept.values())].tolist())) > 1:
-        return None  # labels have changed since they were placed
+    if torn(gang, table, kept):
+        return None
     slots = domains.slots.copy()
     new: dict[int, int] = {}
     for hole in _holes(gang, lost, kept):
