@@ -79,6 +79,9 @@ class LinkedAccelerators(ApiModel):
 class LostNodes(ApiModel):
     """What becomes of work whose nodes do not answer."""
 
+    keep_place: Annotated[str, Field(max_length=16), lasts("24h", "5m or 10m", "0s")] = "10m"
+    """How long a gang that lost some of its nodes keeps the others, while nobody with a right to them needs them; 0s
+    means not at all."""
     after: Annotated[str, Field(max_length=16), lasts("24h", "2m or 10m", "10s")] = "2m"
     """How long a node may be not ready until its workers and replicas count as ended, and others are made elsewhere."""
 

@@ -226,6 +226,8 @@ class PlacementStatus(ApiModel):
     first_since: Time | None = None
     """When it first started here, if it has started anew since, in place or with another size: minRuntime counts from
     then."""
+    kept_until: Time | None = None
+    """Some of its nodes take no pods any more, and until this time the others are kept for it; absent otherwise."""
 
 
 class Resolved(ApiModel):

@@ -17,6 +17,7 @@ from trainpush.model.plan import (
     PoolSummary,
     ServiceAction,
     ServiceDecision,
+    Stage,
     Verdict,
 )
 from trainpush.model.reasons import Reason
@@ -137,7 +138,7 @@ def _job(decision: Decision, job: Job) -> Outlook:
     place, eviction = decision.record.placement, decision.record.eviction
     return Outlook(
         identity=(TRAINPUSHJOBS.kind, *decision.key),
-        is_settled=place is not None or decision.record.outcome is not None,
+        is_settled=(place is not None and decision.stage is not Stage.QUEUED) or decision.record.outcome is not None,
         stage=decision.stage,
         verdict=decision.verdict,
         pool=job.request.pool if isinstance(job.request, Gang) else "",

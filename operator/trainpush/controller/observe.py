@@ -6,6 +6,7 @@ Records of objects that nothing happened to are the very same as before, so that
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import starmap
 from typing import Generic, TypeVar
 
@@ -16,6 +17,7 @@ from trainpush.admission.scheduling import Priorities, PriorityClass
 from trainpush.admission.services import Asked
 from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
+from trainpush.api.quantity import seconds
 from trainpush.api.topology import levels_of
 from trainpush.controller.node_modes import Switchings, modes_seen, orphans, repairs, with_modes
 from trainpush.controller.observed_jobs import ObservedJob, TroubleOf
@@ -235,6 +237,7 @@ class Observer:
             quotas=quotas_of(pool),
             capacity_preference=tuple(pool.spec.capacity_preference),
             linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},
+            keep_place=timedelta(seconds=seconds(pool.spec.lost_nodes.keep_place)),
             shared_nodes=fleet.shared(pool.name),
             unlabelled_nodes=fleet.unlabelled(pool.name),
             prepull_pods=tuple(

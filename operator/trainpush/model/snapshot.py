@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from trainpush.model.modes import Mode, PrepullPod, Switch, Switching
 from trainpush.model.nodes import NodeTable
@@ -46,6 +46,8 @@ class Pool:
     """Kinds of capacity (`NodeKind.capacity_type`), the best first; a gang goes to worse ones only where it must."""
     linked: Mapping[str, int] = field(default_factory=dict)
     """Accelerators that are linked to one group inside a host, by product; groups are not broken without need."""
+    keep_place: timedelta = timedelta(minutes=10)
+    """How long a gang that lost nodes keeps the others, while it waits for these or for better ones."""
     shared_nodes: tuple[str, ...] = ()
     """Nodes that match this pool too but belong to an older one."""
     unlabelled_nodes: int = 0

@@ -42,6 +42,8 @@ class Placement:
     """Nothing is taken from it before, since it had waited very long."""
     first_since: datetime | None = None
     """When the gang first started here, where it has started anew meanwhile: in place, or with another size."""
+    kept_until: datetime | None = None
+    """Some of its nodes are lost; until then the others are kept for the gang."""
 
     @property
     def held_since(self) -> datetime:

@@ -91,6 +91,13 @@ def waiting(job: Job, verdict: Verdict, now: datetime, wake_at: datetime | None 
     return queued(job, verdict, wake_at, (job.recorded.queued_at or now) if is_hopeful(verdict) else None)
 
 
+def waiting_in_place(job: Job, placement: Placement, verdict: Verdict, wake_at: datetime | None) -> Decision:
+    """The gang lost nodes before its pods were made, and keeps the others; for those that it lacks it waits."""
+    record = replace(job.recorded, placement=placement, queued_at=None)
+    actions = _removals(_stale(job, job.recorded.attempt))
+    return Decision(job.key, record, Stage.QUEUED, verdict, actions=actions, wake_at=wake_at)
+
+
 def is_hopeful(verdict: Verdict) -> bool:
     """Whether a gang that waits will have its turn without anybody changing something."""
     return verdict.reason in _HOPEFUL

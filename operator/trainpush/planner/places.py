@@ -61,7 +61,9 @@ class GangAllocation(Allocation):
         return goes_on and self.job.preemption is Preemption.NEVER
 
     def lost(self, now: datetime) -> int:
-        """Accelerator-seconds since this attempt last saved, or since it began."""
+        """Accelerator-seconds since this attempt last saved, or since it began; none of one that waits for nodes."""
+        if self.place.kept_until:
+            return 0
         saved = self.job.recorded.checkpoint
         is_own = saved is not None and saved.attempt == self.job.recorded.attempt
         since = max(self.place.since, saved.at) if saved and is_own else self.place.since

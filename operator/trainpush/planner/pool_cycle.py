@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
@@ -16,8 +16,8 @@ from trainpush.planner.allocations import Allocations, holding
 from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, Holdings
-from trainpush.planner.feasibility.filters import OPEN
-from trainpush.planner.places import Allocation
+from trainpush.planner.feasibility.filters import OPEN, FilterReason
+from trainpush.planner.places import Allocation, GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.placing.placement import Assignment, domain_of, torn
 from trainpush.planner.preemption.eligibility import Preemptor, Rank
@@ -27,6 +27,16 @@ from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 from trainpush.planner.running import RunningGangs
+
+_GIVEN_AWAY: Final = frozenset({FilterReason.SWITCHING, FilterReason.OTHER_MODE})
+"""Why a node does not come back to a gang that waits for it."""
+
+
+class _Coming(NamedTuple):
+    """Room that a gang will have, and what is said until then."""
+
+    assignment: Assignment | None
+    verdict: Verdict
 
 
 class _Blocked(NamedTuple):
@@ -85,7 +95,7 @@ class PoolCycle:
         table = self.capacity.pool.table
         if all(node in table.rows for node in placement.nodes):
             level, domain = domain_of(gang, table, placement.nodes)
-            placement = replace(placement, level=level, domain=domain)
+            placement = replace(placement, level=level, domain=domain, kept_until=None)
             job = replace(job, recorded=replace(job.recorded, placement=placement))
         decision = lifecycle.holding(job, gang, placement, self.now)
         if decision.stage is Stage.RUNNING and (said := self._torn(gang, placement)):
@@ -101,26 +111,59 @@ class PoolCycle:
 
     def place(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none, or whose place will not do any more; None if `explained` has to say why."""
-        namespace = job.key.namespace
-        if job.recorded.placement and (placed := self._replaced(job, gang, job.recorded.placement)):
+        former = job.recorded.placement
+        if former is None:
+            return self._sought(job, gang)
+        until = self._kept_until(gang, former)
+        kept = replace(former, kept_until=until)
+        if until and job.key in self.preemption.wanted:
+            return self._kept(job, gang, kept)  # as it is: others count on what it gives back
+        if placed := self._replaced(job, gang, former):
             return placed
-        least = gang.of_size(gang.least)
-        is_within = self.quota.is_within_guarantee(namespace, least)
-        rank = Rank(self.quota.team_of(namespace), is_within, job.priority, job.preempts)
-        preemptor = Preemptor(job, least, rank)
-        if resource := self.quota.over_limit(namespace, least):
+        if until:
+            return self._rescued(job, gang, kept)
+        return self._sought(job, gang)
+
+    def _sought(self, job: Job, gang: Gang) -> Decision | None:
+        """A place for a gang that has none; None if `explained` has to say why there is none."""
+        preemptor = self._preemptor(job, gang)
+        if resource := self.quota.over_limit(job.key.namespace, preemptor.gang):
             return self._beyond_limit(preemptor, resource)
-        if (least, rank) in self._dead_ends:
+        if (preemptor.gang, preemptor.rank) in self._dead_ends:
             self._block(preemptor)
             return None
+        if placed := self._placed_anew(preemptor, gang):
+            return placed
+        if coming := self._coming(preemptor):
+            return self._awaits(preemptor, coming)
+        self._block(preemptor)
+        return None
+
+    def _preemptor(self, job: Job, gang: Gang) -> Preemptor:
+        """A gang of its smallest legal size, and what it has a right to."""
+        namespace, least = job.key.namespace, gang.of_size(gang.least)
+        is_within = self.quota.is_within_guarantee(namespace, least)
+        return Preemptor(job, least, Rank(self.quota.team_of(namespace), is_within, job.priority, job.preempts))
+
+    def _placed_anew(self, preemptor: Preemptor, gang: Gang) -> Decision | None:
+        """The largest of its sizes for which there is room, as far as its team may have it now."""
+        job, _, rank = preemptor
+        namespace = job.key.namespace
         allowed = self.quota.within_limit(namespace, gang)
-        is_claimed = is_within and bool(self.claimants - {rank.team})
+        is_claimed = rank.is_within_guarantee and bool(self.claimants - {rank.team})
         kept = self.quota.within_guarantee(namespace, allowed) if is_claimed else allowed
         elsewhere = retries.elsewhere(job, kept, self.now)
         placed = (elsewhere and self._placed_in(job, gang, elsewhere)) or self._placed_in(job, gang, kept)
         if placed and not elsewhere and len(kept.sizes) < len(allowed.sizes):
             self._modest.append((job, gang, placed))
-        return placed or self._make_room(preemptor)
+        return placed
+
+    def _awaits(self, preemptor: Preemptor, coming: _Coming) -> Decision:
+        """It gets no place now; what will be room for it is kept for it."""
+        job, gang, _ = preemptor
+        if coming.assignment:
+            self.reservations.keep(job, gang, coming.assignment.by_row)
+        return self._joined(job, coming.verdict)
 
     def enlarged(self) -> dict[Key, Decision]:
         """Gangs that left to other teams what these are guaranteed, with what is left now that all had their turns."""
@@ -143,6 +186,37 @@ class PoolCycle:
         assignment = self.capacity.assign(allowed.of_size(size)) if size else None
         return self._placed(job, gang.of_size(size), assignment.nodes(self.capacity.pool.table)) if assignment else None
 
+    def _kept_until(self, gang: Gang, former: Placement) -> datetime | None:
+        """Until when what is left of a place is kept; None where nothing is, or nothing may come back."""
+        reasons = {self.capacity.filter_reason(gang, node) for node in former.nodes}
+        until = former.kept_until or (self.now + self.capacity.pool.keep_place).replace(microsecond=0)
+        may_return = OPEN in reasons and reasons.isdisjoint(_GIVEN_AWAY) and not self._torn(gang, former)
+        return until if self.now < until and may_return else None
+
+    def _rescued(self, job: Job, gang: Gang, former: Placement) -> Decision:
+        """A whole other place; or it keeps what is left of the one that it gave back a moment ago, and waits."""
+        preemptor, coming = self._preemptor(job, gang), None
+        if not self.quota.over_limit(job.key.namespace, preemptor.gang):
+            if placed := self._placed_anew(preemptor, gang):
+                return placed
+            coming = self._coming(preemptor)
+        self.capacity.retake(gang, former.nodes)
+        self.quota.charge(job.key.namespace, gang, len(former.nodes))
+        if coming and coming.assignment:
+            has = ledger.counts(former.nodes, self.capacity.pool.table.rows)
+            lacks = {row: more for row, of in coming.assignment.by_row.items() if (more := of - has.get(row, 0)) > 0}
+            self.reservations.keep(job, gang.of_size(sum(lacks.values())), lacks)
+        return self._kept(job, gang, former, coming.verdict if coming else None)
+
+    def _kept(self, job: Job, gang: Gang, former: Placement, verdict: Verdict | None = None) -> Decision:
+        """It waits for nodes that it lost, and keeps the others for a while."""
+        reasons = {node: self.capacity.filter_reason(gang, node) for node in former.nodes}
+        lost = {node: reason for node, reason in reasons.items() if reason != OPEN}
+        self._waiting += 1
+        self._is_hopeful = True
+        verdict = verdict or verdicts.place_kept(gang, lost, former.kept_until or self.now)
+        return lifecycle.waiting_in_place(job, former, verdict.at(self._waiting), former.kept_until)
+
     def _replaced(self, job: Job, gang: Gang, former: Placement) -> Decision | None:
         """Replace the nodes that will not do, or give the whole place back."""
         self._dead_ends.clear()
@@ -161,20 +235,18 @@ class PoolCycle:
         protected_until = self.now + REWARD if is_rewarded else None
         return lifecycle.placed(job, gang, Placement(nodes, level, domain, self.now, protected_until))
 
-    def _make_room(self, preemptor: Preemptor) -> Decision | None:
-        """It gets no place now; what will be room for it is kept for it."""
-        (job, gang, rank), reservations = preemptor, self.reservations
+    def _coming(self, preemptor: Preemptor) -> _Coming | None:
+        """Room that a gang without a place will have, since others end or make room for it; None if nobody does."""
+        job, gang, rank = preemptor
         if assignment := self.capacity.after_terminations(gang):
-            reservations.keep(job, gang, assignment)
             if for_it := self._carried_out.get(str(job.key)):
-                return self._joined(job, verdicts.preempting(gang, for_it, is_announced=False))
-            return self._joined(job, verdicts.awaiting_terminations(gang))
+                return _Coming(assignment, verdicts.preempting(gang, for_it, is_announced=False))
+            return _Coming(assignment, verdicts.awaiting_terminations(gang))
         # For a gang whose pods could not start in its last place nobody need give up anything again.
         if retries.lately(job, self.now) is None:
-            if decision := self._preempted(preemptor):
-                return decision
+            if coming := self._preempted(preemptor):
+                return coming
             self._dead_ends.add((gang, rank))
-        self._block(preemptor)
         return None
 
     def _beyond_limit(self, preemptor: Preemptor, resource: str) -> Decision:
@@ -183,25 +255,23 @@ class PoolCycle:
         verdict, until = self._over_limit(namespace, gang, resource), None
         if verdict.reason == Reason.WAITING_FOR_QUOTA:
             if (gang, rank) not in self._spent and retries.lately(job, self.now) is None:
-                if decision := self._preempted(preemptor, self.quota.beyond_limit(namespace, gang, resource)):
-                    return decision
+                if coming := self._preempted(preemptor, self.quota.beyond_limit(namespace, gang, resource)):
+                    return self._awaits(preemptor, coming)
                 self._spent.add((gang, rank))
             self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
             verdict = verdicts.not_preempted(verdict, spared, until) if spared else verdict
         return self._joined(job, verdict, until)
 
-    def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Decision | None:
+    def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> _Coming | None:
         """Others make room for it, if some can; of its own team at least so many thousandths `beyond` its limit."""
-        job, gang, _ = preemptor
+        gang = preemptor.gang
         taken = self.preemption.make_room(preemptor, beyond)
         if not taken:
             return None
         self._dead_ends.clear()
         self._spent.clear()
-        if assignment := self.capacity.after_terminations(gang):
-            self.reservations.keep(job, gang, assignment)
-        return self._joined(job, verdicts.preempting(gang, taken, is_announced=True))
+        return _Coming(self.capacity.after_terminations(gang), verdicts.preempting(gang, taken, is_announced=True))
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
@@ -292,7 +362,12 @@ class PoolCycle:
     @cached_property
     def _running(self) -> RunningGangs:
         """The gangs that have a place here, and keep it unless others need it more."""
-        return RunningGangs(self.allocations, self.capacity.pool.name, lambda it: self.keeps(it.job, it.gang, it.place))
+        return RunningGangs(self.allocations, self.capacity.pool.name, self._has)
+
+    def _has(self, it: GangAllocation) -> bool:
+        """Whether a gang keeps its place, or what is left of it for a while."""
+        kept_until = it.place.kept_until
+        return self.keeps(it.job, it.gang, it.place) or (kept_until is not None and self.now < kept_until)
 
     @cached_property
     def resizing(self) -> Resizing:

@@ -14,7 +14,6 @@ from trainpush.model.workload import Job
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.filters import Mask
 from trainpush.planner.placing.free_capacity import FreeCapacity
-from trainpush.planner.placing.placement import Assignment
 from trainpush.planner.quota import QuotaUsage
 
 RESERVE_AFTER: Final = timedelta(minutes=10)
@@ -65,9 +64,9 @@ class Reservations:
         """For how many that have waited long room is kept by now."""
         return len(self._late)
 
-    def keep(self, job: Job, gang: Gang, assignment: Assignment) -> None:
+    def keep(self, job: Job, gang: Gang, by_row: Mapping[int, int]) -> None:
         """Room that is about to come free, and is as good as held."""
-        self._hold(self._coming, job, gang, assignment)
+        self._hold(self._coming, job, gang, by_row)
         self.quota.reserve(job.key.namespace, gang)
 
     def keep_for_late(self, job: Job, gang: Gang, lasting: Callable[[], Amounts]) -> datetime | None:
@@ -84,7 +83,7 @@ class Reservations:
         assignment = self.capacity.to_reserve(gang, lasting()) if is_first else None
         if assignment:
             self._taken = self._taken | self._within_reach(gang, lasting)
-            self._hold(self._late, job, gang, assignment)
+            self._hold(self._late, job, gang, assignment.by_row)
         # The next one that is alike could use the same nodes.
         self._without.add(gang)
         return None
@@ -115,9 +114,9 @@ class Reservations:
             self._reach[gang] = self.capacity.within_reach(gang, lasting())
         return self._reach[gang]
 
-    def _hold(self, among: list[Reservation], job: Job, gang: Gang, assignment: Assignment) -> None:
-        self.capacity.reserve(gang, assignment)
-        among.append(Reservation(str(job.key), gang, assignment.by_row))
+    def _hold(self, among: list[Reservation], job: Job, gang: Gang, by_row: Mapping[int, int]) -> None:
+        self.capacity.reserve(gang, by_row)
+        among.append(Reservation(str(job.key), gang, by_row))
 
 
 def _due(job: Job, now: datetime) -> datetime:

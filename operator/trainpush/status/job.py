@@ -88,7 +88,15 @@ def write(
 def _read_placement(told: PlacementStatus | None) -> Placement | None:
     if told is None:
         return None
-    return Placement(tuple(told.nodes), told.level, told.domain, told.since, told.protected_until, told.first_since)
+    return Placement(
+        nodes=tuple(told.nodes),
+        level=told.level,
+        domain=told.domain,
+        since=told.since,
+        protected_until=told.protected_until,
+        first_since=told.first_since,
+        kept_until=told.kept_until,
+    )
 
 
 def _write_placement(placement: Placement | None) -> PlacementStatus | None:
@@ -101,6 +109,7 @@ def _write_placement(placement: Placement | None) -> PlacementStatus | None:
         since=placement.since,
         protected_until=placement.protected_until,
         first_since=placement.first_since,
+        kept_until=placement.kept_until,
     )
 
 

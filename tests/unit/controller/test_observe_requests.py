@@ -18,7 +18,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import Node
 from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
-from trainpush.model.snapshot import Quota, Share, Snapshot
+from trainpush.model.snapshot import Pool, Quota, Share, Snapshot
 from trainpush.model.workload import UNKNOWN_PRIORITY, ExportState, Phase, Preemption, Refusal, Worker
 
 HIGH = PriorityRow("high", 100)
@@ -107,11 +107,14 @@ def test_what_a_pool_says_of_teams_and_capacity() -> None:
             quotas=[{"name": "a", "namespaces": ["team"], "resources": {GPU: {"guarantee": 8}}}],
             capacityPreference=["spot", "reserved"],
             linkedAccelerators=[{"product": "A100", "size": 2}],
+            lostNodes={"keepPlace": "3m"},
         )
     ).pools[0]
     assert found.quotas == (Quota("a", frozenset({"team"}), {GPU: Share(guarantee=8000)}),)
     assert found.capacity_preference == ("spot", "reserved")
     assert found.linked == {"A100": 2}
+    assert found.keep_place == timedelta(minutes=3)
+    assert seen(a_store()).pools[0].keep_place == Pool("p", (), found.table).keep_place
 
 
 def test_what_a_pod_left_is_seen_though_it_is_gone() -> None:

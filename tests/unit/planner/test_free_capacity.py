@@ -39,7 +39,7 @@ def test_what_is_reserved_is_not_free_and_not_used() -> None:
     gang = a_gang(2)
     place = ground.after_terminations(gang)
     assert place
-    ground.reserve(gang, place)
+    ground.reserve(gang, place.by_row)
     assert (ground.used == before).all()
     assert column(ground.pool.table, ground.reserved, GPU).sum() == 16_000
     assert nodes_of(ground.assign(gang), ground) == ("r2-n0", "r2-n1")

@@ -19,7 +19,7 @@ from trainpush.planner.diagnostics import verdicts
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, holdings
-from trainpush.planner.feasibility.filters import NodeFilters
+from trainpush.planner.feasibility.filters import FilterReason, NodeFilters
 
 GIB = 1000 * 2**30
 TAINT = Taint("gpu", "present", "NoSchedule")
@@ -331,6 +331,12 @@ OF_THE_QUEUE = {
         Reason.WAITING_FOR_QUOTA,
         "team red may use 24 nvidia.com/gpu and uses 16 nvidia.com/gpu; 2 workers need 16 nvidia.com/gpu",
         "spec.replicas: 1 would stay within the limit; the operator does not change a spec",
+    ),
+    Cause.PLACE_KEPT: (
+        verdicts.place_kept(asking(2), {"n": FilterReason.NOT_READY, "m": FilterReason.CORDONED}, UNTIL),
+        Reason.WAITING_FOR_CAPACITY,
+        "its place lacks n (not ready), m (cordoned); the rest of it is kept for the gang until 2026-01-01T13:00:00Z; ",
+        "",
     ),
     Cause.PREEMPTION_ANNOUNCED: (
         verdicts.preempting(asking(), {"default/b": VICTIM}, is_announced=True),

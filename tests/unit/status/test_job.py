@@ -1,6 +1,7 @@
 """Decisions as status: what is written, and what is left alone."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -128,6 +129,13 @@ def test_a_place_is_told_in_plain_words(nodes: tuple[str, ...], expected: str) -
     status = write(a_decision(record=Recorded(placement=a_placement(*nodes))), None, 5, 1, {}, NOW)
     assert next(c["message"] for c in status["conditions"] if c["type"] == "Placed") == expected
     assert (status["replicas"]["desired"], status["replicas"]["assigned"]) == (5, len(nodes))
+
+
+def test_a_place_is_read_as_it_was_written() -> None:
+    """Its times too: since when, and until when what is left of it is kept."""
+    place = replace(a_placement("n1"), protected_until=NOW + timedelta(hours=1), kept_until=NOW + timedelta(minutes=9))
+    status = write(a_decision(record=Recorded(placement=place)), None, 1, 1, {}, NOW)
+    assert read(JobStatus.model_validate(status)).placement == place
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,11 @@ class Cause(StrEnum):
     """The gang will fit as soon as pods that are ending have ended.
 
     Wait; a pod that hangs is seen by its deletionTimestamp."""
+    PLACE_KEPT = "PlaceKept"
+    """Nodes of its place take no pods any more; the others are kept for it for spec.lostNodes.keepPlace of the GPUPool.
+
+    See what became of the nodes that the message names: `kubectl describe node`. It goes on when they are back, or when
+    there is room for it without them."""
     ROOM_RESERVED = "RoomReserved"
     """The gang would fit, but only where one that is before it in the queue will go.
 

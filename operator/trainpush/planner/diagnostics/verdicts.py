@@ -18,7 +18,7 @@ from trainpush.model.workload import Eviction, Refusal
 from trainpush.planner.diagnostics.advice import advice
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, finding, turned_away
-from trainpush.planner.feasibility.filters import NodeFilters
+from trainpush.planner.feasibility.filters import WORDS, FilterReason, NodeFilters
 
 _SPARED: Final = {
     Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
@@ -88,6 +88,13 @@ def quota(gang: Gang, team: str, resource: str, limit: int, used: int, reserved:
         ),
         cause=Cause.QUOTA_TOO_SMALL if is_alone else Cause.QUOTA_USED,
     )
+
+
+def place_kept(gang: Gang, lost: Mapping[str, FilterReason], until: datetime) -> Verdict:
+    """It waits for nodes of its place that are `lost`, and keeps the others until then."""
+    nodes = listed([f"{node} ({WORDS[reason]})" for node, reason in lost.items()], _NAMED_MAX)
+    message = f"its place lacks {nodes}; the rest of it is kept for the gang until {moment(until)}; {_needs(gang)}"
+    return Verdict(Reason.WAITING_FOR_CAPACITY, message, needed=gang.accelerators, cause=Cause.PLACE_KEPT)
 
 
 def awaiting_terminations(gang: Gang) -> Verdict:

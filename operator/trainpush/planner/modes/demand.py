@@ -79,7 +79,8 @@ def _of_service(pool: Pool, service: Service, decision: ServiceDecision) -> Iter
 
 def _of_waiting(job: Job, stage: Decision) -> Iterator[Demand]:
     gang, reason = job.request, stage.verdict.reason
-    if stage.stage is not Stage.QUEUED or not isinstance(gang, Gang):
+    # Nodes of one that keeps a place for a while may be back before others have changed their mode.
+    if stage.stage is not Stage.QUEUED or stage.record.placement or not isinstance(gang, Gang):
         return
     is_promised = reason == Reason.WAITING_FOR_PREEMPTION
     if is_promised or reason in CURABLE:
@@ -92,7 +93,7 @@ def _of_running(job: Job, stage: Decision, quota: QuotaUsage) -> Iterator[Demand
     gang, place = job.request, stage.record.placement
     if place is None or stage.record.outcome or stage.record.eviction or job.suspend or not isinstance(gang, Gang):
         return
-    if not resizing.is_growth_wanted(job):
+    if stage.stage is Stage.QUEUED or not resizing.is_growth_wanted(job):
         return
     workers = len(place.nodes)
     more = {size: gang.of_size(size - workers) for size in gang.sizes if size > workers}

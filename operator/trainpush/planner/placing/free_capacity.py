@@ -99,9 +99,9 @@ class FreeCapacity:
             self._take(self.used, assignment.by_row, gang)
         return assignment
 
-    def reserve(self, gang: Gang, assignment: Assignment) -> None:
-        """Keep `assignment` for `gang`: nobody else finds room there, but it does not count as used."""
-        self._take(self.reserved, assignment.by_row, gang)
+    def reserve(self, gang: Gang, by_row: Mapping[int, int]) -> None:
+        """Keep room for so many workers of `gang`: nobody else finds any there, but it does not count as used."""
+        self._take(self.reserved, by_row, gang)
 
     def release(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""

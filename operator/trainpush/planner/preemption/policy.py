@@ -104,10 +104,15 @@ class PreemptionPolicy:
 
     @cached_property
     def _intact(self) -> Mapping[Key, GangAllocation]:
-        """Not a gang that has lost a node, and so will be started anew: how much it holds is not certain."""
+        """Not a gang that has lost a node, and so will be started anew: how much it holds is not certain.
+
+        One that waits for the node and keeps the others holds just these.
+        """
         rows = self.capacity.pool.table.rows
-        staying = (it for it in self.running if it.key not in self.leaving)
-        return {it.key: it for it in staying if all(node in rows for node in it.nodes)}
+        staying = [it for it in self.running if it.key not in self.leaving]
+        kept = [replace(it, nodes=tuple(filter(rows.__contains__, it.nodes))) for it in staying if it.place.kept_until]
+        intact = [it for it in staying if all(node in rows for node in it.nodes)]
+        return {it.key: it for it in (*intact, *kept)}
 
     def _staying(self) -> Collection[GangAllocation]:
         # Found out only if somebody asks: all that run are looked through for it.
