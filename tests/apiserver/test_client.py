@@ -31,7 +31,8 @@ from trainpush.kube.errors import (
     Unauthorized,
     Unavailable,
 )
-from trainpush.kube.resources import NODES, PODS, TRAINPUSHJOBS, Resource
+from trainpush.kube.resources import EVENTS, NODES, PODS, TRAINPUSHJOBS, Resource
+from trainpush.kube.warnings import latest_warning
 
 
 @pytest.fixture
@@ -67,6 +68,20 @@ async def test_apply_is_idempotent_and_takes_over(client: Client, namespace: str
     assert version_of(again) == version_of(ours)
     managers = {(entry["manager"], entry["operation"]) for entry in again["metadata"]["managedFields"]}
     assert ("trainpush", "Apply") in managers
+
+
+async def test_the_latest_warning_about_one_object_is_found_by_its_uid(client: Client, namespace: str) -> None:
+    """Among Events about others, and news that are no warnings."""
+    told = [("FailedMount", "Warning", "u", 5), ("Other", "Warning", "v", 7), ("Pulled", "Normal", "u", 9)]
+    for reason, grade, uid, second in [*told, ("FailedAttachVolume", "Warning", "u", 3)]:
+        metadata = {"namespace": namespace, "name": f"{uid}.{second}"}
+        about = {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": uid, "uid": uid}
+        seen_at = f"2026-01-01T12:00:0{second}.000000Z"
+        event = {"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": metadata, "regarding": about}
+        event |= {"reason": reason, "note": "why", "type": grade, "action": "Start", "eventTime": seen_at}
+        await client.create(EVENTS, event | {"reportingController": "test/kubelet", "reportingInstance": "n1"})
+    assert await latest_warning(client, namespace, "u") == "FailedMount: why"
+    assert await latest_warning(client, namespace, "w") == ""
 
 
 async def test_a_status_is_written_only_as_it_was_read(client: Client, namespace: str) -> None:

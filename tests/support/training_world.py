@@ -14,6 +14,7 @@ from trainpush.model.plan import (
     MakeExport,
     MakeWorker,
     Plan,
+    ReadEvents,
     RemoveWorker,
 )
 from trainpush.model.snapshot import Pool, Snapshot
@@ -105,7 +106,7 @@ class World:
             case EndPod(name, _) | ForgetPod(name, _):
                 self._ends[name] = 0
                 self._change(key, name, deleting=True)
-            case MakeBelongings() | MakeExport():
+            case MakeBelongings() | MakeExport() | ReadEvents():
                 pass
 
     def _live(self) -> None:

@@ -11,12 +11,23 @@ from trainpush.admission.scheduling import Priorities, is_asked, min_runtime_of,
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import TrainPushJob
-from trainpush.kube.records import OwnerId
+from trainpush.kube.records import MESSAGE_MAX, OwnerId
 from trainpush.kube.store import SeenJob, Store
+from trainpush.kube.warnings import Warned
 from trainpush.model.fleet import Fleet
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Replica
-from trainpush.model.workload import UNKNOWN_PRIORITY, Export, Job, Key, Preemption, Push, Refusal, Worker
+from trainpush.model.workload import (
+    UNKNOWN_PRIORITY,
+    Export,
+    ExportState,
+    Job,
+    Key,
+    Preemption,
+    Push,
+    Refusal,
+    Worker,
+)
 from trainpush.render.children import is_alone, service_name
 from trainpush.render.export import export_name
 from trainpush.status.job import read_push
@@ -72,7 +83,8 @@ class ObservedJob:
         assumed = store.assumed.get(seen.metadata.uid)
         recorded = assumed or self.alone.recorded
         pods = (with_outage(worker, store.fleet, self.patience) for worker in store.workers.of(owner))
-        workers = tuple(sorted(pods, key=lambda w: (w.attempt, w.rank, w.uid)))
+        made = sorted(pods, key=lambda w: (w.attempt, w.rank, w.uid))
+        workers = tuple(_warned(worker, store.warnings.get(worker.uid)) for worker in made)
         told = (store.reports.get(worker.uid) for worker in reversed(workers) if worker.attempt <= recorded.attempt)
         exports = _exports(store, owner)
         # What began goes on, whatever became of its class, also where a status that was lost does not tell of it.
@@ -145,6 +157,13 @@ def _push(job: TrainPushJob, admission: Admission | Refusal) -> Push | None:
     )
 
 
+def _warned(worker: Worker, warned: Warned) -> Worker:
+    """A worker with what its Events say, where its status does not say it."""
+    if not (warned.asked and worker.is_unexplained):
+        return worker
+    return replace(worker, message=warned.said[:MESSAGE_MAX] or worker.message, asked=warned.asked)
+
+
 def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
     """The Jobs that export its model, by name."""
     made = []
@@ -153,5 +172,19 @@ def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
         digest = next((pod.digest for pod in pods if pod.digest), "")
         said = next((pod.message for pod in pods if pod.message), "")
         outages = (store.fleet.outage_of(pod.node) for pod in pods if pod.node)
-        made.append(Export(row.name, row.state, said or row.message, digest, next(filter(None, outages), None)))
+        silent = next((pod.uid for pod in pods if pod.is_unexplained), "" if pods else row.identity.uid)
+        if row.state is not ExportState.ACTIVE:
+            silent = ""
+        warned = store.warnings.get(silent)
+        export = Export(
+            row.name,
+            row.state,
+            message=warned.said[:MESSAGE_MAX] or said or row.message,
+            digest=digest,
+            outage=next(filter(None, outages), None),
+            since=row.since,
+            unexplained=silent,
+            asked=warned.asked,
+        )
+        made.append(export)
     return tuple(made)

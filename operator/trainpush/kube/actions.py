@@ -28,6 +28,7 @@ from trainpush.kube.resources import (
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row, Table
 from trainpush.kube.tasks import Act, JobTask, PoolTask, ServiceTask, Task
+from trainpush.kube.warnings import latest_warning
 from trainpush.model.plan import (
     AnnotateStable,
     AskReplica,
@@ -41,6 +42,7 @@ from trainpush.model.plan import (
     MakeRevision,
     MakeRevisionEndpoint,
     MakeWorker,
+    ReadEvents,
     RemovePrepullPod,
     RemoveReplica,
     RemoveRevision,
@@ -103,6 +105,8 @@ class Actions:
                 task, ServiceTask
             ):
                 await self._for_service(task, action, owner)
+            case ReadEvents(uid):
+                await self._learn(namespace, uid)
             case MakePrepullPod() if isinstance(task, PoolTask) and task.seen.found:
                 await self._create(prepull.prepull_pod(task.seen.found, namespace, action), owner)
             case _:
@@ -122,6 +126,15 @@ class Actions:
             case MakeExport():
                 for manifest in export.belongings(job, resolved):
                     await self._create(manifest, owner)
+
+    async def _learn(self, namespace: str, uid: str) -> None:
+        """Let the store know what was last warned of about an object; that it cannot be read is nobody's trouble."""
+        said = ""
+        try:
+            said = await latest_warning(self._client, namespace, uid)
+        except (ApiError, msgspec.MsgspecError) as error:
+            _log.warning("events not read", namespace=namespace, uid=uid, error=str(error))
+        self._store.warnings.put(uid, said)
 
     async def _for_service(
         self, task: ServiceTask, action: MakeRevision | MakeEndpoint | MakeRevisionEndpoint | MakeReplica, owner: str

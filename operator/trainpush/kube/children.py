@@ -1,6 +1,7 @@
 """What was made for our objects, as read: exports, releases, Services with whom they find, and budgets."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -26,6 +27,8 @@ class ExportRow:
     state: ExportState
     message: str = ""
     """Why it failed."""
+    since: datetime | None = None
+    """When it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ def read_export(body: bytes | msgspec.Raw) -> Row[ExportRow]:
         state = ExportState.SUCCEEDED
     message = ends.get("Failed") or ends.get("FailureTarget") or ""
     identity = OwnerId(job.uid, job.namespace)
-    return Row(job.uid, job.version, ExportRow(job.name, identity, _owner(job), state, message))
+    return Row(
+        job.uid,
+        job.version,
+        ExportRow(job.name, identity, _owner(job), state, message, job.metadata.creation_timestamp),
+    )
 
 
 def read_revision(body: bytes | msgspec.Raw) -> Row[RevisionRow]:

@@ -93,7 +93,7 @@ class Notes(_Part):
 
 
 class PodMeta(Meta, kw_only=True):
-    """The metadata of a pod."""
+    """The metadata of a pod or a Job."""
 
     creation_timestamp: datetime | None = None
 
@@ -275,6 +275,7 @@ class JobStatus(_Part):
 class JobObject(_Object):
     """A Job of batch/v1 as the API server sends it."""
 
+    metadata: PodMeta
     status: JobStatus = msgspec.field(default_factory=JobStatus)
 
 

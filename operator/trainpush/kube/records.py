@@ -74,6 +74,8 @@ class Exporter:
     """Why it failed, or waits."""
     node: str = ""
     """Where it is; empty once it has ended."""
+    is_unexplained: bool = False
+    """Whether its status does not tell why it is hindered from its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
         beside=beside,
         message=starting.said[:MESSAGE_MAX] or _message(pod, ended),
         is_hindered=starting.is_hindered,
+        is_unexplained=starting.is_unexplained,
         report=_report(ended),
         request=requests,
     )
@@ -227,8 +230,14 @@ def _exporter(pod: PodObject) -> Exporter:
     ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
     ended = next(filter(None, ends), None)
     digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
-    node = "" if pod.is_over else pod.node or ""
-    return Exporter(pod.uid, digest if _is_digest(digest) else "", _trouble(pod), node)
+    starting = startup(pod) if pod.node and phase_of(pod) is Phase.PENDING else Startup()
+    return Exporter(
+        pod.uid,
+        digest=digest if _is_digest(digest) else "",
+        message=_trouble(pod) or starting.said[:MESSAGE_MAX],
+        node="" if pod.is_over else pod.node or "",
+        is_unexplained=starting.is_unexplained,
+    )
 
 
 def _trouble(pod: PodObject) -> str:

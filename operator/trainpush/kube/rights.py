@@ -97,7 +97,12 @@ EVERYWHERE: Final = (
         "To record each release, and to drop those beyond the history.",
     ),
     Right(JOBS, ("get", "list", "watch", "create"), "To export trained models."),
-    Right(EVENTS, ("create",), "To tell users what happened to their job."),
+    Right(
+        EVENTS,
+        ("create", "list"),
+        "To tell users what happened to their job; and to read why a pod or an export of theirs does not start, where "
+        "only Events tell.",
+    ),
     Right(TOKEN_REVIEWS, ("create",), "To know which pod it is that reports a checkpoint."),
 )
 """Rights in all namespaces."""

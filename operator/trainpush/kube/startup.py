@@ -20,6 +20,8 @@ class Startup(NamedTuple):
     is_hindered: bool = False
     """Whether its node cannot go on as things are. An image that is pulled, however large, and an init container that
     works are no hindrance."""
+    is_unexplained: bool = False
+    """Whether of that its status does not tell the reason."""
 
 
 def startup(pod: PodObject) -> Startup:
@@ -27,12 +29,13 @@ def startup(pod: PodObject) -> Startup:
     inits, containers = pod.status.init_container_statuses, pod.status.container_statuses
     named = [*((f"init container {it.name}", it) for it in inits), *((f"container {it.name}", it) for it in containers)]
     if not named:
-        return Startup("its node has not taken it up", is_hindered=True)
+        return Startup("its node has not taken it up", is_hindered=True, is_unexplained=True)
     if refused := next((f"{name}: {said}" for name, it in named if (said := _refused(it))), ""):
         return Startup(refused, is_hindered=True)
     sandbox = pod.condition("PodReadyToStartContainers")
     if sandbox and sandbox.status == "False":
-        return Startup("ContainerCreating: its volumes are not mounted or its network is not set up", is_hindered=True)
+        said = "ContainerCreating: its volumes are not mounted or its network is not set up"
+        return Startup(said, is_hindered=True, is_unexplained=True)
     # A sidecar that is ready keeps nobody waiting.
     for it in inits:
         if (running := it.state.running) and not it.ready:

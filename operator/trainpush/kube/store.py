@@ -21,6 +21,7 @@ from trainpush.kube.priorities import PriorityRow
 from trainpush.kube.records import Exporter, OwnerId, PodRow
 from trainpush.kube.reports import Reports
 from trainpush.kube.table import Row, Table
+from trainpush.kube.warnings import Warnings
 from trainpush.model.fleet import Fleet
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import Node
@@ -242,6 +243,7 @@ class Store:
             Exporter: self.exporters,
             PrepullPod: self.prepull_pods,
         }
+        self.warnings = Warnings(self.dirty.set)
         self.last_words: dict[OwnerId, Worker] = {}
         """Of the pods of each job that are gone, the one whose termination message counts."""
         self._hosted: Index[OwnerId] = Index()

@@ -30,6 +30,7 @@ from trainpush.model.plan import (
     MakeWorker,
     PoolAction,
     PoolSummary,
+    ReadEvents,
     RemovePrepullPod,
     RemoveReplica,
     RemoveRevision,
@@ -46,7 +47,7 @@ Act = JobAction | ServiceAction | PoolAction
 ORDER: Final[tuple[type[Act], ...]] = (
     *(EndPod, ForgetPod, RemoveWorker, MakeBelongings, MakeWorker, MakeExport),
     *(MakeRevision, MakeEndpoint, MakeRevisionEndpoint, MakeReplica, AnnotateStable, RemoveReplica, RemoveRevision),
-    *(RemovePrepullPod, MakePrepullPod),
+    *(RemovePrepullPod, MakePrepullPod, ReadEvents),
 )
 """Actions of one kind are carried out at once, one kind after the other."""
 FOUNDATION: Final = MakeBelongings

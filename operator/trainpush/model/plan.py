@@ -89,6 +89,13 @@ class MakeExport:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadEvents:
+    """Ask what Kubernetes last warned of about the object with this uid."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class EndPod:
     """Delete a pod that had its time to end, or was told to already: it gets no more than a second."""
 
@@ -104,7 +111,7 @@ class ForgetPod:
     uid: str
 
 
-JobAction = MakeBelongings | MakeWorker | RemoveWorker | EndPod | ForgetPod | MakeExport
+JobAction = MakeBelongings | MakeWorker | RemoveWorker | EndPod | ForgetPod | MakeExport | ReadEvents
 
 
 @dataclass(frozen=True, slots=True)

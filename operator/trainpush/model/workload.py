@@ -252,6 +252,10 @@ class Worker:
     """What the kubelet or the scheduler says: exit code, what its start waits for, why it is not bound."""
     is_hindered: bool = False
     """Whether it is bound, and its node cannot start it as things are."""
+    is_unexplained: bool = False
+    """Whether of that its status does not tell the reason: Events may."""
+    asked: int = 0
+    """How often its Events were read."""
     report: Mapping[str, object] = field(default_factory=dict)
     """The JSON object of the program's termination message, if it left one."""
     request: Mapping[str, int] = field(default_factory=dict)
@@ -309,6 +313,12 @@ class Export:
     """Of the model directory that it wrote; empty until its pod said so."""
     outage: Outage | None = None
     """What is wrong with the node of its pod; None where that is heard."""
+    since: datetime | None = None
+    """When it was made."""
+    unexplained: str = ""
+    """Uid of itself, if it has no pod, or of a pod that is hindered from its start: Events may tell why."""
+    asked: int = 0
+    """How often they were read."""
 
 
 @dataclass(frozen=True, slots=True)

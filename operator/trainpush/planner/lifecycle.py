@@ -270,16 +270,16 @@ def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
     has_run = job.recorded.has_run or begun == gang.workers
     failed = None if has_run else job.recorded.failed_starts
     stage, verdict = _progress(start, gang, begun, now)
+    asked, ask_at = start.question(now)
+    due = (start.begins, late_at, start.is_late_at, start.deadline, ask_at)
     return Decision(
         job.key,
         replace(job.recorded, has_run=has_run, completed=tuple(sorted(done)), failed_starts=failed),
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
-        actions=actions,
-        wake_at=min(
-            (at for at in (start.begins, late_at, start.is_late_at, start.deadline) if at and now < at), default=None
-        ),
+        actions=(*actions, *asked),
+        wake_at=min((at for at in due if at and now < at), default=None),
     )
 
 

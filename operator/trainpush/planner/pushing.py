@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, JobAction, MakeExport, Pushing
+from trainpush.model.plan import Decision, JobAction, MakeExport, Pushing, ReadEvents
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push, Refusal
-from trainpush.planner import outages, reports
+from trainpush.planner import asking, outages, reports
 
 
 def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now: datetime) -> Decision:
@@ -20,14 +20,23 @@ def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now
     if not (refusal or job.push or heard or checkpoint):
         return decision
     pushed, actions = push(job, services)
+    asked, ask_at = _question(job, now)
     return replace(
         decision,
         record=replace(decision.record, heard=heard, checkpoint=checkpoint),
         refusal=refusal,
-        wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now))), default=None),
+        wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now), ask_at)), default=None),
         push=pushed,
-        actions=(*decision.actions, *actions),
+        actions=(*decision.actions, *actions, *asked),
     )
+
+
+def _question(job: Job, now: datetime) -> tuple[tuple[ReadEvents, ...], datetime | None]:
+    """What to ask about an export that does not go on; and when, if that is later."""
+    silent = next((it for it in job.exports if job.push and it.name == job.push.export and it.unexplained), None)
+    if silent is None or silent.since is None or silent.state is not ExportState.ACTIVE:
+        return (), None
+    return asking.question(silent.unexplained, silent.asked, silent.since, now)
 
 
 def push(job: Job, services: Mapping[Key, Service]) -> tuple[Pushing | None, tuple[JobAction, ...]]:

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trainpush.model.gang import Gang
+from trainpush.model.plan import ReadEvents
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Placement, Refusal, Worker
+from trainpush.planner import asking
 
 BIND_TIMEOUT: Final = timedelta(minutes=2)
 """A gang whose pods are not all bound by then gives its place back."""
@@ -54,6 +56,11 @@ class Start:
     def is_late_at(self) -> datetime | None:
         """From when on somebody has to see to a pod that is hindered; None where none is."""
         return self.begins + HINDERED_AFTER if self._is_hindered and not self.job.recorded.has_run else None
+
+    def question(self, now: datetime) -> tuple[tuple[ReadEvents, ...], datetime | None]:
+        """What to ask about the first pod of which nobody says why it is hindered; and when, if that is later."""
+        silent = next((worker for worker in self._late if worker.is_unexplained), None)
+        return asking.question(silent.uid, silent.asked, self.begins, now) if silent else ((), None)
 
     def refusal(self, now: datetime) -> Refusal:
         """Why the attempt comes to nothing: which pod waited for what."""

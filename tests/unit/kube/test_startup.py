@@ -110,6 +110,21 @@ def test_what_takes_its_time_is_said_and_is_no_hindrance(status: dict[str, Any],
     assert said in worker.message
 
 
+@pytest.mark.parametrize(
+    ("status", "is_unexplained"),
+    [
+        ({"containerStatuses": [container(**CREATING)], "conditions": NO_SANDBOX}, True),
+        ({}, True),
+        ({"containerStatuses": [container(waiting={"reason": "ErrImagePull"})], "conditions": SANDBOX}, False),
+        ({"containerStatuses": [container(**CREATING)], "conditions": SANDBOX}, False),
+    ],
+    ids=["volumes or network", "nothing", "image", "pulls"],
+)
+def test_only_events_tell_of_volumes_and_networks(status: dict[str, Any], is_unexplained: bool) -> None:
+    """Of images and configurations the status does."""
+    assert a_worker(**status).is_unexplained is is_unexplained
+
+
 def test_a_pod_that_is_not_bound_says_what_the_scheduler_says() -> None:
     """No node hinders it yet."""
     refused = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/4 nodes"}

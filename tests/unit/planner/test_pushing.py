@@ -1,12 +1,13 @@
 """From a trained job to what its service serves."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from support.build import NOW, a_cluster, a_gang, a_pool, a_worker, placed_job, three_racks
 from support.serving_world import REPLICA, a_service
 from trainpush.model.outage import Outage
-from trainpush.model.plan import Decision, MakeExport, Pushing
+from trainpush.model.plan import Decision, MakeExport, Pushing, ReadEvents
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Phase, Push, Recorded
@@ -61,6 +62,19 @@ def test_a_complete_job_is_exported_once() -> None:
     running = replace(DONE, exports=exports(ExportState.ACTIVE))
     assert MakeExport() not in decide(running).actions
     assert pushing(running).reason == Reason.EXPORTING
+
+
+def test_an_export_whose_pods_are_refused_is_asked_about() -> None:
+    """A quota, say: the Job itself says nothing of it, only Events do."""
+    silent = exports(ExportState.ACTIVE, unexplained="uid-of-job", since=NOW - timedelta(seconds=20))
+    assert ReadEvents("uid-of-job") in decide(replace(DONE, exports=silent)).actions
+    young = replace(silent[0], since=NOW - timedelta(seconds=19))
+    decision = decide(replace(DONE, exports=(young,)))
+    assert ReadEvents("uid-of-job") not in decision.actions
+    assert decision.wake_at == NOW + timedelta(seconds=1)
+    said = pushing(replace(DONE, exports=(replace(silent[0], message="FailedCreate: exceeded quota", asked=1),)))
+    assert (said.reason, said.has_failed) == (Reason.EXPORTING, False)
+    assert "exceeded quota" in said.message
 
 
 def test_a_failed_export_says_why_and_what_to_do() -> None:

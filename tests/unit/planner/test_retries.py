@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, running_job
-from trainpush.model.plan import Decision, MakeWorker, Stage
+from trainpush.model.plan import Decision, MakeWorker, ReadEvents, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Recorded, Worker
 from trainpush.planner.plan import plan
@@ -159,6 +159,30 @@ def test_what_hinders_a_start_for_a_minute_is_told_as_something_to_mend() -> Non
     assert "no Secret wandb" in late.verdict.message
     pulls = replace(placed_job("n0"), workers=(pending(),))
     assert decide(pulls, after=20 * MINUTE).verdict.reason == Reason.WAITING_FOR_PODS
+
+
+def asked(decision: Decision) -> list[str]:
+    """The uids whose Events are read."""
+    return [action.uid for action in decision.actions if isinstance(action, ReadEvents)]
+
+
+def test_events_are_read_of_one_pod_and_only_where_nothing_else_tells() -> None:
+    """Not at once, since volumes are mounted within seconds, and not for ever."""
+    silent = pending(is_hindered=True, is_unexplained=True)
+    job = replace(placed_job("n0", "n1"), workers=(silent, replace(pending(1, "n1"), is_hindered=True)))
+    early, late = (decide(job, after=timedelta(seconds=seconds)) for seconds in (19, 20))
+    assert (asked(early), early.wake_at) == ([], NOW + timedelta(seconds=20))
+    assert asked(late) == [silent.uid]
+    told = replace(placed_job("n0"), workers=(pending(is_hindered=True),))
+    assert asked(decide(told, after=MINUTE)) == []
+
+
+@pytest.mark.parametrize(("times", "seconds", "expected"), [(1, 149, []), (1, 150, ["u"]), (3, 299, [])])
+def test_events_are_read_again_a_few_times_only(times: int, seconds: int, expected: list[str]) -> None:
+    """The first answer may come before the volume was given up."""
+    silent = replace(pending(is_hindered=True, is_unexplained=True, asked=times), uid="u")
+    job = replace(placed_job("n0"), workers=(silent,))
+    assert asked(decide(job, after=timedelta(seconds=seconds))) == expected
 
 
 def test_a_gang_that_runs_has_learned_nothing() -> None:
