@@ -221,6 +221,7 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         deleting=pod.is_deleting,
         address=pod.status.pod_ip,
         message=_trouble(pod),
+        starting=startup(pod).said[:MESSAGE_MAX] if pod.node and phase_of(pod) is Phase.PENDING else "",
         request=requests,
     )
 

@@ -75,7 +75,9 @@ class Replica:
     address: str = ""
     """Address of the pod."""
     message: str = ""
-    """What the kubelet, the scheduler or the last probe says."""
+    """What the kubelet, the scheduler or the last probe says is wrong."""
+    starting: str = ""
+    """What its start waits for, as far as its pod tells; empty once it has started."""
     request: Mapping[str, int] = field(default_factory=dict)
     """What the pod itself requests, in thousandths."""
     outage: Outage | None = None

@@ -91,12 +91,13 @@ def test_a_server_that_is_started_again_still_says_why_it_ended() -> None:
     assert found.message == "server: exit code 1 (Error): failed to load 'digits': no such layer"
 
 
-def test_a_container_that_begins_says_nothing() -> None:
-    """It waits as it should."""
+def test_a_container_that_begins_is_no_trouble() -> None:
+    """It waits as it should, and says for what."""
     waits = container("proxy", waiting={"reason": "PodInitializing"})
-    found = a_replica(containerStatuses=[waits])
+    checks = container("model", running={"startedAt": "2026-01-01T12:00:00Z"})
+    found = a_replica(phase="Pending", initContainerStatuses=[checks], containerStatuses=[waits])
     assert found is not None
-    assert found.message == ""
+    assert (found.message, found.starting) == ("", "init container model runs since 2026-01-01T12:00:00Z")
 
 
 def exported(*statuses: dict[str, Any], init: list[dict[str, Any]] | None = None) -> Any:

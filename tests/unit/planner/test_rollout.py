@@ -123,6 +123,24 @@ def test_a_revision_that_never_loads_changes_nothing_for_clients() -> None:
     assert "svc-1 keeps serving" in decision.progressing.message
 
 
+def test_what_the_start_of_a_replica_waits_for_is_said() -> None:
+    """Nothing is wrong: the model is only being checked."""
+    world = World(TWO_NODES)
+    world.settle()
+    world.service = replace(
+        world.service,
+        stable="",
+        pods=tuple(
+            replace(pod, phase=Phase.PENDING, loaded=False, answered=False, ready=False, starting="pulls an image")
+            for pod in world.service.pods
+        ),
+    )
+    decision = world.step()
+    for said in (decision.loaded, decision.progressing):
+        assert said.message.endswith(": pulls an image")
+    assert (decision.loaded.reason, decision.progressing.holds) == (Reason.MODEL_LOADING, True)
+
+
 def test_what_follows_a_broken_revision_takes_its_place() -> None:
     """Its replica goes at once."""
     world = World(TWO_NODES, a_service(replicas=2), loads=lambda revision: revision != "svc-2")

@@ -47,7 +47,8 @@ def loaded(state: RolloutState) -> Condition:
         return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
     if answering := sum(pod.answered for place in state.good if (pod := state.pod(place))):
         return Condition(True, Reason.MODEL_LOADED, f"{answering} replicas of {state.wanted.name} answer")
-    return _failure(state) or Condition(False, Reason.MODEL_LOADING, f"no replica of {state.wanted.name} answers yet")
+    said = f"no replica of {state.wanted.name} answers yet{_starting(state)}"
+    return _failure(state) or Condition(False, Reason.MODEL_LOADING, said)
 
 
 def available(state: RolloutState) -> Condition:
@@ -75,7 +76,7 @@ def progressing(state: RolloutState, stable: str) -> Condition:
         return Condition(False, failure.reason, failure.message + kept)
     if state.waiting:
         return Condition(False, state.waiting.reason, state.waiting.message + _remedy(state))
-    return Condition(True, Reason.ROLLING_OUT, serving)
+    return Condition(True, Reason.ROLLING_OUT, f"{serving}{_starting(state)}")
 
 
 def served(state: RolloutState, stable: str) -> tuple[Served, ...]:
@@ -97,6 +98,12 @@ def _failure(state: RolloutState) -> Condition | None:
             reason = Reason.PROBE_FAILED if pod.loaded else Reason.MODEL_LOAD_FAILED
             return Condition(False, reason if pod.node else Reason.WAITING_FOR_PODS, f"{pod.name}: {pod.message}")
     return None
+
+
+def _starting(state: RolloutState) -> str:
+    """What the first replica of the wanted revision waits for that has not started."""
+    pods = filter(None, map(state.pod, state.good))
+    return next((f"; {pod.name}: {pod.starting}" for pod in pods if pod.starting), "")
 
 
 def _remedy(state: RolloutState) -> str:
