@@ -123,6 +123,19 @@ def test_a_revision_that_never_loads_changes_nothing_for_clients() -> None:
     assert "svc-1 keeps serving" in decision.progressing.message
 
 
+@pytest.mark.parametrize(("left", "next_one"), [("n1", "n2"), ("n2", "n3"), ("n3", "n1"), ("gone", "n1")])
+def test_a_replica_that_was_not_bound_goes_on_to_the_next_node(left: str, next_one: str) -> None:
+    """A claim that one node mounts: each node has its turn, and none twice before."""
+    world = World(a_pool(*(a_node(f"n{i}") for i in (1, 2, 3))))
+    world.settle()
+    (place,), (pod,) = world.service.places, world.service.pods
+    unbound = replace(pod, node=None, phase=Phase.PENDING, loaded=False, answered=False, ready=False)
+    world.service = replace(world.service, places=(replace(place, node=left),), pods=(unbound,))
+    world.now += timedelta(seconds=120)
+    (place,) = world.step().places
+    assert place.node == next_one
+
+
 def test_what_the_start_of_a_replica_waits_for_is_said() -> None:
     """Nothing is wrong: the model is only being checked."""
     world = World(TWO_NODES)

@@ -6,9 +6,11 @@ cordoned or lost is replaced in the same way.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode
 from trainpush.model.plan import (
     AnnotateStable,
@@ -90,6 +92,8 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         # One whose revision is gone, or cannot be read, stays only while it serves.
         is_kept = revision is not None or state.is_ready(place)
         if state.service.is_readable and (_is_lost(place, pod, now) or not is_kept):
+            is_unbound = pod is not None and pod.is_live and pod.node is None and not pod.deleting
+            state.left = place.node if is_unbound else state.left
             continue
         if revision and _is_bad(place, revision, cycles):
             if pod is None:
@@ -172,7 +176,8 @@ def _assign(
     if cycle is None:
         state.waiting = Verdict(Reason.POOL_NOT_FOUND, f"GPUPool {gang.pool} is gone: make it again")
         return False
-    assignment = cycle.assign(service.key, gang)
+    wanted = (*_elsewhere(gang, state.left, cycle), gang)
+    assignment = next(filter(None, (cycle.assign(service.key, it) for it in wanted)), None)
     if assignment is None:
         state.waiting = cycle.refusal(service.key.namespace, gang)
         return False
@@ -180,6 +185,18 @@ def _assign(
     serial = 1 + max([*serials, *(pod.serial for pod in service.pods)], default=0)
     among.append(Place(serial, revision.name, assignment.nodes(cycle.capacity.pool.table)[0], now))
     return True
+
+
+def _elsewhere(gang: Gang, left: str, cycle: PoolCycle) -> tuple[Gang, ...]:
+    """The gang where it goes only to nodes behind the one on which its replica was not bound, then to all others.
+
+    So each node has its turn, although nobody remembers where it was tried before.
+    """
+    table = cycle.capacity.pool.table
+    if left not in table.rows:
+        return ()
+    avoided = (frozenset(table.names[: table.rows[left] + 1]), frozenset([left]))
+    return tuple(replace(gang, requirements=replace(gang.requirements, avoided=it)) for it in avoided)
 
 
 def _make_way(state: RolloutState, wanted: Revision, cycles: Mapping[str, PoolCycle]) -> None:
