@@ -29,7 +29,7 @@ QUESTIONS: Final = 500
 GOAL_MS: Final = 5.0
 _GPU: Final = "nvidia.com/gpu"
 _RACK: Final = Level("rack", "example.com/rack")
-_JOB: Final = {_GPU: 1000, "cpu": 8000, "memory": 64 * 2**30 * 1000, PODS: 1000}
+_JOB: Final = {_GPU: 1000, "cpu": 8000, "memory": 64 * 2**30, PODS: 1000}
 _GANG: Final = Gang(
     pool="bench",
     workers=10,
@@ -76,7 +76,7 @@ def _answer(table: NodeTable, held: Holdings) -> float:
 
 
 def _table(draw: random.Random) -> NodeTable:
-    allocatable = {_GPU: GPUS * 1000, "cpu": 96_000, "memory": 1024 * 2**30 * 1000, PODS: 110_000}
+    allocatable = {_GPU: GPUS * 1000, "cpu": 96_000, "memory": 1024 * 2**30, PODS: 110_000}
     used = {name: GPUS * amount for name, amount in _JOB.items()}
     closed = set(draw.sample(range(NODES), NODES // 10))
     nodes = [

@@ -29,8 +29,8 @@ LEVELS: Final = (Level("block", "topology/block"), Level("rack", "topology/rack"
 POOL: Final = PoolSelector("bench", {"pool": "bench"}, LEVELS)
 ALLOCATABLE: Final = {
     "cpu": 96_000,
-    "memory": 2**40 * 1000,
-    "ephemeral-storage": 2**40 * 1000,
+    "memory": 2**40,
+    "ephemeral-storage": 2**40,
     "hugepages-1Gi": 0,
     "hugepages-2Mi": 0,
     PODS: 110_000,
@@ -140,4 +140,4 @@ def _node(i: int, *, ready: bool = True, more: dict[str, int] | None = None) -> 
 
 
 def _pod(i: int) -> PodRow:
-    return PodRow(f"node-{i:05}", is_live=True, requests={"cpu": 1000, "memory": 2**30 * 1000, PODS: 1000})
+    return PodRow(f"node-{i:05}", is_live=True, requests={"cpu": 1000, "memory": 2**30, PODS: 1000})

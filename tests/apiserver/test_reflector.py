@@ -352,7 +352,7 @@ async def test_a_real_pod_can_be_decoded(client: Client, namespace: str) -> None
     meta = {"namespace": namespace, "name": f"{namespace}-pod"}
     pod = await check_kind(client, PODS, {"metadata": meta, "spec": {"containers": [container]}})
     assert isinstance(pod, decode.PodObject)
-    assert pod.requests == {"cpu": 500, "memory": 1000 * 2**30}
+    assert pod.requests == {"cpu": 500, "memory": 2**30}
 
 
 async def test_a_real_node_can_be_decoded(

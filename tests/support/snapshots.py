@@ -67,6 +67,12 @@ def trains(made: Object) -> Object:
     return {**made, "metadata": {**made["metadata"], **parts}, "spec": {**made["spec"], **patch["spec"]}}
 
 
+def priority(name: str, value: int) -> Object:
+    """A PriorityClass."""
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
+    return {**kind, "metadata": metadata(name), "value": value}
+
+
 def pod(name: str, on: str, gpus: int = 8, **more: Any) -> Object:
     """A running pod of somebody."""
     container = {
@@ -82,6 +88,59 @@ def pod(name: str, on: str, gpus: int = 8, **more: Any) -> Object:
         "spec": {"nodeName": on, "containers": [container]},
         "status": {"phase": "Running"},
     }
+
+
+def large(made: Object, **allocatable: str) -> Object:
+    """The node with other amounts: `ephemeral_storage` stands for ephemeral-storage."""
+    amounts = {name.replace("_", "-"): amount for name, amount in allocatable.items()}
+    return {**made, "status": {**made["status"], "allocatable": {**made["status"]["allocatable"], **amounts}}}
+
+
+def runs(manifest: Object, *on: str, pool: str = "racks", since: str = "2026-01-01T11:00:00Z") -> list[Object]:
+    """A job that runs `on` one node for each of its workers, in its first attempt, and its pods."""
+    job = live(manifest)
+    namespace, name, uid = (job["metadata"][key] for key in ("namespace", "name", "uid"))
+    limits = manifest["spec"]["resources"]["limits"]
+    status = {
+        "attempt": 1,
+        "placement": {"level": "block", "domain": "b1", "nodes": list(on), "since": since},
+        "resolved": {
+            "pool": pool,
+            "image": "example.com/train:1",
+            "acceleratorResource": GPU,
+            "processesPerWorker": limits[GPU],
+            "worldSize": limits[GPU] * len(on),
+        },
+        "conditions": [
+            {"type": "Running", "status": "True", "reason": "Running", "message": "", "lastTransitionTime": since}
+        ],
+    }
+    owner = {"kind": job["kind"], "name": name, "uid": uid, "controller": True}
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata(
+                f"{name}-worker-{rank}-a1",
+                namespace,
+                ownerReferences=[owner],
+                labels={
+                    names.LABEL_MANAGED_BY: names.FIELD_MANAGER,
+                    names.LABEL_JOB_UID: uid,
+                    names.LABEL_ATTEMPT: "1",
+                    names.LABEL_RANK: str(rank),
+                },
+            ),
+            "spec": {"nodeName": node, "containers": [{"name": "worker", "resources": {"requests": _texts(limits)}}]},
+            "status": {"phase": "Running"},
+        }
+        for rank, node in enumerate(on)
+    ]
+    return [{**job, "status": status}, *pods]
+
+
+def _texts(amounts: Object) -> Object:
+    return {name: str(amount) for name, amount in amounts.items()}
 
 
 def snapshot(*objects: Object) -> Document:

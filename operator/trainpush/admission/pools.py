@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from trainpush.api.demand import Resources
 from trainpush.api.gpupool import GPUPool, LostNodes
 from trainpush.api.quantity import milli, seconds
 from trainpush.api.quota import Share as ShareSpec
+from trainpush.model.nodes import counted
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Quota, Share
 from trainpush.model.workload import Refusal
-
-REQUEST_MAX: Final = 2**50
-"""Larger requests count as this one, in thousandths: no node has so much, and sums of them stay in range."""
 
 
 def age(pool: GPUPool) -> tuple[datetime, str]:
@@ -22,9 +19,9 @@ def age(pool: GPUPool) -> tuple[datetime, str]:
 
 
 def requests_of(resources: Resources) -> dict[str, int]:
-    """Thousandths per pod; a limit without a request counts as one, as in Kubernetes."""
+    """Per pod, as `counted`; a limit without a request counts as one, as in Kubernetes."""
     asked = {**resources.limits, **resources.requests}
-    return {name: min(milli(quantity), REQUEST_MAX) for name, quantity in asked.items()}
+    return {name: counted(name, milli(quantity)) for name, quantity in asked.items()}
 
 
 def pool_for(wanted: str | None, pools: Sequence[GPUPool]) -> GPUPool | Refusal:

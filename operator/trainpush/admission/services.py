@@ -12,7 +12,7 @@ from trainpush.api.revision import PROXY_REQUESTS, Provenance, ResolvedReplica, 
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.model.gang import Gang, Requirements
 from trainpush.model.modes import Mode
-from trainpush.model.nodes import PODS
+from trainpush.model.nodes import PODS, counted
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 
@@ -60,7 +60,7 @@ def replica_gang(data: RevisionData) -> Gang:
     template, resolved = data.template, data.resolved
     request = requests_of(template.resources)
     for name, amount in PROXY_REQUESTS.items():
-        request[name] = request.get(name, 0) + milli(amount)
+        request[name] = request.get(name, 0) + counted(name, milli(amount))
     return Gang(
         pool=resolved.pool,
         workers=1,

@@ -32,6 +32,7 @@ from trainpush.kube.resources import (
     Resource,
 )
 from trainpush.kube.store import Store
+from trainpush.model.nodes import is_in_bytes
 
 _METADATA: Final = [field.alias or name for name, field in Metadata.model_fields.items()]
 
@@ -66,7 +67,7 @@ def _node(body: Body) -> decode.NodeObject:
 def _pod(body: Body) -> Object:
     """What it takes stands in `spec.resources`; of a foreign pod, nothing else is kept than where it takes that."""
     pod = decode.pod(body)
-    requests = {name: f"{amount}m" if amount % 1000 else str(amount // 1000) for name, amount in pod.requests.items()}
+    requests = {name: _quantity(name, amount) for name, amount in pod.requests.items()}
     if pod_row(pod).ours is None:
         meta = pod.metadata
         pod = decode.PodObject(
@@ -78,6 +79,13 @@ def _pod(body: Body) -> Object:
     plain.pop("requests", None)
     spec = {key: value for key, value in plain.get("spec", {}).items() if key not in {"resources", "overhead"}}
     return {**plain, "spec": {**spec, "resources": {"requests": requests}}}
+
+
+def _quantity(resource: str, counted: int) -> str:
+    """As Kubernetes writes an amount that was counted."""
+    if is_in_bytes(resource):
+        return str(counted)
+    return f"{counted}m" if counted % 1000 else str(counted // 1000)
 
 
 def _own(body: Body) -> Object:

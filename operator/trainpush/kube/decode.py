@@ -8,8 +8,12 @@ import msgspec
 
 from trainpush.api import names
 from trainpush.api.quantity import milli
+from trainpush.model.nodes import counted
 
-_milli = lru_cache(maxsize=4096)(milli)
+
+@lru_cache(maxsize=4096)
+def _counted(resource: str, quantity: str) -> int:
+    return counted(resource, milli(quantity))
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
@@ -239,7 +243,7 @@ class PodObject(_Object):
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
     requests: dict[str, int] = {}
-    """What kube-scheduler counts for it, in thousandths. Computed here; a pod has no such field."""
+    """What kube-scheduler counts for it, as `counted`. Computed here; a pod has no such field."""
 
     def __post_init__(self) -> None:
         """Reduce the containers to what they request, so that a quantity nobody can read is found while decoding."""
@@ -378,17 +382,17 @@ def _requests(spec: PodSpec) -> dict[str, int]:
             requests = {}
         # Init containers run one after another, each beside the sidecars that were started before it.
         for name in {*requests, *running}:
-            needed = running.get(name, 0) + (_milli(requests[name]) if name in requests else 0)
+            needed = running.get(name, 0) + (_counted(name, requests[name]) if name in requests else 0)
             starting[name] = max(starting.get(name, 0), needed)
     for container in spec.containers:
         _add(running, container.resources.requests)
     total = {name: max(running.get(name, 0), starting.get(name, 0)) for name in {**running, **starting}}
     if spec.resources:
-        total |= {name: _milli(amount) for name, amount in spec.resources.requests.items()}
+        total |= {name: _counted(name, amount) for name, amount in spec.resources.requests.items()}
     _add(total, spec.overhead)
     return total
 
 
 def _add(total: dict[str, int], amounts: dict[str, str]) -> None:
     for name, amount in amounts.items():
-        total[name] = total.get(name, 0) + _milli(amount)
+        total[name] = total.get(name, 0) + _counted(name, amount)

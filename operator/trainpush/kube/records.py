@@ -17,7 +17,7 @@ from trainpush.kube.program import EVICTED, phase_of, program
 from trainpush.kube.startup import UNDERWAY, Startup, failed_init, startup
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
-from trainpush.model.nodes import PODS, Node, Taint
+from trainpush.model.nodes import PODS, Node, Taint, counted
 from trainpush.model.outage import OUT_OF_SERVICE, Outage
 from trainpush.model.serving import Replica
 from trainpush.model.workload import Phase, Worker
@@ -111,7 +111,7 @@ def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
     record = Node(
         name=node.name,
         labels=labels,
-        allocatable={name: milli(amount) for name, amount in node.status.allocatable.items()},
+        allocatable={name: counted(name, milli(amount)) for name, amount in node.status.allocatable.items()},
         taints=taints,
         ready=node.is_ready and not node.is_deleting,
         cordoned=node.spec.unschedulable or labels.get(names.LABEL_DRIVER_UPGRADE, "") not in _UPGRADED,

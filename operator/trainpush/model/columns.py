@@ -70,7 +70,7 @@ class Columns:
     """
 
     def __init__(self, levels: Sequence[Level], usage: Mapping[str, Mapping[str, int]]) -> None:
-        """No nodes yet; `levels` outermost first, `usage` in thousandths per node and resource."""
+        """No nodes yet; `levels` outermost first, `usage` per node and resource, as `counted`."""
         self._levels = tuple(levels)
         self._usage = usage
         self._nodes: dict[str, Node] = {}

@@ -36,7 +36,7 @@ class Fleet:
         """Nothing yet."""
         self._nodes: dict[str, Node] = {}
         self._usage: dict[str, dict[str, int]] = {}
-        """Thousandths per node and resource, also for nodes that are not known yet, or no more."""
+        """Per node and resource, as `counted`, also for nodes that are not known yet, or no more."""
         self._selectors: tuple[PoolSelector, ...] = ()
         self._columns: dict[str, Columns] = {}
         """By pool."""
@@ -65,7 +65,7 @@ class Fleet:
         return node.outage if node else Outage(name)
 
     def add_usage(self, node: str, amounts: Mapping[str, int], sign: int) -> None:
-        """Count `amounts`, in thousandths by resource, once more (`sign` 1) or once less (-1) as taken on `node`."""
+        """Count `amounts`, by resource as `counted`, once more (`sign` 1) or once less (-1) as taken on `node`."""
         used = self._usage.setdefault(node, {})
         for resource, amount in amounts.items():
             used[resource] = used.get(resource, 0) + sign * amount

@@ -12,7 +12,7 @@ class Requirements:
     """What one worker needs of a node. Hashable: workers with equal requirements are alike to every node."""
 
     request: Mapping[str, int]
-    """In thousandths; holds one of the resource `pods`."""
+    """As `counted`; holds one of the resource `pods`."""
     accelerator: str
     """The extended resource that counts as its accelerator."""
     accelerators: int

@@ -13,8 +13,11 @@ from trainpush.model.outage import Outage
 
 Amounts = NDArray[np.int64]
 
-AMOUNT_MAX = 2**62
-"""Larger amounts count as this one: nobody has so much, but anybody may write it."""
+"""As `counted`."""
+
+AMOUNT_MAX = 2**56
+"""Larger amounts count as this one, 64 PiB: no node has so much, but anybody may write it, and sums stay in range."""
+_BYTES = frozenset({"memory", "ephemeral-storage"})
 
 HOST = "host"
 """Alias of the innermost level, which every pool has."""
@@ -22,6 +25,16 @@ POOL = "pool"
 """Name of the outermost domain, the pool as a whole; not a level that a user names."""
 PODS = "pods"
 """The resource that every pod takes one of."""
+
+
+def is_in_bytes(resource: str) -> bool:
+    """Whether one of `resource` is a byte."""
+    return resource in _BYTES or resource.startswith("hugepages-")
+
+
+def counted(resource: str, thousandths: int) -> int:
+    """An amount as it is counted: in bytes, rounded up, where one of `resource` is a byte; else in thousandths."""
+    return -(-thousandths // 1000) if is_in_bytes(resource) else thousandths
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,7 +66,7 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node as the API server shows it; amounts in thousandths of the resource's unit."""
+    """One node as the API server shows it; amounts as `counted`."""
 
     name: str
     labels: Mapping[str, str]
@@ -124,9 +137,9 @@ class NodeTable:
     """Outermost first: the pool itself, the configured levels, the host."""
     resources: tuple[str, ...]
     allocatable: Amounts
-    """Shape (resources, nodes), thousandths."""
+    """Shape (resources, nodes)."""
     used: Amounts
-    """Shape (resources, nodes), thousandths; pods that are bound and decided placements."""
+    """Shape (resources, nodes); pods that are bound and decided placements."""
     ready: NDArray[np.bool_]
     cordoned: NDArray[np.bool_]
     kinds: tuple[NodeKind, ...]

@@ -79,7 +79,7 @@ class Replica:
     starting: str = ""
     """What its start waits for, as far as its pod tells; empty once it has started."""
     request: Mapping[str, int] = field(default_factory=dict)
-    """What the pod itself requests, in thousandths."""
+    """What the pod itself requests, as `counted`."""
     outage: Outage | None = None
     """What is wrong with its node; None where that is heard."""
 

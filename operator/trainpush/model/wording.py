@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from trainpush.model.gang import Gang
+from trainpush.model.nodes import is_in_bytes
 
-_BINARY: Final = (("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
-_IN_BYTES: Final = ("memory", "ephemeral-storage", "hugepages-")
+_BINARY: Final = (("Ei", 2**60), ("Pi", 2**50), ("Ti", 2**40), ("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 
 
 def count(number: int, thing: str) -> str:
@@ -37,15 +37,15 @@ def field_of_size(gang: Gang) -> str:
     return "spec.elastic.minReplicas" if gang.sizes else "spec.replicas"
 
 
-def amount(resource: str, thousandths: int) -> str:
+def amount(resource: str, counted: int) -> str:
     """`8 nvidia.com/gpu`, `0.5 cpu`, `511.9Gi memory`; bytes are rounded down to a tenth."""
-    return f"{_quantity(resource, thousandths)} {resource}"
+    return f"{_quantity(resource, counted)} {resource}"
 
 
-def _quantity(resource: str, thousandths: int) -> str:
-    if not resource.startswith(_IN_BYTES):
-        return f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".")
+def _quantity(resource: str, counted: int) -> str:
+    if not is_in_bytes(resource):
+        return f"{counted / 1000:.3f}".rstrip("0").rstrip(".")
     for unit, size in _BINARY:
-        if thousandths >= 1000 * size:
-            return f"{thousandths // (100 * size) / 10:.1f}".removesuffix(".0") + unit
-    return str(thousandths // 1000)
+        if counted >= size:
+            return f"{10 * counted // size / 10:.1f}".removesuffix(".0") + unit
+    return str(counted)

@@ -259,7 +259,7 @@ class Worker:
     report: Mapping[str, object] = field(default_factory=dict)
     """The JSON object of the program's termination message, if it left one."""
     request: Mapping[str, int] = field(default_factory=dict)
-    """What the pod itself requests, in thousandths."""
+    """What the pod itself requests, as `counted`."""
     outage: Outage | None = None
     """What is wrong with its node; None where that is heard."""
 

@@ -146,13 +146,13 @@ class Allocations:
         return self._ranks.get(pool, {}).keys()
 
     def charged(self, pool: str) -> Mapping[str, Mapping[str, int]]:
-        """What the gangs and replicas of each namespace hold of a pool, in thousandths by resource."""
+        """What the gangs and replicas of each namespace hold of a pool, by resource as `counted`."""
         return self._charged[pool].amounts
 
     def amounts(self, pool: Pool) -> tuple[Amounts, Amounts]:
         """What is used of a pool, by others too, and what of that will soon be free.
 
-        Shape (resources, nodes), thousandths.
+        Shape (resources, nodes).
         """
         table, amounts = pool.table, self._amounts.get(pool.name)
         if amounts is None or not amounts.is_of(table):

@@ -15,7 +15,7 @@ class NamespaceUse:
     def __init__(self) -> None:
         """Nothing yet."""
         self.amounts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """In thousandths, by namespace and resource."""
+        """By namespace and resource, as `counted`."""
 
     def add(self, held: Allocation, sign: int) -> None:
         """Count a place once more, or once less."""
@@ -56,7 +56,7 @@ class HeldAmounts:
                 line = self._resources.index(name)
                 for row, workers in by_row.items():
                     # So that the sum of all that one node can hold is in range.
-                    more = sign * min(amount * workers, ledger.HELD_MAX)
+                    more = sign * min(amount * workers, AMOUNT_MAX)
                     self._held[line, row] += more
                     if entry.is_leaving:
                         self.leaving[line, row] += more

@@ -7,8 +7,6 @@ import numpy as np
 
 from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 
-HELD_MAX: Final = AMOUNT_MAX >> 6
-"""More than this nobody holds on one node, so that sums stay in range."""
 FEW: Final = 24
 """Up to so many nodes are added to one by one, more of them together: calls cost more than entries."""
 

@@ -38,7 +38,7 @@ class Allocation:
 
     @property
     def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
-        """Nodes, and what is held on each, in thousandths."""
+        """Nodes, and what is held on each, as `counted`."""
         return self.nodes, self.gang.requirements.request
 
     @property
@@ -103,14 +103,14 @@ class LivePod:
     uid: str
     node: str
     request: Mapping[str, int]
-    """What it takes beyond the place that it stands in, in thousandths: all that it requests, where it has none."""
+    """What it takes beyond the place that it stands in, as `counted`: all that it requests, where it has none."""
     is_leaving: bool
     """Whether that will soon be free."""
     is_lasting: bool = False
 
     @property
     def shape(self) -> tuple[tuple[str, ...], Mapping[str, int]]:
-        """Its node, and what it takes there, in thousandths."""
+        """Its node, and what it takes there, as `counted`."""
         return (self.node,), self.request
 
 

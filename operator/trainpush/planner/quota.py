@@ -8,6 +8,7 @@ from typing import Final
 
 from trainpush.model.gang import Gang
 from trainpush.model.snapshot import Pool, Share
+from trainpush.planner.feasibility.slots import column
 
 OTHERS: Final = ""
 """The team of all namespaces that no quota names."""
@@ -138,10 +139,12 @@ class QuotaUsage:
 
     @cached_property
     def _totals(self) -> Mapping[str, int]:
-        """Accelerators of the whole pool; at least one, to divide by."""
+        """Accelerators of the whole pool, in thousandths; at least one, to divide by."""
         table = self.pool.table
-        totals = dict(zip(table.resources, table.allocatable.sum(axis=1).tolist(), strict=True))
-        return {name: max(1, totals.get(name, 0)) for name in self.pool.accelerators}
+        return {
+            name: max(1, 1000 * int((column(table, table.allocatable, name) // 1000).sum()))
+            for name in self.pool.accelerators
+        }
 
     @cached_property
     def _before(self) -> Mapping[str, Mapping[str, int]]:

@@ -33,7 +33,7 @@ REQUESTS = {
     "nothing is nothing": (a_pod(containers=[a_container()]), {}),
     "containers run together": (
         a_pod(containers=[a_container(cpu="1500m", gpus="2"), a_container(cpu="1", memory="1Ki")]),
-        {"cpu": 2500, GPU: 2000, "memory": 1_024_000},
+        {"cpu": 2500, GPU: 2000, "memory": 1024},
     ),
     "init containers run before, one by one": (
         a_pod(containers=[a_container(cpu="2")], initContainers=[a_container(cpu="3"), a_container(cpu="1")]),
@@ -52,11 +52,11 @@ REQUESTS = {
     ),
     "sidecars add up": (
         a_pod(initContainers=[a_container(memory="1k", sidecar=True), a_container(memory="2k", sidecar=True)]),
-        {"memory": 3_000_000},
+        {"memory": 3000},
     ),
     "the runtime's overhead comes on top": (
         a_pod(containers=[a_container(cpu="1")], overhead={"cpu": "250m", "memory": "1k"}),
-        {"cpu": 1250, "memory": 1_000_000},
+        {"cpu": 1250, "memory": 1000},
     ),
     "requests of the whole pod replace those of its containers": (
         a_pod(containers=[a_container(cpu="1", gpus="1")], resources={"requests": {"cpu": "4"}}),
@@ -67,7 +67,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("case", REQUESTS)
 def test_effective_requests(case: str) -> None:
-    """As kube-scheduler counts them, in thousandths."""
+    """As kube-scheduler counts them: bytes, and thousandths of all else."""
     pod, expected = REQUESTS[case]
     assert decoded(pod).requests == expected
 

@@ -21,7 +21,7 @@ from trainpush.planner.diagnostics.diagnosis import Circumstances
 from trainpush.planner.diagnostics.holders import Holding, holdings
 from trainpush.planner.feasibility.filters import FilterReason, NodeFilters
 
-GIB = 1000 * 2**30
+GIB = 2**30
 TAINT = Taint("gpu", "present", "NoSchedule")
 SERVES = Taint(MODE_KEY, "Inference", "NoSchedule")
 LEAVES = Taint(SWITCHING_KEY, "Training", "NoSchedule")

@@ -21,7 +21,7 @@ from trainpush.planner.feasibility.slots import Slots, column, slots
 _SPEC: Final = "the operator does not change a spec"
 _NODES: Final = "the operator opens no node that somebody closed"
 _SOON: Final = {Cause.ROOM_NOW, Cause.PODS_ENDING}
-_UNITS: Final = {"cpu": 1000, "memory": 1000 * 2**30, "ephemeral-storage": 1000 * 2**30}
+_UNITS: Final = {"cpu": 1000, "memory": 2**30, "ephemeral-storage": 2**30}
 
 
 @dataclass(frozen=True, slots=True)

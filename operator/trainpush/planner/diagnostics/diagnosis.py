@@ -5,6 +5,7 @@ are open, that nobody is before the gang. The first that is answered with no is 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,7 +30,7 @@ _OTHER_NODES: Final = "ask for less per worker, other acceleratorProducts, or ad
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an explanation may say beside bare numbers; amounts have shape (resources, nodes), thousandths."""
+    """What an explanation may say beside bare numbers; amounts have shape (resources, nodes)."""
 
     reserved: Amounts | None = None
     """Kept free for gangs before this one; not part of what is used."""
@@ -180,7 +181,8 @@ def _too_small(here: Situation) -> Finding:
         if largest < needed and resource == requirements.accelerator:
             return Finding(Cause.TOO_FEW_ACCELERATORS_PER_NODE, Reason.NO_MATCHING_NODES, _OTHER_NODES)
         if largest < needed:
-            words = f"a worker needs {amount(resource, needed)}, the largest node has {amount(resource, largest)}"
+            has = "is counted to have" if largest == AMOUNT_MAX else "has"
+            words = f"a worker needs {amount(resource, needed)}, the largest node {has} {amount(resource, largest)}"
             return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
     short = [name for name, amounts in there.items() if (amounts < requirements.request[name]).any()]
     words = f"no node has enough of {' and '.join(short)} at once"
@@ -203,12 +205,12 @@ def _never(here: Situation) -> Finding | None:
         words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} another product: allow more"
         return Finding(Cause.EXCEEDS_WITHOUT_PRODUCTS, reason, words)
     if reason is Reason.EXCEEDS_POOL:
-        words = f"the empty pool takes {count(total, 'worker')}: lower {field_of_size(gang)} or add nodes"
+        words = f"the empty pool takes {count(total, 'worker')}{_each(here)}: lower {field_of_size(gang)} or add nodes"
         return Finding(Cause.EXCEEDS_POOL, reason, words)
     without_slices = int(sums(empty, here.layout.starts).max(initial=0))
     if without_slices < gang.least:
         required, most_workers = gang.topology.required, count(without_slices, "worker")
-        words = f"the largest empty {required} takes {most_workers}: relax spec.placement.required"
+        words = f"the largest empty {required} takes {most_workers}{_each(here)}: relax spec.placement.required"
         return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
     return _slices_never(here, empty)
 
@@ -298,8 +300,9 @@ def _taken(here: Situation) -> Finding:
         hosts = int(((here.free > 0) & (here.free < per_worker)).sum())
         words = f"{count(hosts, 'node')} {_have(hosts)} fewer free than the {per_worker} of a worker"
         return Finding(Cause.FRAGMENTED, Reason.WAITING_FOR_CAPACITY, words)
-    resource = _binding_resource(here)
-    words = f"too little {resource} is free beside the accelerators"
+    resource = _binding_resource(here, here.filters.usable, here.taken)
+    needed = amount(resource, gang.requirements.request[resource])
+    words = f"too little {resource} is free beside the accelerators: a worker needs {needed}"
     return Finding(TAKEN.get(resource, Cause.ELSE_TAKEN), Reason.WAITING_FOR_CAPACITY, words)
 
 
@@ -324,14 +327,27 @@ def _torn(here: Situation) -> Finding:
     return Finding(Cause.SLICES_BROKEN, Reason.WAITING_FOR_CAPACITY, words)
 
 
-def _binding_resource(here: Situation) -> str:
-    """The resource, but the accelerators, that leaves least room beside them; the usual ones first."""
-    requirements = here.gang.requirements
-    accelerators = {requirements.accelerator: requirements.request.get(requirements.accelerator, 0)}
+def _each(here: Situation) -> str:
+    """` of 3Ti memory`: what of a worker is too much for the empty pool, where its accelerators are not."""
+    nodes, nothing, request = here.filters.willing, np.zeros_like(here.used), here.gang.requirements.request
+    if not here.fits(_beside_accelerators(here, {}, nothing) * nodes):
+        return ""
+    resource = _binding_resource(here, nodes, nothing)
+    return f" of {amount(resource, request[resource])}"
+
+
+def _binding_resource(here: Situation, nodes: Mask, used: Amounts) -> str:
+    """The resource, but the accelerators, that leaves least room beside them on `nodes`; the usual ones first."""
+    request, accelerator = here.gang.requirements.request, here.gang.requirements.accelerator
 
     def workers_beside(resource: str) -> int:
-        pair = accelerators | {resource: requirements.request[resource]}
-        free = slots(here.table, replace(requirements, request=pair), here.taken)
-        return int((free * here.filters.usable).sum())
+        return int((_beside_accelerators(here, {resource: request[resource]}, used) * nodes).sum())
 
-    return min((name for name in asked(here) if name != requirements.accelerator), key=workers_beside)
+    return min((name for name in asked(here) if name != accelerator), key=workers_beside)
+
+
+def _beside_accelerators(here: Situation, more: Mapping[str, int], used: Amounts) -> Slots:
+    """Workers that each node would take if they asked for their accelerators, and for nothing but `more`."""
+    requirements = here.gang.requirements
+    accelerators = {requirements.accelerator: requirements.request.get(requirements.accelerator, 0)}
+    return slots(here.table, replace(requirements, request={**accelerators, **more}), used)

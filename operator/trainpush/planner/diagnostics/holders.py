@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.plan import Holder
 
 OTHER_PODS: Final = "other pods"
@@ -16,8 +16,6 @@ OTHER_PODS: Final = "other pods"
 MANY: Final = 50
 """Up to so many holders are mended one by one, more of them together."""
 _SHOWN: Final = 5
-_ASKED_MAX: Final = 2**50
-"""More than this of a resource, in thousandths, no worker holds; products with counts of workers stay in range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Holding:
     name: str
     """Namespace and name."""
     request: Mapping[str, int]
-    """Per worker or replica, in thousandths."""
+    """Per worker or replica, as `counted`."""
     by_row: Mapping[int, int]
     is_service: bool = False
 
@@ -45,7 +43,7 @@ class Entries(NamedTuple):
 
     rows: tuple[int, ...]
     amounts: tuple[tuple[int, ...], ...]
-    """Of each row by resource, thousandths."""
+    """Of each row by resource, as `counted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,14 @@ class Holdings:
     """The first entry of each holder."""
     row: NDArray[np.intp]
     amounts: Amounts
-    """Shape (resources, entries), thousandths."""
+    """Shape (resources, entries)."""
 
-    def held(self, table: NodeTable, resource: str, nodes: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """How much of `resource` each holder has on `nodes`, in thousandths."""
-        if resource not in table.resources or not len(self.starts):
+    def held(self, table: NodeTable, accelerator: str, nodes: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """How many of `accelerator` each holder has on `nodes`."""
+        if accelerator not in table.resources or not len(self.starts):
             return np.zeros(len(self.holders), dtype=np.int64)
-        line = table.resources.index(resource)
-        there = np.minimum(self.amounts[line], table.allocatable[line, self.row])
+        line = table.resources.index(accelerator)
+        there = np.minimum(self.amounts[line], table.allocatable[line, self.row]) // 1000
         held: NDArray[np.int64] = np.add.reduceat(np.where(nodes[self.row], there, 0), self.starts)
         return held
 
@@ -123,10 +121,10 @@ def _entries(held: Iterable[Holding], resources: Sequence[str]) -> Entries:
     rows: list[int] = []
     amounts: list[tuple[int, ...]] = []
     for holding in held:
-        each = [min(holding.request.get(name, 0), _ASKED_MAX) for name in resources]
+        each = [holding.request.get(name, 0) for name in resources]
         for row, workers in holding.by_row.items():
             rows.append(row)
-            amounts.append(tuple(amount * workers for amount in each))
+            amounts.append(tuple(min(amount * workers, AMOUNT_MAX) for amount in each))
     return Entries(tuple(rows), tuple(amounts))
 
 
@@ -184,15 +182,15 @@ def shares(table: NodeTable, used: Amounts, known: Holdings | None, resource: st
     if resource not in table.resources:
         return Shares((), 0, 0, 0)
     index = table.resources.index(resource)
-    taken = int(np.minimum(used[index], table.allocatable[index])[nodes].sum())
+    taken = int((np.minimum(used[index], table.allocatable[index])[nodes] // 1000).sum())
     held = known.held(table, resource, nodes) if known else np.zeros(0, dtype=np.int64)
     services = int(held[known.is_service].sum()) if known else 0
     jobs = int(held.sum()) - services
-    others = max(taken - jobs - services, 0) // 1000
-    holders = [Holder(known.holders[i].name, int(held[i]) // 1000) for i in _largest(held // 1000)] if known else []
+    others = max(taken - jobs - services, 0)
+    holders = [Holder(known.holders[i].name, int(held[i])) for i in _largest(held)] if known else []
     holders.append(Holder(OTHER_PODS, others))
     shown = sorted(holders, key=lambda holder: (-holder.accelerators, holder.name))[:_SHOWN]
-    return Shares(tuple(holder for holder in shown if holder.accelerators), jobs // 1000, services // 1000, others)
+    return Shares(tuple(holder for holder in shown if holder.accelerators), jobs, services, others)
 
 
 def _largest(held: NDArray[np.int64]) -> list[int]:

@@ -40,7 +40,7 @@ _NOTHING: Final = Circumstances()
 def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstances = _NOTHING) -> Verdict:
     """The verdict on a gang that found no place; reasons that no waiting can cure come first.
 
-    `filters` are those for its workers; `used` has shape (resources, nodes), thousandths.
+    `filters` are those for its workers; `used` has shape (resources, nodes).
     """
     needs, here = _needs(gang), Situation.of(gang, filters, used, around)
     found, nodes = finding(here), turned_away(here)

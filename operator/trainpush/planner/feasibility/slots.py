@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     rows: list[int]
     """Positions of the resources in the table."""
     amounts: list[int]
-    """Of each of them, thousandths; at least 1."""
+    """Of each of them, at least 1."""
 
 
 NOTHING_FITS: Final = Asked([], [])
@@ -35,7 +35,7 @@ def asked_of(table: NodeTable, requirements: Requirements) -> Asked:
     if not request.keys() <= set(table.resources):
         return NOTHING_FITS
     asked = [(row, amount) for row, name in enumerate(table.resources) if (amount := request.get(name, 0)) > 0]
-    return Asked([row for row, _ in asked], [min(amount, AMOUNT_MAX) for _, amount in asked])
+    return Asked([row for row, _ in asked], [min(amount, AMOUNT_MAX + 1) for _, amount in asked])
 
 
 def slots(table: NodeTable, requirements: Requirements, used: Amounts) -> Slots:

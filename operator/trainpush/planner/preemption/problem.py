@@ -23,7 +23,7 @@ class Entries:
     owner: NDArray[np.intp]
     """The candidate, by its position."""
     held: Amounts
-    """Shape (resources, entries), thousandths."""
+    """Shape (resources, entries)."""
     candidates: int
 
     def of(self, candidate: int) -> tuple[NDArray[np.intp], Amounts]:
@@ -49,7 +49,7 @@ class Problem:
     asked: NDArray[np.intp]
     """Rows of the resources that it asks for."""
     request: tuple[int, ...]
-    """Of these, per worker, thousandths."""
+    """Of these, per worker."""
     free: Ints
     """Shape (resources asked for, nodes)."""
     is_open: Mask

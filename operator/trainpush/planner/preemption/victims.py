@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainpush.model.gang import Gang, Topology
-from trainpush.model.nodes import Amounts, NodeTable
+from trainpush.model.nodes import AMOUNT_MAX, Amounts, NodeTable
 from trainpush.model.workload import Key
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.domains import Layout
@@ -36,7 +36,7 @@ class Candidate:
     nodes: Mapping[int, int]
     """Workers that are taken away, by the row of their node in the table."""
     request: Mapping[str, int]
-    """Per worker, in thousandths."""
+    """Per worker, as `counted`."""
     priority: int = 0
     """Of equal lost work, the lower goes first: the higher would take its place back from the other."""
     is_part: bool = False
@@ -53,7 +53,7 @@ class Victims:
         )
         """Least lost work first, then lowest priority, then by key."""
         self.leaving: Amounts = np.zeros_like(table.used)
-        """What comes free when all that were taken are gone; shape (resources, nodes), thousandths."""
+        """What comes free when all that were taken are gone; shape (resources, nodes)."""
         self._table = table
         self._taken = np.zeros(len(self.candidates), dtype=np.bool_)
         self._places: dict[Key, list[int]] = defaultdict(list)
@@ -125,6 +125,6 @@ def _entries(table: NodeTable, candidates: Sequence[Candidate]) -> Entries:
     """What each candidate gives back on each of its nodes."""
     held = [(row, i, workers) for i, one in enumerate(candidates) for row, workers in one.nodes.items() if workers]
     node, owner, workers = np.array(sorted(held), dtype=np.intp).reshape(-1, 3).T
-    request = [[min(one.request.get(name, 0), ledger.HELD_MAX) for one in candidates] for name in table.resources]
+    request = [[min(one.request.get(name, 0), AMOUNT_MAX) for one in candidates] for name in table.resources]
     each = np.array(request, dtype=np.int64).reshape(len(table.resources), len(candidates))[:, owner]
-    return Entries(node, owner, np.minimum(each, ledger.HELD_MAX // workers) * workers, len(candidates))
+    return Entries(node, owner, np.minimum(each, AMOUNT_MAX // workers) * workers, len(candidates))
