@@ -40,7 +40,7 @@ async def measure(seed: int, folder: Path) -> Result:
     world = _world(random.Random(seed))
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     accounts, allocations = books(pool, jobs, services)
-    ground = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
+    ground = FreeCapacity.at_rest(pool, allocations.used(pool))
     served: list[ServiceDecision] = [world.served(ground, service) for service in services]
     stages = Records(world.staged(ground, job) for job in jobs)
     took = []

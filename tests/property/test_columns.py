@@ -1,5 +1,6 @@
 """Columns that follow events say the same as a table made anew, in whatever order the events come."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from support.build import NOW
 from trainpush.model.fleet import NOBODY, Fleet, PoolSelector
 from trainpush.model.modes import MODE_KEY, Mode, Switch, SwitchStep
-from trainpush.model.nodes import AMOUNT_MAX, Level, Node, NodeTable, Taint, node_table
+from trainpush.model.nodes import AMOUNT_MAX, Ending, Level, Node, NodeTable, Taint, node_table
 
 NAMES = [f"n{i}" for i in range(5)]
 RACK, BLOCK = Level("rack", "rack"), Level("block", "block")
@@ -43,6 +44,12 @@ NODES = st.builds(
     wish=st.sampled_from([None, None, Mode.MAINTENANCE]),
     unhealthy=st.booleans(),
 )
+ENDINGS = st.builds(
+    Ending,
+    node=st.sampled_from([*NAMES, "unknown"]),
+    request=st.sampled_from([{}, {"gpu": 1000}]),
+    ends_at=st.sampled_from([None, NOW]),
+)
 CLAIMS = st.lists(
     st.builds(
         PoolSelector,
@@ -61,6 +68,7 @@ class World:
     fleet: Fleet = field(default_factory=Fleet)
     nodes: dict[str, Node] = field(default_factory=dict)
     pods: list[tuple[str, Mapping[str, int]]] = field(default_factory=list)
+    ending: list[Ending] = field(default_factory=list)
     selectors: list[PoolSelector] = field(default_factory=list)
     handed_out: list[tuple[NodeTable, NodeTable]] = field(default_factory=list)
 
@@ -84,6 +92,16 @@ class World:
         if self.pods:
             self.fleet.add_usage(*self.pods.pop(number % len(self.pods)), -1)
 
+    def begins_to_end(self, pod: Ending) -> None:
+        """A pod is ending, on a node that is known or not."""
+        self.ending.append(pod)
+        self.fleet.add_ending(pod, +1)
+
+    def is_gone(self, number: int) -> None:
+        """One of those that were ending is gone."""
+        if self.ending:
+            self.fleet.add_ending(self.ending.pop(number % len(self.ending)), -1)
+
     def divide(self, selectors: list[PoolSelector]) -> None:
         """Pools came, went, changed, or were made again younger."""
         self.selectors = selectors
@@ -104,6 +122,11 @@ class World:
             assert self.fleet.table(selector.pool) is found
             assert self.fleet.shared(selector.pool) == tuple(sorted(shared))
             self.look_at_marks(selector.pool, own)
+            names = {node.name for node in own}
+            expected = [pod for pod in self.ending if pod.node in names]
+            found_ending = self.fleet.ending(selector.pool)
+            assert Counter(map(repr, found_ending)) == Counter(map(repr, expected))
+            assert [pod.node for pod in found_ending] == sorted(pod.node for pod in expected)
             lacking = [node for node in own if not all(node.labels.get(level.label) for level in selector.levels)]
             assert self.fleet.unlabelled(selector.pool) == len(lacking)
             self.handed_out.append((found, a_copy(found)))
@@ -133,6 +156,8 @@ STEPS = st.one_of(
     st.tuples(st.just(World.remove), st.sampled_from(NAMES)),
     st.tuples(st.just(World.bind), st.tuples(st.sampled_from([*NAMES, "unknown"]), AMOUNTS)),
     st.tuples(st.just(World.end), st.integers(0, 9)),
+    st.tuples(st.just(World.begins_to_end), ENDINGS),
+    st.tuples(st.just(World.is_gone), st.integers(0, 9)),
     st.tuples(st.just(World.divide), CLAIMS),
 )
 

@@ -98,7 +98,7 @@ def test_no_node_is_filled_beyond_its_capacity(snapshot: Snapshot) -> None:
     decided = plan(snapshot, NOW)
     table = snapshot.pools[0].table
     row = table.resources.index(GPU) if GPU in table.resources else None
-    after = Allocations.of(applied(snapshot, decided).jobs, ()).amounts(snapshot.pools[0])[0]
+    after = Allocations.of(applied(snapshot, decided).jobs, ()).used(snapshot.pools[0])
     kept = {(rank, node) for job in snapshot.jobs for rank, node in enumerate(former_nodes(job))}
     for _, placement in new_places(snapshot, decided):
         for node in (node for rank, node in enumerate(placement.nodes) if (rank, node) not in kept):
@@ -153,9 +153,7 @@ def test_the_host_level_is_as_tight_as_brute_force_says(snapshot: Snapshot) -> N
     table = snapshot.pools[0].table
     sought = [it for it in new_places(snapshot, plan(snapshot, NOW)) if not was_mended(snapshot, it[1])]
     for gang, placement in sought:
-        used = Allocations.of([replace(job, recorded=Recorded()) for job in snapshot.jobs], ()).amounts(
-            snapshot.pools[0]
-        )[0]
+        used = Allocations.of([replace(job, recorded=Recorded()) for job in snapshot.jobs], ()).used(snapshot.pools[0])
         room = np.where(NodeFilters(table, gang.requirements).reasons == 0, slots(table, gang.requirements, used), 0)
         inside = _domain_of(snapshot, placement)
         fewest = next(

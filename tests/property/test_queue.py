@@ -127,8 +127,8 @@ def _fits(snapshot: Snapshot, winner: Job, victims: list[tuple[Job, Decision]]) 
     """Whether the smallest size of the winner has room in one domain when these are gone, and pods that are ending."""
     table, gang = snapshot.pools[0].table, winner.request
     assert isinstance(gang, Gang)
-    used, leaving = Allocations.of(snapshot.jobs, ()).amounts(snapshot.pools[0])
-    used -= leaving
+    allocations, pool = Allocations.of(snapshot.jobs, ()), snapshot.pools[0]
+    used = allocations.used(pool) - allocations.coming(pool, NOW)
     for victim, decision in victims:
         assert victim.recorded.placement
         assert isinstance(victim.request, Gang)

@@ -68,7 +68,7 @@ def test_no_node_is_filled_beyond_its_capacity(snapshot: Snapshot) -> None:
     decided = plan(snapshot, NOW)
     table = snapshot.pools[0].table
     after = applied(snapshot, decided)
-    used = Allocations.of(after.jobs, after.services).amounts(snapshot.pools[0])[0]
+    used = Allocations.of(after.jobs, after.services).used(snapshot.pools[0])
     nodes = {place.node for service, decision in decisions(snapshot) for place in new_places(service, decision)}
     for node in nodes:
         row, column = table.resources.index(GPU), table.names.index(node)

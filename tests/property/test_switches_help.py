@@ -103,7 +103,7 @@ def after(world: World, switched: dict[str, Mode]) -> World:
 def finds_no_place(world: World, helped: set[str]) -> Iterator[str]:
     """Of those whom switches shall help, those for whom there is no room; all that have room take it, in order."""
     jobs, services = list(world.jobs.values()), list(world.services.values())
-    ground = FreeCapacity.at_rest(world.pool, Allocations.of(jobs, services).amounts(world.pool)[0])
+    ground = FreeCapacity.at_rest(world.pool, Allocations.of(jobs, services).used(world.pool))
     for key, service in sorted(world.services.items()):
         missing = range(len(service.places), service.replicas)
         found = [ground.assign(service.revisions[0].gang) for _ in missing]

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from support.build import a_quota
-from support.strategies import OUTAGES, contested, jobs, mixed_snapshots, services, snapshots, workers
+from support.build import GPU, a_quota
+from support.strategies import OUTAGES, contested, endings, jobs, mixed_snapshots, services, snapshots, workers
 from trainpush.model.modes import Bounds, Mode, Switching
 from trainpush.model.plan import MakeWorker, Plan
 from trainpush.model.serving import Service
@@ -203,7 +203,9 @@ def _others_take(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:
     used = pool.table.used.copy()
     if used.size:
         used[:, 0] = draw(st.sampled_from([0, 1000, 4000, 8000]))
-    return replace(snapshot, pools=(replace(pool, table=replace(pool.table, used=used)),))
+    there = used[pool.table.resources.index(GPU)] // 1000 if GPU in pool.table.resources else used.sum(axis=0)
+    ending = draw(endings(dict(zip(pool.table.names, there.tolist(), strict=True))))
+    return replace(snapshot, pools=(replace(pool, table=replace(pool.table, used=used), ending=ending),))
 
 
 def _pool_edited(draw: st.DrawFn, snapshot: Snapshot) -> Snapshot:

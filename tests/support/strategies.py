@@ -1,12 +1,13 @@
 """Hypothesis strategies: small clusters in every state, with jobs in every stage."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from support.build import NOW, a_gang, a_job, a_node, a_placement, a_pool, a_quota, running_job
-from trainpush.model.nodes import Node, Taint
+from support.build import GPU, NOW, a_gang, a_job, a_node, a_placement, a_pool, a_quota, running_job
+from trainpush.model.nodes import Ending, Node, Taint
 from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
@@ -26,6 +27,8 @@ from trainpush.model.workload import (
 
 OUTAGES = (Outage("n0", NOW, timedelta(minutes=2)), Outage("n0", NOW, patience=None), Outage("n0"))
 """Nodes that are silent since now, or gone."""
+ENDS = st.sampled_from([None, *(NOW + timedelta(seconds=seconds) for seconds in (-500, -60, -59, 0, 30, 3600, 5000))])
+"""When the grace period of a pod is over: long ago, just now, soon, or not for long; or nobody knows."""
 _TAINT = (Taint("maintenance", "", "NoSchedule"),)
 
 
@@ -48,7 +51,14 @@ def pools(draw: st.DrawFn) -> Pool:
     """Up to six nodes, some of whose GPUs others use."""
     made = [draw(nodes(i)) for i in range(draw(st.integers(0, 6)))]
     used = {node.name: draw(st.integers(0, 4)) for node in made}
-    return replace(a_pool(*made, used=used), quotas=draw(quotas()))
+    return replace(a_pool(*made, used=used), quotas=draw(quotas()), ending=draw(endings(used)))
+
+
+@st.composite
+def endings(draw: st.DrawFn, used: Mapping[str, int]) -> tuple[Ending, ...]:
+    """Pods behind some of the GPUs that others use, which are ending or hang."""
+    counts = [(node, draw(st.integers(0, most))) for node, most in sorted(used.items())]
+    return tuple(Ending(node, {GPU: gpus * 1000}, draw(ENDS)) for node, gpus in counts if gpus)
 
 
 @st.composite
@@ -79,6 +89,7 @@ def workers(draw: st.DrawFn, attempt: int, names: list[str]) -> tuple[Worker, ..
                         phase=draw(st.sampled_from(list(Phase))),
                         node=draw(st.sampled_from([node, None])),
                         deleting=draw(st.booleans()),
+                        ends_at=draw(ENDS),
                         disrupted=draw(st.booleans()),
                         beside=draw(st.sampled_from(list(Beside))),
                         is_hindered=draw(st.booleans()),
@@ -212,6 +223,7 @@ def replicas(draw: st.DrawFn, place: Place, revision: Revision) -> Replica:
         ready=steps > 1,
         deleting=draw(st.integers(0, 9)) == 0,
         outage=draw(st.sampled_from([*[None] * 9, *OUTAGES])),
+        ends_at=draw(ENDS),
         message=draw(st.sampled_from(["", "the model directory has another digest"])),
         request=revision.gang.requirements.request,
     )

@@ -198,7 +198,7 @@ class World:
     def _cycle(self) -> tuple[ModeDecision, Mapping[Key, Decision], list[ServiceDecision]]:
         pool, jobs, services = self.pool, list(self.jobs.values()), list(self.services.values())
         accounts, allocations = books(pool, jobs, services)
-        ground = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
+        ground = FreeCapacity.at_rest(pool, allocations.used(pool))
         served = [self.served(ground, it) for it in sorted(services, key=lambda it: it.key)]
         stages = {it.key: self.staged(ground, it) for it in sorted(jobs, key=lambda it: it.key)}
         return decide(ground, accounts, allocations, Records(stages.values()), served, self.now), stages, served

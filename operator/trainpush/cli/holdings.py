@@ -65,13 +65,15 @@ def _node(body: Body) -> decode.NodeObject:
 
 
 def _pod(body: Body) -> Object:
-    """What it takes stands in `spec.resources`; of a foreign pod, nothing else is kept than where it takes that."""
+    """What it takes stands in `spec.resources`; of a foreign pod, only where and until when is kept beside that."""
     pod = decode.pod(body)
     requests = {name: _quantity(name, amount) for name, amount in pod.requests.items()}
     if pod_row(pod).ours is None:
         meta = pod.metadata
         pod = decode.PodObject(
-            metadata=decode.PodMeta(meta.name, meta.uid, meta.resource_version, meta.namespace),
+            metadata=decode.PodMeta(
+                meta.name, meta.uid, meta.resource_version, meta.namespace, deletion_timestamp=meta.deletion_timestamp
+            ),
             spec=decode.PodSpec(pod.spec.node_name),
             status=decode.PodStatus(pod.status.phase),
         )

@@ -234,6 +234,7 @@ class Observer:
             name=pool.name,
             accelerators=tuple(pool.spec.accelerator_resources),
             table=fleet.table(pool.name),
+            ending=fleet.ending(pool.name),
             quotas=quotas_of(pool),
             capacity_preference=tuple(pool.spec.capacity_preference),
             linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},

@@ -38,7 +38,8 @@ class Meta(_Part):
     namespace: str = ""
     labels: dict[str, str] = {}
     owner_references: list[Owner] = []
-    deletion_timestamp: datetime | None = None
+    deletion_timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """Of a pod, when its grace period is over."""
 
 
 class Condition(_Part):

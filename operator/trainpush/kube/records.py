@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
@@ -88,6 +89,8 @@ class PodRow:
     owner: OwnerId | None = None
     """The TrainPushJob, InferenceService, Job or GPUPool that it belongs to, if it is one of ours."""
     ours: Worker | Replica | Exporter | PrepullPod | None = None
+    ends_at: datetime | None = None
+    """When its grace period is over, where it is being deleted."""
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
@@ -169,7 +172,7 @@ def pod_row(pod: PodObject) -> PodRow:
     elif owner and owner.kind == "GPUPool":
         ours = prepull_record(pod)
     identity = OwnerId(owner.uid, pod.namespace) if owner and ours else None
-    return PodRow(pod.node, not pod.is_over, requests, identity, ours)
+    return PodRow(pod.node, not pod.is_over, requests, identity, ours, pod.metadata.deletion_timestamp)
 
 
 def _number(label: str | None) -> int:
@@ -187,6 +190,7 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
         phase=phase,
         node=pod.node,
         deleting=pod.is_deleting,
+        ends_at=pod.metadata.deletion_timestamp,
         disrupted=_is_disrupted(pod),
         beside=beside,
         message=starting.said[:MESSAGE_MAX] or _message(pod, ended),
@@ -219,6 +223,7 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         answered=pod.holds(names.GATE_ANSWERED),
         ready=pod.holds("Ready"),
         deleting=pod.is_deleting,
+        ends_at=pod.metadata.deletion_timestamp,
         address=pod.status.pod_ip,
         message=_trouble(pod),
         starting=startup(pod).said[:MESSAGE_MAX] if pod.node and phase_of(pod) is Phase.PENDING else "",

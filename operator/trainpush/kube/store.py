@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -24,7 +25,7 @@ from trainpush.kube.table import Row, Table
 from trainpush.kube.warnings import Warnings
 from trainpush.model.fleet import Fleet
 from trainpush.model.modes import PrepullPod
-from trainpush.model.nodes import Node
+from trainpush.model.nodes import Ending, Node
 from trainpush.model.serving import Replica, ServiceRecord
 from trainpush.model.workload import Recorded, Worker
 from trainpush.status import job, pool, service
@@ -370,11 +371,19 @@ class Store:
             # It is gone when work comes.
             return
         if row.node and row.is_live:
-            self.fleet.add_usage(row.node, row.requests, sign)
+            self._take(row.node, row.requests, row.ends_at, sign, is_orphan=isinstance(row.ours, Worker | Replica))
 
     def _count_pods_of(self, owner: OwnerId, sign: int) -> None:
         """Count what the pods of a job or a service take as usage, or no more."""
         pods: list[Worker | Replica] = [*self.workers.of(owner), *self.replicas.of(owner)]
         for pod in pods:
             if pod.node and pod.is_live:
-                self.fleet.add_usage(pod.node, pod.request, sign)
+                self._take(pod.node, pod.request, pod.ends_at, sign, is_orphan=True)
+
+    def _take(
+        self, node: str, amounts: Mapping[str, int], ends_at: datetime | None, sign: int, *, is_orphan: bool
+    ) -> None:
+        """Count what a pod takes for which nobody answers; what has no owner any more is collected soon."""
+        self.fleet.add_usage(node, amounts, sign)
+        if ends_at or is_orphan:
+            self.fleet.add_ending(Ending(node, amounts, ends_at), sign)

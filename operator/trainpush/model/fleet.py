@@ -6,7 +6,7 @@ from typing import Final
 
 from trainpush.model.columns import Columns, Tally
 from trainpush.model.node_modes import NodeModes, Register
-from trainpush.model.nodes import Level, Node, NodeTable
+from trainpush.model.nodes import Ending, Level, Node, NodeTable
 from trainpush.model.outage import Outage
 
 
@@ -37,6 +37,8 @@ class Fleet:
         self._nodes: dict[str, Node] = {}
         self._usage: dict[str, dict[str, int]] = {}
         """Per node and resource, as `counted`, also for nodes that are not known yet, or no more."""
+        self._ending: dict[str, list[Ending]] = {}
+        """By node, the pods behind what is taken that are ending; also of nodes that are not known."""
         self._selectors: tuple[PoolSelector, ...] = ()
         self._columns: dict[str, Columns] = {}
         """By pool."""
@@ -73,6 +75,21 @@ class Fleet:
             del self._usage[node]
         if pools := self._pools.get(node):
             self._columns[pools[0]].usage_changed(node)
+
+    def add_ending(self, pod: Ending, sign: int) -> None:
+        """Take note of one pod more (`sign` 1) or less (-1) of those behind what is taken that are ending."""
+        there = self._ending.setdefault(pod.node, [])
+        if sign > 0:
+            there.append(pod)
+        else:
+            there.remove(pod)
+        if not there:
+            del self._ending[pod.node]
+
+    def ending(self, pool: str) -> tuple[Ending, ...]:
+        """What is ending on the nodes of `pool`: by node, then by time."""
+        nodes = sorted(node for node in self._ending if self._pools.get(node, ())[:1] == (pool,))
+        return tuple(pod for node in nodes for pod in sorted(self._ending[node], key=_by_time))
 
     def divide(self, selectors: Sequence[PoolSelector]) -> None:
         """Give each node to the first of `selectors` that covers it; costs nothing where these are the last ones."""
@@ -130,6 +147,10 @@ class Fleet:
             self._shared[pool].drop([name])
         for pool in pools[1:]:
             self._shared[pool].add([name])
+
+
+def _by_time(pod: Ending) -> tuple[str, list[tuple[str, int]]]:
+    return (pod.ends_at.isoformat() if pod.ends_at else "", sorted(pod.request.items()))
 
 
 def _owner(pools: Sequence[str]) -> str:

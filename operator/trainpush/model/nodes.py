@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from operator import itemgetter, ne
 from sys import intern
 
@@ -104,6 +105,17 @@ class NodeKind:
     taints: tuple[Taint, ...]
     product: str
     capacity_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A pod that no known job or service answers for, and that is ending: what it takes will be free."""
+
+    node: str
+    request: Mapping[str, int]
+    """As `counted`."""
+    ends_at: datetime | None
+    """When its grace period is over; None where it is only about to be deleted, since its owner is gone."""
 
 
 @dataclass(frozen=True, slots=True)

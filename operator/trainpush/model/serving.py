@@ -72,6 +72,8 @@ class Replica:
     is_found: bool = True
     """Whether the Service passes requests to it: it is among the ready endpoints."""
     deleting: bool = False
+    ends_at: datetime | None = None
+    """When its grace period is over, where it is being deleted."""
     address: str = ""
     """Address of the pod."""
     message: str = ""

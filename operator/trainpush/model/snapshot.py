@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from trainpush.model.modes import Mode, PrepullPod, Switch, Switching
-from trainpush.model.nodes import NodeTable
+from trainpush.model.nodes import Ending, NodeTable
 from trainpush.model.serving import Service
 from trainpush.model.workload import Job
 
@@ -40,6 +40,8 @@ class Pool:
     accelerators: tuple[str, ...]
     """Extended resources that count as accelerators, in the order in which they are preferred."""
     table: NodeTable
+    ending: tuple[Ending, ...] = ()
+    """Of the pods that count as used in the table, those that are ending: by node, then by time."""
     quotas: tuple[Quota, ...] = ()
     """By name; all namespaces that none of them names make up one more team without guarantee."""
     capacity_preference: tuple[str, ...] = ()

@@ -244,6 +244,8 @@ class Worker:
     """Of its program."""
     node: str | None = None
     deleting: bool = False
+    ends_at: datetime | None = None
+    """When its grace period is over, where it is being deleted."""
     disrupted: bool = False
     """Ended by the cluster (eviction, node loss, preemption), not by its program."""
     beside: Beside = Beside.NOTHING

@@ -6,6 +6,7 @@ not. Other live pods of ours, leftovers, count where they are bound.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain
 
 from trainpush.model.gang import Gang
@@ -13,7 +14,7 @@ from trainpush.model.nodes import Amounts
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Job, Key
-from trainpush.planner import ledger, lifecycle
+from trainpush.planner import ledger, lifecycle, terminations
 from trainpush.planner.diagnostics.holders import HolderId, Holding, HoldingBook
 from trainpush.planner.held_amounts import HeldAmounts, NamespaceUse
 from trainpush.planner.places import (
@@ -48,6 +49,8 @@ class Allocations:
         """By pool, how many gangs of each namespace and priority there are."""
         self._replicas: dict[Key, tuple[Allocation, ...]] = {}
         self._pods: dict[Owner, tuple[LivePod, ...]] = {}
+        self._ending: dict[Owner, tuple[LivePod, ...]] = {}
+        """Those of them that are being deleted and leave."""
         self._charged: defaultdict[str, NamespaceUse] = defaultdict(NamespaceUse)
         """By pool."""
         self._amounts: dict[str, HeldAmounts] = {}
@@ -114,6 +117,10 @@ class Allocations:
         return chain.from_iterable(self._pods.values())
 
     @property
+    def _own_ending(self) -> Iterator[LivePod]:
+        return chain.from_iterable(self._ending.values())
+
+    @property
     def replicas(self) -> Iterator[Allocation]:
         """The places of all replicas."""
         return chain.from_iterable(self._replicas.values())
@@ -149,11 +156,29 @@ class Allocations:
         """What the gangs and replicas of each namespace hold of a pool, by resource as `counted`."""
         return self._charged[pool].amounts
 
-    def amounts(self, pool: Pool) -> tuple[Amounts, Amounts]:
-        """What is used of a pool, by others too, and what of that will soon be free.
+    def used(self, pool: Pool) -> Amounts:
+        """What is used of a pool, by others too; shape (resources, nodes)."""
+        return self._amounts_of(pool).used(pool.table)
 
-        Shape (resources, nodes).
-        """
+    def coming(self, pool: Pool, now: datetime) -> Amounts:
+        """What of that will soon be free."""
+        table, leaving = pool.table, self._amounts_of(pool).leaving.copy()
+        hanging = (pod for pod in self._own_ending if not terminations.is_coming(pod.ends_at, now))
+        for pod in hanging:
+            ledger.take(table, leaving, ledger.counts((pod.node,), table.rows), _negative(pod.frees))
+        for other in pool.ending:
+            if terminations.is_coming(other.ends_at, now):
+                ledger.take(table, leaving, ledger.counts((other.node,), table.rows), other.request)
+        return leaving
+
+    def due(self, pool: Pool, now: datetime) -> Iterator[datetime | None]:
+        """When pods that are ending count otherwise than they do now."""
+        for own in self._own_ending:
+            yield terminations.changes_at(own.ends_at, now)
+        for other in pool.ending:
+            yield terminations.changes_at(other.ends_at, now)
+
+    def _amounts_of(self, pool: Pool) -> HeldAmounts:
         table, amounts = pool.table, self._amounts.get(pool.name)
         if amounts is None or not amounts.is_of(table):
             amounts = self._amounts[pool.name] = HeldAmounts(table)
@@ -163,7 +188,7 @@ class Allocations:
                 amounts.count(replica, +1)
             for pod in self.pods:
                 amounts.count(pod, +1)
-        return amounts.used(table), amounts.leaving.copy()
+        return amounts
 
     def forget_pools_but(self, pools: Container[str]) -> None:
         """Keep the amounts of these pools only: there are no others any more."""
@@ -173,7 +198,7 @@ class Allocations:
     def lasting(self, pool: Pool) -> Amounts:
         """What nobody may expect to end: what services hold, and gangs that make no room for anybody.
 
-        After `amounts`, and as that; gangs that have a place and have not begun are left out.
+        After `used`, and as that; gangs that have a place and have not begun are left out.
         """
         return self._amounts[pool.name].lasting.copy()
 
@@ -218,8 +243,15 @@ class Allocations:
             for pod in some:
                 for amounts in self._amounts.values():
                     amounts.count(pod, sign)
+        self._ending.pop(owner, None)
+        if ending := tuple(pod for pod in pods if pod.ends_at and pod.is_leaving):
+            self._ending[owner] = ending
         if pods:
             self._pods[owner] = pods
+
+
+def _negative(amounts: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: -amount for name, amount in amounts.items()}
 
 
 def _write(book: HoldingBook, key: Key, held: Iterable[Allocation], *, is_service: bool) -> None:

@@ -106,6 +106,10 @@ class LivePod:
     """What it takes beyond the place that it stands in, as `counted`: all that it requests, where it has none."""
     is_leaving: bool
     """Whether that will soon be free."""
+    frees: Mapping[str, int]
+    """What counts as soon free of its node because of it, by its place too."""
+    ends_at: datetime | None
+    """When its grace period is over, where it is being deleted."""
     is_lasting: bool = False
 
     @property
@@ -128,7 +132,7 @@ def replicas_of(service: Service) -> Iterator[Allocation]:
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
     key = service.key
     return (
-        Allocation(key, is_service=True, gang=gangs[place.revision], nodes=(place.node,), is_leaving=False)
+        Allocation(key, is_service=True, gang=gangs[place.revision], nodes=(place.node,), is_leaving=service.deleting)
         for place in places.values()
     )
 
@@ -141,7 +145,8 @@ def live_workers(job: Job) -> Iterator[LivePod]:
             is_in_place = place is not None and place.nodes[worker.rank : worker.rank + 1] == (worker.node,)
             # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
-            yield _pod(job.key, worker, request, is_service=False, is_leaving=not is_in_place)
+            is_leaving = not is_in_place or job.deleting or job.suspend
+            yield _pod(job.key, worker, request, is_service=False, is_leaving=is_leaving)
 
 
 def live_replicas(service: Service) -> Iterator[LivePod]:
@@ -153,10 +158,12 @@ def live_replicas(service: Service) -> Iterator[LivePod]:
             is_in_place = places.get((pod.serial, pod.revision)) == pod.node
             gang = gangs.get(pod.revision) if is_in_place else None
             request = gang.requirements.request if gang else {}
-            yield _pod(service.key, pod, request, is_service=True, is_leaving=not is_in_place)
+            is_leaving = not is_in_place or service.deleting
+            yield _pod(service.key, pod, request, is_service=True, is_leaving=is_leaving)
 
 
 def _pod(key: Key, pod: Worker | Replica, planned: Mapping[str, int], *, is_service: bool, is_leaving: bool) -> LivePod:
     """What a pod requests on top of what was planned: the defaults of a LimitRange, or of a webhook."""
     beyond = {name: more for name, amount in pod.request.items() if (more := amount - planned.get(name, 0)) > 0}
-    return LivePod(key, is_service, pod.name, pod.uid, pod.node or "", beyond, is_leaving)
+    frees = {name: planned.get(name, 0) + beyond.get(name, 0) for name in {**planned, **beyond}} if is_leaving else {}
+    return LivePod(key, is_service, pod.name, pod.uid, pod.node or "", beyond, is_leaving, frees, pod.ends_at)

@@ -25,10 +25,8 @@ def plan(snapshot: Snapshot, now: datetime, memory: Memory | None = None) -> Pla
     jobs, services = allocations.jobs, allocations.services
     cycles = {}
     for pool in snapshot.pools:
-        capacity, quota = (
-            FreeCapacity(pool, *allocations.amounts(pool)),
-            QuotaUsage(pool, allocations.charged(pool.name)),
-        )
+        capacity = FreeCapacity(pool, allocations.used(pool), allocations.coming(pool, now))
+        quota = QuotaUsage(pool, allocations.charged(pool.name))
         cycles[pool.name] = PoolCycle(capacity, quota, allocations, now)
     # 3. Everybody has a turn.
     living = [job for job in asked.values() if not job.deleting]
@@ -53,10 +51,11 @@ def plan(snapshot: Snapshot, now: datetime, memory: Memory | None = None) -> Pla
     nodes = mode_switch.on_nodes(snapshot, modes.values())
     resizing = (cycle.resizing for cycle in cycles.values())
     due = (it.wake_at for part in (fresh.values(), served, resizing, modes.values()) for it in part)
+    ends = (at for pool in snapshot.pools for at in allocations.due(pool, now))
     return Plan(
         decisions=decisions,
         nodes=tuple(sorted(nodes, key=lambda decision: decision.name)),
         pools=tuple(pools.summary(cycle.capacity, cycle.quota, modes[name]) for name, cycle in cycles.items()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
-        wake_at=min(filter(None, (*due, *memory.due.values())), default=None),
+        wake_at=min(filter(None, (*due, *ends, *memory.due.values())), default=None),
     )

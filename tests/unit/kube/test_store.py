@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from support.build import NOW
 from trainpush.kube.records import OwnerId, PodRow
@@ -43,8 +44,14 @@ def pods_taken(store: Store) -> int:
     return int(store.fleet.table("p").used.sum()) // 1000
 
 
+def ending(store: Store) -> list[datetime | None]:
+    """When the pods on node n end that nobody answers for."""
+    store.fleet.divide([PoolSelector("p", {}, ())])
+    return [pod.ends_at for pod in store.fleet.ending("p")]
+
+
 def test_pods_whose_owner_is_unknown_count_as_foreign_ones_do() -> None:
-    """Whichever is heard of first: the node, the pods, or what they belong to."""
+    """Whichever is heard of first: the node, the pods, or what they belong to. But they are about to end."""
     events: list[Callable[[Store], object]] = [
         lambda store: store.nodes.put(Row("n", 1, Node("n", {}, {"pods": 110_000}))),
         lambda store: store.jobs.take(JOB),
@@ -53,18 +60,19 @@ def test_pods_whose_owner_is_unknown_count_as_foreign_ones_do() -> None:
         lambda store: store.pods.put(a_replica("r", "service")),
         lambda store: store.pods.put(a_worker("orphan", "nobody")),
         lambda store: store.pods.put(Row("f", 1, PodRow("n", is_live=True, requests=ASKED))),
+        lambda store: store.pods.put(Row("g", 1, PodRow("n", is_live=True, requests=ASKED, ends_at=NOW))),
     ]
-    for order in itertools.islice(itertools.permutations(events), 0, None, 7):
+    for order in itertools.islice(itertools.permutations(events), 0, None, 71):
         store = Store()
         for event in order:
             event(store)
-        assert pods_taken(store) == 2
+        assert (pods_taken(store), ending(store)) == (3, [None, NOW])
         store.jobs.forget("job")
         store.services.forget("service")
-        assert pods_taken(store) == 4
-        for uid in ("w", "r", "orphan", "f"):
+        assert (pods_taken(store), ending(store)) == (5, [None, None, None, NOW])
+        for uid in ("w", "r", "orphan", "f", "g"):
             store.pods.forget(uid)
-        assert pods_taken(store) == 0
+        assert (pods_taken(store), ending(store)) == (0, [])
 
 
 def test_a_node_that_went_and_came_back_under_its_name() -> None:

@@ -159,7 +159,7 @@ class Cause(StrEnum):
     PODS_ENDING = "PodsEnding"
     """The gang will fit as soon as pods that are ending have ended.
 
-    Wait; a pod that hangs is seen by its deletionTimestamp."""
+    Wait. A pod that is there 60 s after its deletionTimestamp hangs: nobody waits for it any more, see its node."""
     PLACE_KEPT = "PlaceKept"
     """Nodes of its place take no pods any more; the others are kept for it for spec.lostNodes.keepPlace of the GPUPool.
 
@@ -188,7 +188,7 @@ class Cause(StrEnum):
     VICTIMS_ENDING = "VictimsEnding"
     """Others gave their place back for the gang, and their pods are ending.
 
-    Wait for their grace period."""
+    Wait for their grace period; if a pod hangs 60 s beyond it, others make room."""
     NOBODY_TO_PREEMPT = "NobodyToPreempt"
     """Too few accelerators are free, and nobody who holds some has a lower priority or is beyond its guarantee.
 

@@ -41,7 +41,7 @@ def matched(world: World, *demands: Demand) -> tuple[dict[str, str], Mapping[Own
     """The nodes that are chosen, and why; and what the demands led to."""
     pool, jobs, services = world.pool, list(world.jobs.values()), list(world.services.values())
     _, allocations = books(pool, jobs, services)
-    capacity = FreeCapacity.at_rest(pool, allocations.amounts(pool)[0])
+    capacity = FreeCapacity.at_rest(pool, allocations.used(pool))
     states = node_states(pool, allocations, Records(), {}, world.now)
     selection = Selection(states, feasible(bounds_at(world.switching, world.now), len(states.nodes)), world.switching)
     results = select(selection, partial(ProjectedCapacity, capacity, states.nodes), demands)

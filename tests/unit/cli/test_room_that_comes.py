@@ -1,0 +1,70 @@
+"""Whoever deletes a job and applies it again waits for its own room, and evicts nobody."""
+
+import pytest
+
+from support.manifests import job, pool
+from support.snapshots import live, node, nodes, pod, priority, runs, snapshot
+from trainpush.cli.outlook import What
+from trainpush.cli.simulation import simulate
+from trainpush.kube.client import Object
+
+SOON, JUST_NOW, LONG_AGO = "2026-01-01T12:00:30Z", "2026-01-01T11:59:55Z", "2026-01-01T11:58:00Z"
+RACKS = [*nodes(2), live(pool("racks", "fake", default=True)), priority("low", 1), priority("high", 100)]
+COLLEAGUE = runs(job("colleague", scheduling={"priorityClassName": "low"}), "gpu-1-01")
+MINE = job("mine", scheduling={"priorityClassName": "high"})
+
+
+def what_becomes_different(*objects: Object) -> list[What]:
+    """For others, when `mine` is applied."""
+    asked = {**MINE, "metadata": {**MINE["metadata"], "namespace": "default"}}
+    answer = simulate(snapshot(*RACKS, *COLLEAGUE, *objects), [asked])
+    assert not answer.is_settled
+    return [change.what for change in answer.changes]
+
+
+def ends(made: Object, at: str) -> Object:
+    """The pod while it is being deleted; `at` is when its grace period is over."""
+    return {**made, "metadata": {**made["metadata"], "deletionTimestamp": at}}
+
+
+def left_over() -> Object:
+    """The pod of a job of the same name that is gone."""
+    (_, worker) = runs(MINE, "gpu-1-00")
+    (owner,) = worker["metadata"]["ownerReferences"]
+    return {**worker, "metadata": {**worker["metadata"], "ownerReferences": [{**owner, "uid": "uid-gone"}]}}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [ends(left_over(), SOON)],
+        [ends(left_over(), JUST_NOW)],
+        [left_over()],
+        [ends(pod("somebodys", "gpu-1-00"), SOON)],
+        [ends(pod("one", "gpu-1-00", gpus=4), SOON), ends(pod("two", "gpu-1-00", gpus=4), JUST_NOW)],
+    ],
+    ids=["the owner is gone", "just over", "not told yet", "somebody's", "two of them"],
+)
+def test_nobody_is_evicted_for_room_that_comes(objects: list[Object]) -> None:
+    assert what_becomes_different(*objects) == []
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [ends(left_over(), LONG_AGO)],
+        [ends(pod("somebodys", "gpu-1-00"), LONG_AGO)],
+        [pod("somebodys", "gpu-1-00")],
+        [ends(pod("one", "gpu-1-00", gpus=4), SOON), pod("two", "gpu-1-00", gpus=4)],
+    ],
+    ids=["it hangs", "somebody's hangs", "it stays", "half stays"],
+)
+def test_room_that_does_not_come_is_made(objects: list[Object]) -> None:
+    assert what_becomes_different(*objects) == [What.EVICTED]
+
+
+def test_room_that_comes_on_a_closed_node_is_none() -> None:
+    """Nobody may go there."""
+    closed = ends(pod("somebodys", "closed"), SOON)
+    full = pod("other", "gpu-1-00")
+    assert what_becomes_different(node("closed", "r1", unschedulable=True), closed, full) == [What.EVICTED]
