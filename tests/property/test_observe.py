@@ -23,6 +23,7 @@ PUSH: Final = {
     "target": {"inferenceService": "svc"},
 }
 PUSHED: Final = {"digest": "sha256:" + "0" * 64, "uri": "pvc://models/m/x", "exportJob": "x"}
+TAKEN: Final = {GPU: 1000}
 AT_WORK: Final = {"attempt": 1, **PLACED}
 
 
@@ -81,12 +82,14 @@ class Cluster:
     def a_worker(self) -> None:
         of = self.pick("job-a-1", "job-b-1")
         report = self.pick({}, {"step": 3})
-        worker = Worker("w", f"worker-of-{of}", 1, 0, self.pick(*Phase), "n1", report=report)
+        worker = Worker("w", f"worker-of-{of}", 1, 0, self.pick(*Phase), "n1", report=report, request=TAKEN)
         self.pod(worker.uid, OwnerId(of, "team"), worker)
 
     def a_replica(self) -> None:
         self.pod(
-            "replica", OwnerId("svc", "team"), Replica("r-1", "replica", 1, "r", "n1", ready=self.pick(True, False))
+            "replica",
+            OwnerId("svc", "team"),
+            Replica("r-1", "replica", 1, "r", "n1", ready=self.pick(True, False), request=TAKEN),
         )
 
     def an_exporter(self) -> None:
@@ -94,9 +97,7 @@ class Cluster:
 
     def pod(self, uid: str, owner: OwnerId, ours: Any) -> None:
         self.version += 1
-        self.store.pods.put(
-            Row(uid, self.version, PodRow("n1", is_live=True, requests={GPU: 1000}, owner=owner, ours=ours))
-        )
+        self.store.pods.put(Row(uid, self.version, PodRow("n1", is_live=True, requests=TAKEN, owner=owner, ours=ours)))
 
     def an_export(self) -> None:
         self.version += 1

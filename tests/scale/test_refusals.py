@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from support.cluster import Space, a_pool, conditions, fake_nodes, is_empty, nodes_of, says
-from support.manifests import GPU, TOLERATION, foreign_pod, job, pool, racks
+from support.manifests import GPU, PRODUCT, TOLERATION, foreign_pod, job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, PODS, SERVICES
@@ -73,7 +73,7 @@ WRONG: Final = (
         "degree-of-odd-world",
         {"strategy": fsdp(2)},
         "InvalidSpec",
-        ("spec.strategy.sharding.degree: 2 does not divide the world size 7 (1 workers x 7", "use one of 1, 7"),
+        ("spec.strategy.sharding.degree: 2 does not divide the world size 7 (1 worker x 7", "use one of 1, 7"),
         {"strategy": {"type": "DDP", "sharding": None}},
         replicas=1,
         gpus=7,
@@ -250,7 +250,7 @@ WAITING: Final = (
         "too-many-workers",
         job("job", 7),
         "ExceedsPool",
-        f"0/6 nodes fit: {BUSY}; 7 workers need 56 nvidia.com/gpu, 24 free, room for 0 in the largest pool; "
+        f"0/6 nodes fit: {BUSY}; 7 workers need 56 nvidia.com/gpu, 24 free, room for 0 in the pool; "
         "the empty pool takes 6 workers: lower spec.replicas or add nodes",
     ),
     Waiting(
@@ -265,20 +265,20 @@ WAITING: Final = (
         job("job", 1, placement={"acceleratorProducts": ["NVIDIA-H100-80GB-HBM3"]}),
         "NoMatchingNodes",
         "0/6 nodes fit: 6 with another accelerator product; 1 worker needs 8 nvidia.com/gpu, 0 free, "
-        "room for 0 in the largest pool; ask for less per worker, other acceleratorProducts, or add a toleration",
+        f"room for 0 in the pool; the nodes have {PRODUCT}: allow more in spec.placement.acceleratorProducts",
     ),
     Waiting(
         "worker-too-large",
         job("job", 1, 16),
         "NoMatchingNodes",
         "0/6 nodes fit: 6 too small for a worker even when empty; 1 worker needs 16 nvidia.com/gpu, 0 free, "
-        "room for 0 in the largest pool; ask for less per worker, other acceleratorProducts, or add a toleration",
+        "room for 0 in the pool; a worker needs 16 nvidia.com/gpu, the largest node has 8 nvidia.com/gpu",
     ),
     Waiting(
         "others-hold-them",
         job("job", 7, 4),
         "WaitingForCapacity",
-        "6/6 nodes fit; 7 workers need 28 nvidia.com/gpu, 24 free, room for 24 in the largest pool",
+        "6/6 nodes fit; 7 workers need 28 nvidia.com/gpu, 24 free, room for 24 in the pool",
         largest_free=24,
     ),
 )
@@ -334,7 +334,7 @@ async def test_a_job_is_placed_as_soon_as_there_is_room(space: Space) -> None:
         seen = await space.job("job", says("Placed", "False", "WaitingForCapacity"), "waits")
         message = seen["status"]["verdict"]["message"]
         assert message.startswith("1/6 nodes fit: 4 cordoned, 1 without room for 8 nvidia.com/gpu")
-        assert message.endswith("2 workers need 16 nvidia.com/gpu, 8 free, room for 8 in the largest pool")
+        assert message.endswith("2 workers need 16 nvidia.com/gpu, 8 free, room for 8 in the pool")
         await space.delete(PODS, "other")
         placed = await space.job("job", says("Running"), "runs")
         assert nodes_of(placed) == ["refusals-r2-1", "refusals-r2-2"]

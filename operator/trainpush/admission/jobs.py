@@ -5,17 +5,17 @@ accelerators and world size.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainpush.admission.modes import tolerance, toleration
 from trainpush.admission.pools import accelerator_of, pool_for, requests_of
 from trainpush.admission.scheduling import Priorities
-from trainpush.admission.sizes import legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
+from trainpush.admission.sizes import leeway, legal_sizes, sharding_degree, slices_fault, slices_of, strategy_fault
 from trainpush.api.demand import PriorityStatus
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import aliases_of
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.gang import Gang, Requirements, Slices, Topology
+from trainpush.model.gang import Gang, Leeway, Requirements, Slices, Topology
 from trainpush.model.modes import Mode
 from trainpush.model.nodes import PODS
 from trainpush.model.reasons import Reason
@@ -42,7 +42,7 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -
         kept = job.status.resolved.model_copy(update={"priority": priority})
         workers = len(job.status.placement.nodes)
         held = sorted({*legal_sizes(job.spec, kept), workers}, reverse=True)
-        return _admitted(job, kept, workers, held)
+        return _admitted(job, kept, workers, held, Leeway())
     pool = pool_for(job.spec.placement.pool, pools)
     if isinstance(pool, Refusal):
         return pool
@@ -52,12 +52,12 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -
     if fault := _level_fault(job, pool) or slices_fault(job.spec, resolved.required, pool):
         return fault
     sizes = legal_sizes(job.spec, resolved)
-    return _admitted(job, resolved, sizes[0], sizes)
+    return _admitted(job, resolved, sizes[0], sizes, leeway(job.spec, resolved, pool))
 
 
-def _admitted(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[int]) -> Admission:
+def _admitted(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[int], leeway: Leeway) -> Admission:
     gang, is_chosen = _gang(job, resolved, workers, sizes), job.spec.strategy.sharding is not None
-    return Admission(gang, resolved, is_chosen)
+    return Admission(replace(gang, leeway=leeway), resolved, is_chosen)
 
 
 def priority_before(job: TrainPushJob) -> PriorityStatus | None:

@@ -7,7 +7,9 @@ from trainpush.api.gang import Slice
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.topology import HOST, aliases_of
 from trainpush.api.trainpushjob import Resolved, Strategy, TrainPushJobSpec
+from trainpush.model.gang import Leeway
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count
 from trainpush.model.workload import Refusal
 
 _SHOWN_MAX = 32
@@ -34,11 +36,34 @@ def legal_sizes(spec: TrainPushJobSpec, resolved: Resolved) -> tuple[int, ...]:
 
     Of those that the spec names now, these are the ones that suit what was resolved, perhaps before the spec changed.
     """
+    step = _step(spec, resolved)
+    return tuple(size for size in spec.sizes() if size % step == 0)
+
+
+def leeway(spec: TrainPushJobSpec, resolved: Resolved, pool: GPUPool) -> Leeway:
+    """What of the gang its user may ask for otherwise."""
+    elastic, placement = spec.elastic, spec.placement
+    is_named = elastic and elastic.min_replicas is None
+    elastic_field = f"spec.elastic.{'allowedReplicas' if is_named else 'minReplicas'}"
+    levels = {
+        "spec.placement.required": placement.required,
+        f"spec.defaults.training.required of GPUPool {pool.name}": pool.spec.defaults.training.required,
+    }
+    return Leeway(
+        size_field=elastic_field if elastic else "spec.replicas",
+        multiple=math.lcm(_step(spec, resolved), elastic.multiple_of or 1 if elastic else 1),
+        required_field=" and ".join(field for field, level in levels.items() if level),
+        fixes_accelerators=bool(spec.strategy.sharding) or spec.strategy.tensor_parallel > 1,
+        fixes_slices=spec.strategy.tensor_parallel > resolved.processes_per_worker,
+    )
+
+
+def _step(spec: TrainPushJobSpec, resolved: Resolved) -> int:
+    """Of what every number of workers is a multiple that suits strategy and slices."""
     per_worker = resolved.processes_per_worker
     degree = spec.strategy.sharding.degree if spec.strategy.sharding else 1
     slice_size = resolved.slices[0].size if resolved.slices else 1
-    step = math.lcm(slice_size, degree // math.gcd(degree, per_worker))
-    return tuple(size for size in spec.sizes() if size % step == 0)
+    return math.lcm(slice_size, degree // math.gcd(degree, per_worker))
 
 
 def strategy_fault(spec: TrainPushJobSpec, accelerator: str, per_worker: int) -> Refusal | None:
@@ -51,7 +76,7 @@ def strategy_fault(spec: TrainPushJobSpec, accelerator: str, per_worker: int) ->
             return Refusal(
                 Reason.INVALID_SPEC,
                 f"spec.strategy.sharding.degree: {degree} does not divide the world size {size * per_worker} "
-                f"({size} workers x {per_worker} {accelerator}); "
+                f"({count(size, 'worker')} x {per_worker} {accelerator}); "
                 f"use one of {_listed(_divisors(math.gcd(*sizes) * per_worker))}",
             )
     return _tensor_fault(strategy.tensor_parallel, sizes, accelerator, per_worker) or _tensor_slice_fault(
@@ -84,11 +109,12 @@ def _tensor_fault(degree: int, sizes: Sequence[int], accelerator: str, per_worke
     if per_worker % degree == 0 or (degree % per_worker == 0 and groups % (degree // per_worker) == 0):
         return None
     legal = sorted({*_divisors(per_worker), *(per_worker * workers for workers in _divisors(groups))})
-    listed = ", ".join(map(str, sizes[:_SHOWN_MAX]))
+    *shown, last = sizes[:_SHOWN_MAX]
+    listed = f"{', '.join([*map(str, shown), count(last, 'worker')])}"
     return Refusal(
         Reason.INVALID_SPEC,
         f"spec.strategy.tensorParallel: {degree} ranks cannot be groups of neighbours on one host, "
-        f"with {per_worker} {accelerator} in each of {listed} workers; use one of {_listed(legal)}",
+        f"with {per_worker} {accelerator} in each of {listed}; use one of {_listed(legal)}",
     )
 
 
@@ -99,7 +125,7 @@ def _tensor_slice_fault(spec: TrainPushJobSpec, per_worker: int) -> Refusal | No
         return None
     return Refusal(
         Reason.INVALID_SPEC,
-        f"spec.placement.slices[{len(asked) - 1}].size: {asked[-1].size} workers do not divide into groups of "
+        f"spec.placement.slices[{len(asked) - 1}].size: {asked[-1].size} cannot be divided into groups of "
         f"{together} that share layers on one host (strategy.tensorParallel {spec.strategy.tensor_parallel}); "
         f"use a multiple of {together}",
     )

@@ -21,6 +21,7 @@ from trainpush.model.plan import (
     Verdict,
 )
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count, verb
 from trainpush.model.workload import Eviction, Job
 from trainpush.status.pool import ModesSeen
 
@@ -165,11 +166,13 @@ def _service(served: ServiceDecision, replicas: int, pool: str) -> Outlook:
 
 def _pool(summary: PoolSummary, seen: ModesSeen | None) -> Outlook:
     closed = summary.nodes - summary.ready
+    which = "" if summary.nodes == 1 else f"{closed} of them "
     elsewhere = len(summary.shared_nodes)
+    more, match, belong = count(elsewhere, "more node"), verb(elsewhere, "match"), verb(elsewhere, "belong")
     message = (
-        f"{summary.nodes} nodes{f', {closed} of them cordoned or not ready' if closed else ''}; "
-        f"{summary.free} of {summary.total} accelerators free"
-        f"{f'; {elsewhere} more nodes match, and belong to an older pool' if elsewhere else ''}"
+        f"{count(summary.nodes, 'node')}{f', {which}cordoned or not ready' if closed else ''}; "
+        f"{summary.free} of {count(summary.total, 'accelerator')} free"
+        f"{f'; {more} {match}, and {belong} to an older pool' if elsewhere else ''}"
     )
     identity, found = (GPUPOOLS.kind, "", summary.name), Reason.NODES_FOUND if summary.nodes else Reason.NO_NODES
     reason, modes = _modes(summary.modes, seen)

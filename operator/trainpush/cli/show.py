@@ -16,7 +16,7 @@ from trainpush.cli.simulation import Answer
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES
 from trainpush.model.nodes import HOST, POOL
 from trainpush.model.plan import JobAction, PlannedSwitch, ServiceAction, Stage
-from trainpush.model.wording import count
+from trainpush.model.wording import count, work
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 _WIDTH: Final = 100
@@ -95,7 +95,7 @@ def _page(answer: Answer, facts: Facts, row: Callable[[Outlook], Sequence[str]])
         heads = _HEADS if row is _row else (*_HEADS, "MESSAGE")
         lines += ["", *_aligned([heads, *(row(outlook) for outlook in answer.asked_about)])]
         for outlook in filter(lambda outlook: outlook.switches, answer.asked_about):
-            head = f"{shown(outlook.identity)} would change the mode of these nodes:"
+            head = f"{shown(outlook.identity)} would change the mode of {_these_nodes(outlook)}:"
             lines += ["", head, *_block(_switches(outlook))]
     return "\n".join(lines) + "\n"
 
@@ -141,7 +141,7 @@ def _all_facts(outlook: Outlook) -> Iterator[tuple[str, str]]:
 def _switches(outlook: Outlook) -> Iterator[tuple[str, str]]:
     """Each node of a pool that changes its mode: how far it is, why, and who has to go."""
     for switch in outlook.switches:
-        cost = f"; must go: {', '.join(switch.victims)} ({switch.lost / 3600:.1f} accelerator-hours of work)"
+        cost = f"; must go: {', '.join(switch.victims)} ({work(switch.lost)} of work)"
         said = f"{switch.node}, {switch.old} to {switch.new} ({switch.step}): {switch.why}"
         yield "node", said + (cost if switch.victims else "")
 
@@ -157,7 +157,7 @@ def _where(outlook: Outlook) -> str:
 
 def _cost(outlook: Outlook) -> str:
     eviction = outlook.eviction
-    return f"{eviction.lost / 3600:.1f} accelerator-hours of work; {eviction.message}" if eviction else ""
+    return f"{work(eviction.lost)} of work; {eviction.message}" if eviction else ""
 
 
 def _news(change: Change) -> str:
@@ -169,7 +169,7 @@ def _news(change: Change) -> str:
     return {
         What.EVICTED: f"would be evicted for {by}",
         What.SHRUNK: f"would be shrunk to {left} for {by}",
-        What.SWITCHED: f"would change the mode of {'these nodes' if change.after.switches else 'no node'}",
+        What.SWITCHED: f"would change the mode of {_these_nodes(change.after)}",
         What.UNPLACED: "would wait instead of getting a place",
         What.DELAYED: "would wait further back" if is_same else "would wait for something else",
         What.MOVED: "would get another place",
@@ -177,6 +177,10 @@ def _news(change: Change) -> str:
         What.PLACED: "would get a place instead of waiting",
         What.ADVANCED: "would wait further ahead",
     }[change.what]
+
+
+def _these_nodes(outlook: Outlook) -> str:
+    return {0: "no node", 1: "this node"}.get(len(outlook.switches), "these nodes")
 
 
 def _difference(change: Change) -> Iterator[tuple[str, str]]:

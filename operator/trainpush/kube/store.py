@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -371,19 +370,18 @@ class Store:
             # It is gone when work comes.
             return
         if row.node and row.is_live:
-            self._take(row.node, row.requests, row.ends_at, sign, is_orphan=isinstance(row.ours, Worker | Replica))
+            pod = Ending(row.node, row.requests, row.ends_at)
+            self._take(pod, sign, is_orphan=isinstance(row.ours, Worker | Replica))
 
     def _count_pods_of(self, owner: OwnerId, sign: int) -> None:
         """Count what the pods of a job or a service take as usage, or no more."""
         pods: list[Worker | Replica] = [*self.workers.of(owner), *self.replicas.of(owner)]
         for pod in pods:
             if pod.node and pod.is_live:
-                self._take(pod.node, pod.request, pod.ends_at, sign, is_orphan=True)
+                self._take(Ending(pod.node, pod.request, pod.ends_at), sign, is_orphan=True)
 
-    def _take(
-        self, node: str, amounts: Mapping[str, int], ends_at: datetime | None, sign: int, *, is_orphan: bool
-    ) -> None:
+    def _take(self, pod: Ending, sign: int, *, is_orphan: bool) -> None:
         """Count what a pod takes for which nobody answers; what has no owner any more is collected soon."""
-        self.fleet.add_usage(node, amounts, sign)
-        if ends_at or is_orphan:
-            self.fleet.add_ending(Ending(node, amounts, ends_at), sign)
+        self.fleet.add_usage(pod.node, pod.request, sign)
+        if pod.ends_at or is_orphan:
+            self.fleet.add_ending(pod, sign)

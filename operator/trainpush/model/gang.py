@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import gcd
+from math import gcd, lcm
 
 from trainpush.model.nodes import Toleration
 
@@ -57,6 +57,22 @@ class Topology:
 
 
 @dataclass(frozen=True, slots=True)
+class Leeway:
+    """What of a gang its user may ask for otherwise: advice says nothing else."""
+
+    size_field: str = "spec.replicas"
+    """The field that says how few workers will do."""
+    multiple: int = 1
+    """Every size has to be a multiple of it."""
+    required_field: str = "spec.placement.required"
+    """The fields that say that a level is required."""
+    fixes_accelerators: bool = False
+    """Whether the strategy needs as many accelerators in each worker as there are."""
+    fixes_slices: bool = False
+    """Whether the strategy needs some of the slices."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gang:
     """Workers that start together or not at all; all alike."""
 
@@ -66,6 +82,7 @@ class Gang:
     topology: Topology = Topology()
     sizes: tuple[int, ...] = ()
     """Every legal number of workers, largest first, where there is more than one; `workers` is one of them."""
+    leeway: Leeway = Leeway()
 
     _hash: int = field(default=0, init=False, repr=False, compare=False)
     """Worked out when it is first asked for; 0 before."""
@@ -73,7 +90,7 @@ class Gang:
     def __hash__(self) -> int:
         """Of all that compares."""
         if not self._hash:
-            found = hash((self.pool, self.workers, self.requirements, self.topology, self.sizes))
+            found = hash((self.pool, self.workers, self.requirements, self.topology, self.sizes, self.leeway))
             object.__setattr__(self, "_hash", found)
         return self._hash
 
@@ -92,7 +109,7 @@ class Gang:
         """Sizes that could be legal differ by this many workers."""
         if self.sizes:
             return gcd(*self.sizes)
-        return self.topology.slices[0].size if self.topology.slices else 1
+        return lcm(self.leeway.multiple, self.topology.slices[0].size if self.topology.slices else 1)
 
     def of_size(self, workers: int) -> "Gang":
         """The same gang with another number of workers."""

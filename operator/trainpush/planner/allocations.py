@@ -5,7 +5,7 @@ not. Other live pods of ours, leftovers, count where they are bound.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
@@ -56,7 +56,7 @@ class Allocations:
         self._amounts: dict[str, HeldAmounts] = {}
         """By pool."""
         self._books: dict[str, HoldingBook] = {}
-        """By pool, who holds what: of those that go on and have begun, and of services."""
+        """By pool, who holds what of its nodes: services and gangs of any pool, but those that have not begun yet."""
 
     @classmethod
     def of(cls, jobs: Iterable[Job], services: Iterable[Service]) -> "Allocations":
@@ -134,12 +134,13 @@ class Allocations:
         return self._placed.get(pool, {})
 
     def book_of(self, pool: Pool) -> HoldingBook:
-        """What the gangs that have begun and all replicas hold on the nodes of a pool."""
+        """What services, and gangs but those that have not begun yet, hold on the nodes of a pool."""
         book = self._books.get(pool.name)
         if book is None or book.rows is not pool.table.rows or book.resources != pool.table.resources:
             book = self._books[pool.name] = HoldingBook(pool.table)
-            for held in self.begun_of(pool.name).values():
-                _write(book, held.key, [held], is_service=False)
+            for held in self._gangs.values():
+                if held.key not in self.placed_of(held.gang.pool):
+                    _write(book, held.key, [held], is_service=False)
             for key, replicas in self._replicas.items():
                 _write(book, key, replicas, is_service=True)
         return book
@@ -148,9 +149,9 @@ class Allocations:
         """The gangs of a pool that go on and have several legal sizes."""
         return self._elastic.get(pool, {})
 
-    def ranks_of(self, pool: str) -> Collection[tuple[str, int]]:
-        """Namespaces and priorities of the gangs of a pool."""
-        return self._ranks.get(pool, {}).keys()
+    def ranks_of(self, pool: str) -> Mapping[tuple[str, int], int]:
+        """How many gangs of a pool there are of each namespace and priority."""
+        return self._ranks.get(pool, {})
 
     def charged(self, pool: str) -> Mapping[str, Mapping[str, int]]:
         """What the gangs and replicas of each namespace hold of a pool, by resource as `counted`."""
@@ -207,6 +208,7 @@ class Allocations:
         self._gangs[key] = held
         self._count(held, +1)
         if held.is_leaving or lifecycle.has_succeeded(held.job):
+            self._note(key, [held], is_service=False)
             return
         self._ranks[pool][key.namespace, held.job.priority] += 1
         if held.gang.sizes:
@@ -221,17 +223,16 @@ class Allocations:
         key, pool = held.key, held.gang.pool
         self._count(held, -1)
         self._elastic[pool].pop(key, None)
+        self._note(key, (), is_service=False)
         if self._begun[pool].pop(key, None) or self._placed[pool].pop(key, None):
-            self._note(key, (), is_service=False)
             ranks, rank = self._ranks[pool], (key.namespace, held.job.priority)
             ranks[rank] -= 1
             if not ranks[rank]:
                 del ranks[rank]
 
     def _note(self, key: Key, held: Sequence[Allocation], *, is_service: bool) -> None:
-        for pool, book in self._books.items():
-            if is_service or not held or held[0].gang.pool == pool:
-                _write(book, key, held, is_service=is_service)
+        for book in self._books.values():
+            _write(book, key, held, is_service=is_service)
 
     def _count(self, held: Allocation, sign: int) -> None:
         self._charged[held.gang.pool].add(held, sign)

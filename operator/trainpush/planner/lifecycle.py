@@ -20,6 +20,7 @@ from trainpush.model.plan import (
     Verdict,
 )
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count, share, verb
 from trainpush.model.workload import (
     Eviction,
     EvictionStep,
@@ -115,7 +116,7 @@ def held_back(job: Job, now: datetime) -> Decision | None:
 
 def placed(job: Job, gang: Gang, placement: Placement) -> Decision:
     """The gang got a place: a new attempt, whose pods follow once this stands in its status."""
-    verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; 0/{gang.workers} workers run")
+    verdict = Verdict(Reason.WAITING_FOR_PODS, f"placed in {_site(placement)}; {_run(0, gang)}")
     record = job.recorded.next_attempt(placement)
     return Decision(job.key, record, Stage.STARTING, verdict, actions=_removals(_stale(job, record.attempt)))
 
@@ -240,8 +241,8 @@ def _given_back(start: Start, now: datetime) -> Decision:
 def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
     """No pod of the new attempt before the last of the old is gone; the time for binding begins then."""
     last = f"{job.recorded.last.message}; " if job.recorded.last else ""
-    names = ", ".join(worker.name for worker in former[:4])
-    verdict = Verdict(Reason.RESTARTING, f"{last}waits for {len(former)} pods of an earlier attempt to end: {names}")
+    pods, names = count(len(former), "pod"), ", ".join(worker.name for worker in former[:4])
+    verdict = Verdict(Reason.RESTARTING, f"{last}waits for {pods} of an earlier attempt to end: {names}")
     job, placement = _with_time_to_bind(job, placement, now)
     actions = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded) + _TIME_TO_BIND
@@ -288,13 +289,13 @@ def _progress(start: Start, gang: Gang, begun: int, now: datetime) -> tuple[Stag
     if begun == gang.workers:
         done = len(_finished(job))
         left = gang.workers - done
-        over = f", {done} {'has' if done == 1 else 'have'} finished" if done else ""
-        what = f"{left} worker{' runs' if left == 1 else 's run'} in {site}{over}"
+        over = f", {done} {verb(done, 'have')} finished" if done else ""
+        what = f"{count(left, 'worker')} {verb(left, 'run')} in {site}{over}"
         return Stage.RUNNING, Verdict(Reason.RUNNING, what)
     if job.trouble:
         return Stage.STARTING, Verdict(Reason.APPLY_FAILED, job.trouble)
     said, last, failed = start.waits, job.recorded.last, job.recorded.failed_starts
-    message = f"placed in {site}; {begun}/{gang.workers} workers run{': ' + said if said else ''}"
+    message = f"placed in {site}; {_run(begun, gang)}{': ' + said if said else ''}"
     stage, reason = Stage.STARTING, Reason.WAITING_FOR_PODS
     if last and last.reason == Reason.RESTARTING:
         stage, reason, message = Stage.RESTARTING, Reason.RESTARTING, f"{last.message}; {message}"
@@ -350,6 +351,10 @@ def _delay(recorded: Recorded) -> timedelta:
     if restarts <= 1:
         return timedelta(0)
     return min(RESTART_DELAY * (1 << min(restarts - 2, 10)), RESTART_DELAY_MAX)
+
+
+def _run(begun: int, gang: Gang) -> str:
+    return f"{share(begun, gang.workers, 'worker')} {verb(gang.workers, 'run')}"
 
 
 def _site(placement: Placement) -> str:

@@ -51,6 +51,15 @@ class _Blocked(NamedTuple):
     """When to look again."""
 
 
+class _Standing(NamedTuple):
+    """Where in the line a gang waits, as far as it is told of it."""
+
+    late: int
+    """For how many that have waited long room was kept before its turn."""
+    is_behind: bool
+    """Whether any others found no room before it."""
+
+
 @dataclass(eq=False)
 class PoolCycle:
     """Everything that the gangs and replicas of one pool compete for in this cycle."""
@@ -75,6 +84,8 @@ class PoolCycle:
     """Elastic gangs that were placed and may get more."""
     _waiting: int = field(default=0, init=False)
     """How many had their turn and wait."""
+    _is_refused: bool = field(default=False, init=False)
+    """Whether a replica found no room."""
     _is_hopeful: bool = field(default=False, init=False)
     """Whether room would help one of them."""
     _blocked: list[_Blocked] = field(default_factory=list, init=False)
@@ -294,17 +305,18 @@ class PoolCycle:
         if not self._blocked:
             return {}
         held = self._holdings(self._assigned)
-        decisions, known = {}, dict[tuple[Gang, int], Verdict]()
-        told: dict[tuple[Gang, int, Rank], Verdict] = {}
-        for (job, gang, rank), position, late, due in self._blocked:
-            if (gang, late) not in known:
-                known[gang, late] = self._why(gang, late, held)
-            verdict, wake_at = known[gang, late], due
+        decisions, known = {}, dict[tuple[Gang, _Standing], Verdict]()
+        told: dict[tuple[Gang, _Standing, Rank], Verdict] = {}
+        for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
+            standing = _Standing(late, is_behind=number > 0 or self._is_refused)
+            if (gang, standing) not in known:
+                known[gang, standing] = self._why(gang, standing, held)
+            verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 ineligible, until = self.preemption.eligibility.ineligible(rank)
-                if (gang, late, rank) not in told:
-                    told[gang, late, rank] = verdicts.not_preempted(verdict, ineligible, until)
-                verdict, wake_at = told[gang, late, rank], min(filter(None, (until, due)), default=None)
+                if (gang, standing, rank) not in told:
+                    told[gang, standing, rank] = verdicts.not_preempted(verdict, ineligible, until)
+                verdict, wake_at = told[gang, standing, rank], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -331,12 +343,14 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        return self._why(gang, self.reservations.late, self._holdings())
+        standing = _Standing(self.reservations.late, is_behind=bool(self._blocked) or self._is_refused)
+        self._is_refused = True
+        return self._why(gang, standing, self._holdings())
 
-    def _why(self, gang: Gang, late: int, held: Holdings) -> Verdict:
-        """Why a gang finds no room, in whose turn room was kept for so many that have waited long."""
-        capacity = self.capacity
-        around = Circumstances(*self.reservations.against(gang, late), capacity.terminating, held)
+    def _why(self, gang: Gang, standing: _Standing, held: Holdings) -> Verdict:
+        """Why a gang finds no room."""
+        capacity, kept = self.capacity, self.reservations.against(gang, standing.late)
+        around = Circumstances(*kept, capacity.terminating, held, standing.is_behind)
         return verdicts.waiting(gang, capacity.filters(gang), capacity.used, around)
 
     def wanted(self) -> dict[Key, Eviction]:

@@ -1,6 +1,6 @@
 """The gangs of one pool that run, or are about to: looked through only where somebody has to know them one by one."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,8 +28,8 @@ class RunningGangs:
         return (found[key] for key in sorted(found) if self.keeps(found[key]))
 
     @property
-    def ranks(self) -> Collection[tuple[str, int]]:
-        """Namespaces and priorities of them, and of those that lose their place."""
+    def ranks(self) -> Mapping[tuple[str, int], int]:
+        """How many there are of each namespace and priority, and of those that lose their place."""
         return self.allocations.ranks_of(self.pool)
 
     @cached_property

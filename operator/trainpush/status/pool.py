@@ -88,7 +88,7 @@ def _pool_statements(summary: PoolSummary) -> list[Statement]:
             PoolCondition.TOPOLOGY_KNOWN,
             False,
             Reason.LABELS_MISSING,
-            f"{count(summary.unlabelled_nodes, 'node')} without a label of spec.topology; each is its own domain",
+            f"{count(summary.unlabelled_nodes, 'node')} without a label of spec.topology, a domain by itself",
         )
     )
     ready = (

@@ -151,7 +151,7 @@ class TestTensorParallel:
     def test_and_in_every_slice(self) -> None:
         asked = a_job(6, 4, strategy={"tensorParallel": 8}, placement={"slices": [{"level": "rack", "size": 3}]})
         assert refused(asked) == (
-            "spec.placement.slices[0].size: 3 workers do not divide into groups of 2 that share layers on one host "
+            "spec.placement.slices[0].size: 3 cannot be divided into groups of 2 that share layers on one host "
             "(strategy.tensorParallel 8); use a multiple of 2"
         )
 
@@ -237,3 +237,42 @@ def test_a_gang_goes_where_its_pods_may_run(is_placed: bool) -> None:
     manifest = placed(a_job(), 4) if is_placed else a_job()
     trains = Toleration("training.ai/mode", "Equal", "Training", "NoSchedule")
     assert gang_of(manifest).requirements.tolerations[-1] == trains
+
+
+class TestLeeway:
+    """What advice may say: nothing that this spec or its pool would refuse, or make nothing of."""
+
+    @pytest.mark.parametrize(
+        ("spec", "field", "multiple"),
+        [
+            ({}, "spec.replicas", 1),
+            ({"elastic": {"minReplicas": 4}}, "spec.elastic.minReplicas", 1),
+            ({"elastic": {"minReplicas": 4, "maxReplicas": 8, "multipleOf": 4}}, "spec.elastic.minReplicas", 4),
+            ({"elastic": {"allowedReplicas": [4]}}, "spec.elastic.allowedReplicas", 1),
+        ],
+    )
+    def test_the_field_of_the_size(self, spec: dict[str, Any], field: str, multiple: int) -> None:
+        found = gang_of(a_job(4, **spec)).leeway
+        assert (found.size_field, found.multiple) == (field, multiple)
+
+    @pytest.mark.parametrize(
+        ("spec", "multiple", "fixed"),
+        [
+            ({}, 1, (False, False)),
+            ({"strategy": {"type": "FSDP", "sharding": {"degree": 16}}}, 2, (True, False)),
+            ({"strategy": {"tensorParallel": 8}}, 1, (True, False)),
+            ({"strategy": {"tensorParallel": 16}}, 2, (True, True)),
+            ({"placement": {"slices": [{"level": "rack", "size": 2}]}}, 2, (False, False)),
+        ],
+    )
+    def test_what_strategy_and_slices_fix(self, spec: dict[str, Any], multiple: int, fixed: tuple[bool, bool]) -> None:
+        found = gang_of(a_job(4, **spec)).leeway
+        assert (found.multiple, (found.fixes_accelerators, found.fixes_slices)) == (multiple, fixed)
+
+    def test_the_fields_that_require_a_level(self) -> None:
+        """Without its own a job has the pool's."""
+        default = {"defaults": {"training": {"image": "i", "required": "block"}}}
+        both = "spec.placement.required and spec.defaults.training.required of GPUPool pool"
+        assert gang_of(a_job(placement={"required": "rack"})).leeway.required_field == "spec.placement.required"
+        assert gang_of(a_job(placement={"required": "rack"}), **default).leeway.required_field == both
+        assert gang_of(a_job(), **default).leeway.required_field == both.partition(" and ")[2]

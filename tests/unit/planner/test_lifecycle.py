@@ -178,7 +178,7 @@ def test_a_slow_end_of_the_old_attempt_costs_no_place() -> None:
     decision = decide(job, workers=(a_worker(1, deleting=True),))
     assert decision.record.placement
     assert (decision.record.placement.nodes, decision.record.placement.since) == (("r1-n0", "r1-n1"), NOW)
-    assert "waits for 1 pods of an earlier attempt to end: job-worker-1-a1" in decision.verdict.message
+    assert "waits for 1 pod of an earlier attempt to end: job-worker-1-a1" in decision.verdict.message
 
 
 def test_success_is_kept_even_when_suspended_in_the_same_moment() -> None:

@@ -129,8 +129,8 @@ def test_a_tolerated_taint_is_no_hindrance() -> None:
     [
         ((SERVES,), (TRAINS,), "1 in another mode"),
         ((SERVES,), (TRAINS, ANYTHING), "1 in another mode"),
-        ((LEAVES,), (TRAINS, ANYTHING), "1 changing their mode"),
-        ((LEAVES, Taint("k", "v", "NoSchedule")), (TRAINS,), "1 changing their mode"),
+        ((LEAVES,), (TRAINS, ANYTHING), "1 changing mode"),
+        ((LEAVES, Taint("k", "v", "NoSchedule")), (TRAINS,), "1 changing mode"),
         ((Taint(MODE_KEY, "Training", "NoSchedule"),), (TRAINS,), ""),
         ((SERVES,), (Toleration(MODE_KEY, "Exists", "", ""),), ""),
     ],

@@ -335,7 +335,7 @@ def test_a_lost_status_promises_nobody_the_room_of_what_serves() -> None:
     world.settle()
     lost = replace(world.service, places=(), is_new=True)
     decided = plan(replace(a_cluster(a_job(gang=a_gang(workers=1)), pool=world.pool), services=(lost,)), NOW)
-    assert decided.decisions[0].verdict.cause == Cause.NOBODY_TO_PREEMPT
+    assert decided.decisions[0].verdict.cause == Cause.HELD_BY_SERVICES
 
 
 def test_an_unreadable_spec_touches_nothing_that_serves() -> None:

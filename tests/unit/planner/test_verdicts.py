@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.build import GPU, LEVELS, RACK, a_gang
-from trainpush.model.gang import Gang, Slices
+from trainpush.model.gang import Gang, Leeway, Slices
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY
 from trainpush.model.nodes import PODS, Amounts, Node, NodeTable, Taint, Toleration, node_table
 from trainpush.model.plan import Holder, Verdict
@@ -22,6 +22,7 @@ from trainpush.planner.diagnostics.holders import Holding, holdings
 from trainpush.planner.feasibility.filters import FilterReason, NodeFilters
 
 GIB = 2**30
+ELASTIC = Leeway("spec.elastic.minReplicas")
 TAINT = Taint("gpu", "present", "NoSchedule")
 SERVES = Taint(MODE_KEY, "Inference", "NoSchedule")
 LEAVES = Taint(SWITCHING_KEY, "Training", "NoSchedule")
@@ -138,7 +139,7 @@ CASES = {
         reason=NEVER,
     ),
     Cause.TOO_FEW_PODS_PER_NODE: Case(
-        asking(), [node("n", but={PODS: 500})], "a worker needs 1 pods, the largest node has 0.5 pods", reason=NEVER
+        asking(), [node("n", but={PODS: 500})], "a worker needs 1 pod, the largest node has 0 pods", reason=NEVER
     ),
     Cause.TOO_LITTLE_ELSE_PER_NODE: Case(
         asking(more={"rdma/hca": 8000}),
@@ -186,7 +187,7 @@ CASES = {
         asking(2, slices=(Slices("rack", 2),)),
         [node("n"), node("m", rack="r2")],
         "a slice has 2 workers, the largest empty rack takes 1",
-        "without its slices it would fit now",
+        "without spec.placement.slices it would fit now",
         reason=Reason.TOPOLOGY_UNSATISFIABLE,
     ),
     Cause.SLICES_TOO_MANY: Case(
@@ -199,7 +200,7 @@ CASES = {
     Cause.NODES_IN_OTHER_MODE: Case(
         asking(3),
         [node("n"), node("m", taints=(SERVES,)), node("o", taints=(LEAVES,))],
-        "1 changing their mode, 1 in another mode; 3 workers need 24",
+        "1 changing mode, 1 in another mode; 3 workers need 24",
         "spec.replicas: 1 would fit now",
     ),
     Cause.NO_NODE_READY: Case(asking(), [node("n", ready=False)], "no node that would do is ready and uncordoned"),
@@ -257,7 +258,7 @@ CASES = {
         asking(2, 4, slices=(Slices("host", 2),)),
         [node("n"), node("m")],
         "in whole slices (2 per host) only 0 workers would fit",
-        "without its slices it would fit now",
+        "without spec.placement.slices it would fit now",
         gpus(n=4, m=4),
     ),
     Cause.CPU_TAKEN: Case(
@@ -281,11 +282,11 @@ CASES = {
         "with 50Gi ephemeral-storage per worker",
         {"n": {"ephemeral-storage": 50 * GIB}},
     ),
-    Cause.PODS_TAKEN: Case(asking(), [node("n")], "too little pods is free", used={"n": {PODS: 110_000}}),
+    Cause.PODS_TAKEN: Case(asking(), [node("n")], "too few pods are free", used={"n": {PODS: 110_000}}),
     Cause.ELSE_TAKEN: Case(
         asking(more={"rdma/hca": 4000}),
         [node("n")],
-        "too little rdma/hca is free",
+        "too few rdma/hca are free",
         "with 3 rdma/hca per worker",
         {"n": {"rdma/hca": 1000}},
     ),
@@ -300,7 +301,7 @@ CASES = {
         reserved=gpus(n=8),
         reason=Reason.BEHIND_HIGHER_PRIORITY,
     ),
-    Cause.ROOM_NOW: Case(asking(), [node("n")], "1/1 nodes fit; 1 worker needs 8 nvidia.com/gpu, 8 free"),
+    Cause.ROOM_NOW: Case(asking(), [node("n")], "1/1 node fits; 1 worker needs 8 nvidia.com/gpu, 8 free"),
 }
 
 
@@ -351,10 +352,22 @@ OF_THE_QUEUE = {
         "",
     ),
     Cause.NOBODY_TO_PREEMPT: (
-        verdicts.not_preempted(WAITS, {}),
+        verdicts.not_preempted(WAITS, {Cause.NOBODY_TO_PREEMPT: 2, Cause.BEYOND_GUARANTEE: 1}),
         Reason.WAITING_FOR_CAPACITY,
         WAITS.message,
-        f"{WAITS.advice}; nobody makes room: nobody there has a lower priority or holds more than its guarantee",
+        (
+            f"{WAITS.advice}; nobody makes room: 2 gangs of its own team, with no lower priority, "
+            "1 gang of another team, from which one takes only within one's own guarantee"
+        ),
+    ),
+    Cause.BEYOND_GUARANTEE: (
+        verdicts.not_preempted(WAITS, {Cause.BEYOND_GUARANTEE: 3}),
+        Reason.WAITING_FOR_CAPACITY,
+        WAITS.message,
+        (
+            f"{WAITS.advice}; nobody makes room: "
+            "3 gangs of other teams, from which one takes only within one's own guarantee"
+        ),
     ),
     Cause.CLASS_NEVER_PREEMPTS: (
         verdicts.not_preempted(WAITS, {Cause.CLASS_NEVER_PREEMPTS: 1}),
@@ -375,10 +388,13 @@ OF_THE_QUEUE = {
         ),
     ),
     Cause.PREEMPTION_NEVER: (
-        verdicts.not_preempted(WAITS, {Cause.PREEMPTION_NEVER: 1}),
+        verdicts.not_preempted(WAITS, {Cause.NOBODY_TO_PREEMPT: 1, Cause.PREEMPTION_NEVER: 1}),
         Reason.WAITING_FOR_CAPACITY,
         WAITS.message,
-        f"{WAITS.advice}; nobody makes room: 1 gang with preemption Never",
+        (
+            f"{WAITS.advice}; nobody makes room: 1 gang with preemption Never, "
+            "1 gang of its own team, with no lower priority"
+        ),
     ),
     Cause.PROTECTED_DOWN_TO_MINIMUM: (
         verdicts.not_preempted(WAITS, {Cause.PROTECTED_DOWN_TO_MINIMUM: 3}),
@@ -390,7 +406,7 @@ OF_THE_QUEUE = {
         verdicts.not_preempted(WAITS, {Cause.WITHIN_GUARANTEES: 1}),
         Reason.WAITING_FOR_CAPACITY,
         WAITS.message,
-        f"{WAITS.advice}; nobody makes room: 1 gang of teams within their guarantees",
+        f"{WAITS.advice}; nobody makes room: 1 gang of a team within its guarantee",
     ),
     Cause.VICTIMS_NOT_ENOUGH: (
         verdicts.not_preempted(WAITS, {Cause.VICTIMS_NOT_ENOUGH: 2}),
@@ -434,6 +450,18 @@ def test_what_the_queue_decides_is_told(cause: Cause) -> None:
     assert verdict.advice == advice
 
 
+def test_where_no_gang_runs_that_is_told() -> None:
+    """Services and other pods make no room."""
+    assert verdicts.not_preempted(WAITS, {}).advice.endswith("nobody makes room: no gang runs there")
+
+
+def test_of_one_gang_is_told_as_of_one() -> None:
+    """And of its time, that it is its own."""
+    said = verdicts.not_preempted(WAITS, {Cause.PROTECTED_BY_MIN_RUNTIME: 1, Cause.VICTIMS_NOT_ENOUGH: 1}, UNTIL).advice
+    assert "1 gang within its minRuntime (until 2026-01-01T13:00:00Z)" in said
+    assert "1 gang could, but that does not make enough" in said
+
+
 def test_every_cause_has_a_test() -> None:
     """None is left out, none is never told."""
     assert set(CASES) | set(OF_THE_QUEUE) == set(Cause)
@@ -470,16 +498,82 @@ def test_an_elastic_gang_waits_for_its_smallest_size() -> None:
     """Four workers would do, of eight; three fit."""
     nodes = [node(f"n{i}") for i in range(8)]
     used = gpus(**{f"n{i}": 8 for i in range(5)})
-    verdict = Case(asking(8, sizes=(8, 6, 4)), nodes, "", "", used).verdict()
+    verdict = Case(asking(8, sizes=(8, 6, 4), leeway=ELASTIC), nodes, "", "", used).verdict()
     assert "8 workers, at least 4, need 64 nvidia.com/gpu, 24 free" in verdict.message
     assert verdict.advice.startswith("spec.elastic.minReplicas: 2 would fit now")
 
 
 def test_a_wider_level_is_advised_where_no_smaller_gang_will_do() -> None:
     """An elastic gang that goes in steps of two cannot be made smaller, but spread."""
-    gang = asking(2, required="rack", sizes=(4, 2))
+    gang = asking(2, required="rack", sizes=(4, 2), leeway=ELASTIC)
     verdict = Case(gang, [node("n"), node("m"), node("o", rack="r2")], "", "", gpus(n=8)).verdict()
     assert verdict.advice.startswith("spec.placement.required: block would fit now")
+
+
+def test_sizes_that_suit_nobody_are_not_advised() -> None:
+    """Three of four workers would fit, and the strategy needs an even number."""
+    nodes = [node(f"n{i}") for i in range(4)]
+    gang = asking(4, leeway=Leeway(multiple=2))
+    assert Case(gang, nodes, "", "", gpus(n0=8)).verdict().advice.startswith("spec.replicas: 2 would fit now")
+    assert Case(asking(4), nodes, "", "", gpus(n0=8)).verdict().advice.startswith("spec.replicas: 3 would fit now")
+
+
+def test_a_size_goes_where_sizes_are_named_one_by_one() -> None:
+    gang = asking(4, sizes=(8, 4), leeway=Leeway("spec.elastic.allowedReplicas", multiple=2))
+    verdict = Case(gang, [node(f"n{i}") for i in range(8)], "", "", gpus(**{f"n{i}": 8 for i in range(6)})).verdict()
+    assert "allowedReplicas" not in verdict.advice  # sizes so far go in steps of four
+    gang = replace(gang, sizes=(6, 4), workers=6)
+    verdict = Case(gang, [node(f"n{i}") for i in range(8)], "", "", gpus(**{f"n{i}": 8 for i in range(6)})).verdict()
+    assert verdict.advice.startswith("2 in spec.elastic.allowedReplicas would fit now")
+
+
+def test_what_the_strategy_fixes_is_not_advised() -> None:
+    """Neither other accelerators per worker, nor to do without the slices that it needs."""
+    fixed = Leeway(fixes_accelerators=True, fixes_slices=True)
+    assert Case(asking(gpus=16), [node("n")], "", "").verdict().advice
+    assert Case(asking(gpus=16, leeway=fixed), [node("n")], "", "").verdict().advice == ""
+    gang, nodes = asking(2, 8, slices=(Slices("host", 2),)), [node("n"), node("m")]
+    assert Case(gang, nodes, "", "").verdict().advice.startswith("without spec.placement.slices")
+    assert "slices" not in Case(replace(gang, leeway=fixed), nodes, "", "").verdict().advice
+
+
+def test_the_fields_are_named_that_require_a_level() -> None:
+    """One may be the pool's."""
+    gang = asking(2, required="rack", leeway=Leeway(required_field="spec.defaults.training.required of GPUPool p"))
+    nodes = [node("n"), replace(node("m", rack="r2"), labels={RACK.label: "r2", "example.com/block": "b2"})]
+    verdict = Case(gang, nodes, "", "").verdict()
+    assert verdict.advice.startswith("spec.replicas: 1")
+    gang = replace(gang, leeway=replace(gang.leeway, multiple=2))
+    verdict = Case(gang, nodes, "", "").verdict()
+    assert verdict.advice.startswith("without spec.defaults.training.required of GPUPool p it would fit now")
+
+
+def test_nodes_are_not_opened_for_those_behind() -> None:
+    """Who waits before them would get the room."""
+    table = node_table([node("n", cordoned=True), node("m")], LEVELS, gpus(m=8))
+    filters = NodeFilters(table, asking(1).requirements)
+    first, behind = (
+        verdicts.waiting(asking(1), filters, table.used, Circumstances(is_behind=is_behind)).advice
+        for is_behind in (False, True)
+    )
+    assert first.startswith("with 1 cordoned node opened")
+    assert "opened" not in behind
+
+
+def test_pods_are_counted_and_memory_is_measured() -> None:
+    """In words that suit both, and in one unit where it tells two amounts apart."""
+    tight = node("n", but={PODS: 1000})
+    assert (
+        "too few pods are free beside the accelerators: a worker needs 1 pod"
+        in Case(asking(), [tight], "", "", {"n": {PODS: 1000}}).verdict().message
+    )
+    none = Case(asking(), [node("n", but={PODS: 0})], "", "").verdict().message
+    assert "no node has any pods" in none
+    much = node("n", but={"memory": 2049 * GIB})
+    assert (
+        "a worker needs 2050Gi memory, the largest node has 2049Gi memory"
+        in Case(asking(more={"memory": 2050 * GIB}), [much], "", "").verdict().message
+    )
 
 
 def test_the_fewest_cordoned_nodes_are_advised() -> None:

@@ -17,12 +17,12 @@ from trainpush.status.service import ServiceSeen, read, write
 DIGEST = "sha256:" + "0" * 64
 SERVING = ServiceDecision(
     key=Key("team", "digits"),
-    verdict=Verdict(Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
-    placed=Condition(True, Reason.PLACED, "1 replicas on 1 nodes"),
+    verdict=Verdict(Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replica gets requests"),
+    placed=Condition(True, Reason.PLACED, "1 replica on 1 node"),
     scaling=Condition(False, Reason.NOT_BLOCKED, "every replica has room"),
-    loaded=Condition(True, Reason.MODEL_LOADED, "1 replicas answer"),
-    available=Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replicas get requests"),
-    progressing=Condition(True, Reason.ROLLED_OUT, "1 of 1 replicas serve digits-1"),
+    loaded=Condition(True, Reason.MODEL_LOADED, "1 replica answers"),
+    available=Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, "1 of 1 replica gets requests"),
+    progressing=Condition(True, Reason.ROLLED_OUT, "1 of 1 replica serves digits-1"),
     replicas=1,
     ready=1,
     stable="digits-1",

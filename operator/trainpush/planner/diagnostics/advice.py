@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 
 from trainpush.model.gang import Topology
-from trainpush.model.nodes import POOL
-from trainpush.model.wording import amount, count, field_of_size
+from trainpush.model.nodes import POOL, is_in_bytes
+from trainpush.model.wording import amount, count, of_size
 from trainpush.planner.diagnostics.causes import Cause
-from trainpush.planner.diagnostics.diagnosis import HOPELESS, Finding, Situation, asked, common_taint
+from trainpush.planner.diagnostics.diagnosis import HOPELESS, Finding, Situation, asked, common_taint, only_with
 from trainpush.planner.feasibility.domains import Layout, sums
 from trainpush.planner.feasibility.filters import Mask
 from trainpush.planner.feasibility.slots import Slots, column, slots
@@ -21,7 +21,7 @@ from trainpush.planner.feasibility.slots import Slots, column, slots
 _SPEC: Final = "the operator does not change a spec"
 _NODES: Final = "the operator opens no node that somebody closed"
 _SOON: Final = {Cause.ROOM_NOW, Cause.PODS_ENDING}
-_UNITS: Final = {"cpu": 1000, "memory": 2**30, "ephemeral-storage": 2**30}
+_GIB: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def _fewer(premise: _Premise) -> Iterator[str]:
     size = min(premise.here.layout.largest(premise.slots * premise.open), gang.least - 1)
     size -= size % gang.step
     if size > 0:
-        yield f"{field_of_size(gang)}: {size} {premise.when}; {_SPEC}"
+        yield f"{of_size(gang, size)} {premise.when}; {_SPEC}"
 
 
 def _wider(premise: _Premise) -> Iterator[str]:
@@ -70,17 +70,19 @@ def _wider(premise: _Premise) -> Iterator[str]:
 
     for level in reversed(here.table.levels[: here.table.depth(topology.required)]):
         if fits(replace(topology, required=level.alias)):
-            without = f"without spec.placement.required it {premise.when}"
+            without = f"without {here.gang.leeway.required_field} it {premise.when}"
             wider = f"spec.placement.required: {level.alias} {premise.when}"
             yield f"{without if level.alias == POOL else wider}; {_SPEC}"
             return
-    if topology.slices and fits(replace(topology, slices=())):
-        yield f"without its slices it {premise.when}; {_SPEC}"
+    if topology.slices and not here.gang.leeway.fixes_slices and fits(replace(topology, slices=())):
+        yield f"without spec.placement.slices it {premise.when}; {_SPEC}"
 
 
 def _opened(premise: _Premise) -> Iterator[str]:
     """Cordoned nodes, as few as will do."""
     here = premise.here
+    if here.around.is_behind:
+        return  # nodes that are opened are for those before it
     closed = here.filters.willing & here.filters.in_mode & here.table.ready & here.table.cordoned & ~premise.open
     if premise.fits(premise.open | closed):
         yield f"with {_fewest(premise, closed)} opened it {premise.when}; {_NODES}"
@@ -108,8 +110,7 @@ def _other_kinds(premise: _Premise) -> Iterator[str]:
     tainted = filters.allowed & ~filters.tolerated & filters.passing
     if tainted.any():
         _, taint = common_taint(here, tainted)
-        only = filters.of_kinds(set(filters.untolerated(kind)) == {taint} for kind in range(len(kinds)))
-        more = filters.allowed & filters.passing & only
+        more = filters.allowed & filters.passing & only_with(here, taint)
         if premise.fits(premise.open | more):
             nodes = count(int(more.sum()), "node")
             yield f"with a toleration of {taint} ({nodes}) it {premise.when}; {_SPEC}"
@@ -125,8 +126,11 @@ def _other_kinds(premise: _Premise) -> Iterator[str]:
 
 def _smaller(premise: _Premise) -> Iterator[str]:
     """As many workers that ask for less of one resource: the most of it that fits."""
+    gang = premise.here.gang
     for resource in asked(premise.here):
-        unit = _UNITS.get(resource, 1000)
+        if resource == gang.requirements.accelerator and gang.leeway.fixes_accelerators:
+            continue
+        unit = _GIB if is_in_bytes(resource) else 1000
         if most := _most(premise, resource, unit):
             yield f"with {amount(resource, most * unit)} per worker it {premise.when}; {_SPEC}"
             return

@@ -190,9 +190,13 @@ class Cause(StrEnum):
 
     Wait for their grace period; if a pod hangs 60 s beyond it, others make room."""
     NOBODY_TO_PREEMPT = "NobodyToPreempt"
-    """Too few accelerators are free, and nobody who holds some has a lower priority or is beyond its guarantee.
+    """Too few accelerators are free, and no gang of the same team that holds some has a lower priority.
 
     Wait, or use a higher priority."""
+    BEYOND_GUARANTEE = "BeyondGuarantee"
+    """Other teams hold the accelerators; from them a gang takes only what stays within its own team's guarantee.
+
+    Wait, or give the team a larger guarantee in spec.quotas of the GPUPool: a higher priority does not help here."""
     CLASS_NEVER_PREEMPTS = "ClassNeverPreempts"
     """Others of its team have a lower priority, but its PriorityClass has preemptionPolicy Never.
 

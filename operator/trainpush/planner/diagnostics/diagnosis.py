@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import AMOUNT_MAX, POOL, Amounts, NodeTable
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import amount, count, field_of_size, tally
+from trainpush.model.wording import amount, count, listed, more_than, tally, too_little, verb
 from trainpush.planner.diagnostics.causes import TAKEN, TOO_LITTLE, Cause
 from trainpush.planner.diagnostics.holders import Holdings, Shares, shares
 from trainpush.planner.feasibility.domains import Layout, sums
@@ -25,7 +25,8 @@ from trainpush.planner.feasibility.slots import Slots, column, slots
 _ORDER: Final = ("cpu", "memory", "pods", "ephemeral-storage")
 HOPELESS: Final = frozenset({Reason.NO_MATCHING_NODES, Reason.EXCEEDS_POOL, Reason.TOPOLOGY_UNSATISFIABLE})
 """Reasons that no waiting can cure."""
-_OTHER_NODES: Final = "ask for less per worker, other acceleratorProducts, or add a toleration"
+_PRODUCTS_MAX: Final = 4
+"""Products that a message names; it counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Circumstances:
     """The part of what is used that pods hold that are ending."""
     held: Holdings | None = None
     """What our own jobs and services hold; the rest of what is used counts as other pods'."""
+    is_behind: bool = False
+    """Whether others of this pool wait before this one: what comes free is theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,9 @@ def _unwilling(here: Situation) -> Finding:
         nodes, taint = common_taint(here, here.filters.allowed)
         words = f"{count(nodes, 'node')} with the taint {taint}: tolerate it"
         return Finding(Cause.ALL_TAINTED, Reason.NO_MATCHING_NODES, words)
-    if any(kind.product for kind in here.table.kinds):
-        return Finding(Cause.OTHER_PRODUCT, Reason.NO_MATCHING_NODES, _OTHER_NODES)
+    if there := sorted({kind.product for kind in here.table.kinds} - {""}):
+        words = f"the nodes have {listed(there, _PRODUCTS_MAX)}: allow more in spec.placement.acceleratorProducts"
+        return Finding(Cause.OTHER_PRODUCT, Reason.NO_MATCHING_NODES, words)
     words = "no node has a label that tells its product: drop acceleratorProducts, or run feature discovery"
     return Finding(Cause.PRODUCT_UNKNOWN, Reason.NO_MATCHING_NODES, words)
 
@@ -178,12 +182,13 @@ def _too_small(here: Situation) -> Finding:
     there = {name: column(table, table.allocatable, name)[here.filters.willing] for name in asked(here)}
     for resource, amounts in there.items():
         needed, largest = requirements.request[resource], int(amounts.max())
-        if largest < needed and resource == requirements.accelerator:
-            return Finding(Cause.TOO_FEW_ACCELERATORS_PER_NODE, Reason.NO_MATCHING_NODES, _OTHER_NODES)
         if largest < needed:
             has = "is counted to have" if largest == AMOUNT_MAX else "has"
-            words = f"a worker needs {amount(resource, needed)}, the largest node {has} {amount(resource, largest)}"
-            return Finding(TOO_LITTLE.get(resource, Cause.TOO_LITTLE_ELSE_PER_NODE), Reason.NO_MATCHING_NODES, words)
+            more, most = more_than(resource, needed, largest)
+            words = f"a worker needs {more}, the largest node {has} {most}"
+            is_accelerator = resource == requirements.accelerator
+            other = Cause.TOO_FEW_ACCELERATORS_PER_NODE if is_accelerator else Cause.TOO_LITTLE_ELSE_PER_NODE
+            return Finding(TOO_LITTLE.get(resource, other), Reason.NO_MATCHING_NODES, words)
     short = [name for name, amounts in there.items() if (amounts < requirements.request[name]).any()]
     words = f"no node has enough of {' and '.join(short)} at once"
     return Finding(Cause.TOO_LITTLE_TOGETHER, Reason.NO_MATCHING_NODES, words)
@@ -197,22 +202,38 @@ def _never(here: Situation) -> Finding | None:
     gang, total = here.gang, int(empty.sum())
     reason = Reason.EXCEEDS_POOL if total < gang.least else Reason.TOPOLOGY_UNSATISFIABLE
     if here.fits(here.filters.whole * here.filters.allowed):
-        nodes, taint = common_taint(here, here.filters.allowed & ~here.filters.tolerated)
-        words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} the taint {taint}: tolerate it"
-        return Finding(Cause.EXCEEDS_WITHOUT_TAINTED, reason, words)
+        return Finding(Cause.EXCEEDS_WITHOUT_TAINTED, reason, _without_tainted(here))
     if here.fits(here.filters.whole * here.filters.tolerated):
         nodes = int((here.filters.tolerated & ~here.filters.allowed).sum())
-        words = f"it would fit with {count(nodes, 'node')} more that {_have(nodes)} another product: allow more"
+        words = f"it would fit with {count(nodes, 'node')} more that {verb(nodes, 'have')} another product: allow more"
         return Finding(Cause.EXCEEDS_WITHOUT_PRODUCTS, reason, words)
     if reason is Reason.EXCEEDS_POOL:
-        words = f"the empty pool takes {count(total, 'worker')}{_each(here)}: lower {field_of_size(gang)} or add nodes"
+        lower = f"lower {gang.leeway.size_field} or " if total >= gang.step else ""
+        words = f"the empty pool takes {count(total, 'worker')}{_each(here)}: {lower}add nodes"
         return Finding(Cause.EXCEEDS_POOL, reason, words)
     without_slices = int(sums(empty, here.layout.starts).max(initial=0))
     if without_slices < gang.least:
         required, most_workers = gang.topology.required, count(without_slices, "worker")
-        words = f"the largest empty {required} takes {most_workers}{_each(here)}: relax spec.placement.required"
+        words = f"the largest empty {required} takes {most_workers}{_each(here)}: relax {gang.leeway.required_field}"
         return Finding(Cause.REQUIRED_TOO_SMALL, reason, words)
     return _slices_never(here, empty)
+
+
+def _without_tainted(here: Situation) -> str:
+    """With which taints tolerated it would fit."""
+    filters = here.filters
+    tainted = filters.allowed & ~filters.tolerated
+    nodes, taint = common_taint(here, tainted)
+    which = f"the taint {taint}: tolerate it"
+    if not here.fits(filters.whole * (filters.willing | tainted & only_with(here, taint))):
+        nodes, which = int(tainted.sum()), "taints: tolerate all of them"
+    return f"it would fit with {count(nodes, 'node')} more that {verb(nodes, 'have')} {which}"
+
+
+def only_with(here: Situation, taint: str) -> Mask:
+    """Nodes that no other taint than this keeps the gang away from."""
+    kinds = range(len(here.table.kinds))
+    return here.filters.of_kinds(set(here.filters.untolerated(kind)) == {taint} for kind in kinds)
 
 
 def turned_away(here: Situation) -> str:
@@ -222,10 +243,6 @@ def turned_away(here: Situation) -> str:
     busy = int((filters.usable & (here.now == 0)).sum())
     worker = f"{requirements.accelerators} {requirements.accelerator} and the rest of a worker"
     return tally([*parts, (busy, f"without room for {worker}")])
-
-
-def _have(things: int) -> str:
-    return "has" if things == 1 else "have"
 
 
 def _slices_never(here: Situation, empty: Slots) -> Finding:
@@ -249,7 +266,7 @@ def _closed(here: Situation) -> Finding | None:
     table, fit = here.table, here.filters.willing & here.filters.in_mode & (here.filters.whole > 0)
     lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
     back = f"{count(lost, 'node')} came back"
-    opened = f"{count(cordoned, 'cordoned node')} {'was' if cordoned == 1 else 'were'} opened"
+    opened = f"{count(cordoned, 'cordoned node')} {verb(cordoned, 'were')} opened"
     if not (fit & here.filters.usable).any():
         cause = Cause.NO_NODE_USABLE if lost and cordoned else Cause.NO_NODE_READY if lost else Cause.NO_NODE_OPEN
         return Finding(cause, Reason.WAITING_FOR_CAPACITY, "no node that would do is ready and uncordoned")
@@ -267,7 +284,7 @@ def _in_other_mode(here: Situation) -> Finding | None:
     if not is_enough and here.fits(here.filters.whole * (fit & here.filters.in_mode)):
         return None
     nodes = int((fit & ~here.filters.in_mode).sum())
-    words = f"{count(nodes, 'node')} in another mode {'was' if nodes == 1 else 'were'} in one for it"
+    words = f"{count(nodes, 'node')} in another mode {verb(nodes, 'were')} in one for it"
     more = "" if is_enough else ", and others were ready and uncordoned"
     return Finding(Cause.NODES_IN_OTHER_MODE, Reason.WAITING_FOR_CAPACITY, f"it could fit if {words}{more}")
 
@@ -298,11 +315,11 @@ def _taken(here: Situation) -> Finding:
         return _torn(here)
     if per_worker and int((here.free // per_worker).sum()) < gang.least:
         hosts = int(((here.free > 0) & (here.free < per_worker)).sum())
-        words = f"{count(hosts, 'node')} {_have(hosts)} fewer free than the {per_worker} of a worker"
+        words = f"{count(hosts, 'node')} {verb(hosts, 'have')} fewer free than the {per_worker} of a worker"
         return Finding(Cause.FRAGMENTED, Reason.WAITING_FOR_CAPACITY, words)
     resource = _binding_resource(here, here.filters.usable, here.taken)
     needed = amount(resource, gang.requirements.request[resource])
-    words = f"too little {resource} is free beside the accelerators: a worker needs {needed}"
+    words = f"{too_little(resource)} free beside the accelerators: a worker needs {needed}"
     return Finding(TAKEN.get(resource, Cause.ELSE_TAKEN), Reason.WAITING_FOR_CAPACITY, words)
 
 
@@ -320,7 +337,7 @@ def _torn(here: Situation) -> Finding:
     by_domain = sums(here.now, here.layout.starts)
     if by_domain.max(initial=0) < here.gang.least:
         places = int((by_domain > 0).sum())
-        words = f"the room is scattered over {places} domains of the level {here.gang.topology.required}"
+        words = f"the room is scattered over {count(places, 'domain')} of the level {here.gang.topology.required}"
         return Finding(Cause.SCATTERED, Reason.WAITING_FOR_CAPACITY, words)
     layers = ", ".join(f"{layer.size} per {layer.level}" for layer in here.gang.topology.slices)
     words = f"in whole slices ({layers}) only {count(here.largest, 'worker')} would fit"

@@ -13,7 +13,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import POOL, Amounts
 from trainpush.model.plan import Verdict
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import amount, count, field_of_size, listed, moment
+from trainpush.model.wording import amount, count, listed, moment, of_size, share, verb, work
 from trainpush.model.workload import Eviction, Refusal
 from trainpush.planner.diagnostics.advice import advice
 from trainpush.planner.diagnostics.causes import Cause
@@ -21,19 +21,30 @@ from trainpush.planner.diagnostics.diagnosis import Circumstances, Situation, fi
 from trainpush.planner.feasibility.filters import WORDS, FilterReason, NodeFilters
 
 _SPARED: Final = {
-    Cause.NOBODY_TO_PREEMPT: "nobody there has a lower priority or holds more than its guarantee",
-    Cause.CLASS_NEVER_PREEMPTS: "of lower priority, which its PriorityClass spares (preemptionPolicy Never)",
-    Cause.PROTECTED_BY_MIN_RUNTIME: "within their minRuntime",
-    Cause.PREEMPTION_NEVER: "with preemption Never",
-    Cause.PROTECTED_DOWN_TO_MINIMUM: "already at their smallest size, with preemption BeyondMin",
-    Cause.WITHIN_GUARANTEES: "of teams within their guarantees",
-    Cause.VICTIMS_NOT_ENOUGH: "could, but even together they do not make enough",
+    Cause.PROTECTED_BY_MIN_RUNTIME: ("within its minRuntime", "within their minRuntime"),
+    Cause.PREEMPTION_NEVER: ("with preemption Never",) * 2,
+    Cause.PROTECTED_DOWN_TO_MINIMUM: (
+        "already at its smallest size, with preemption BeyondMin",
+        "already at their smallest size, with preemption BeyondMin",
+    ),
+    Cause.WITHIN_GUARANTEES: ("of a team within its guarantee", "of teams within their guarantees"),
+    Cause.VICTIMS_NOT_ENOUGH: (
+        "could, but that does not make enough",
+        "could, but even together they do not make enough",
+    ),
+    Cause.NOBODY_TO_PREEMPT: ("of its own team, with no lower priority",) * 2,
+    Cause.BEYOND_GUARANTEE: (
+        "of another team, from which one takes only within one's own guarantee",
+        "of other teams, from which one takes only within one's own guarantee",
+    ),
+    Cause.CLASS_NEVER_PREEMPTS: ("of lower priority, which its PriorityClass spares (preemptionPolicy Never)",) * 2,
 }
+"""What is said of one gang, and of several."""
+_BY_RANK: Final = (Cause.NOBODY_TO_PREEMPT, Cause.BEYOND_GUARANTEE)
+"""What keeps gangs out of question, whatever else there is to say of them."""
 _HELD: Final = {Cause.HELD_BY_JOBS, Cause.HELD_BY_SERVICES, Cause.HELD_BY_OTHER_PODS}
 _NAMED_MAX: Final = 3
 """Victims that a message names; it counts the others."""
-_HOUR: Final = 3600
-"""In seconds."""
 _NOTHING: Final = Circumstances()
 
 
@@ -50,8 +61,8 @@ def waiting(gang: Gang, filters: NodeFilters, used: Amounts, around: Circumstanc
     return Verdict(
         reason=found.reason,
         message=(
-            f"{int((here.now > 0).sum())}/{len(here.table.names)} nodes fit{': ' if nodes else ''}{nodes}; "
-            f"{needs}, {free} free{beside}, room for {largest} in the largest {gang.topology.required or POOL}"
+            f"{share(int((here.now > 0).sum()), len(here.table.names), 'node')} {verb(len(here.table.names), 'fit')}"
+            f"{': ' if nodes else ''}{nodes}; {needs}, {free} free{beside}, room for {largest} in {_site(gang)}"
             f"{'; ' if found.words else ''}{found.words}"
         ),
         needed=gang.accelerators,
@@ -78,11 +89,11 @@ def quota(gang: Gang, team: str, resource: str, limit: int, used: int, reserved:
         reason=Reason.EXCEEDS_QUOTA_LIMIT if is_alone else Reason.WAITING_FOR_QUOTA,
         message=(
             f"team {team} may use {amount(resource, limit)} and uses {amount(resource, used)}{kept}; "
-            f"{count(gang.least, 'worker')} {'need' if gang.least > 1 else 'needs'} {amount(resource, whole)}"
+            f"{count(gang.least, 'worker')} {verb(gang.least, 'need')} {amount(resource, whole)}"
         ),
         needed=gang.accelerators,
         advice=(
-            f"{field_of_size(gang)}: {size} would stay within the limit; the operator does not change a spec"
+            f"{of_size(gang, size)} would stay within the limit; the operator does not change a spec"
             if size > 0
             else ""
         ),
@@ -105,17 +116,11 @@ def awaiting_terminations(gang: Gang) -> Verdict:
 
 def preempting(gang: Gang, victims: Mapping[str, Eviction], *, is_announced: bool) -> Verdict:
     """Others make room: what is taken by namespace and name, announced for the next cycle, else ending already."""
-    names = list(victims)
-    one = len(names) == 1
-    how = (
-        f"make{'s' if one else ''} room in the next cycle"
-        if is_announced
-        else f"{'is' if one else 'are'} ending to make room"
-    )
+    names, many = list(victims), len(victims)
+    how = f"{verb(many, 'make')} room in the next cycle" if is_announced else f"{verb(many, 'are')} ending to make room"
     # What it cost is not on record any more for those that are ending already.
     lost = sum(taken.lost for taken in victims.values())
-    work = f"{lost / _HOUR:.1f} accelerator-hours" if lost >= _HOUR else f"{lost} accelerator-seconds"
-    cost = f" (lose{'s' if one else ''} {work})" if lost else ""
+    cost = f" ({verb(many, 'lose')} {work(lost)})" if lost else ""
     return Verdict(
         Reason.WAITING_FOR_PREEMPTION,
         message=f"{listed(names, _NAMED_MAX)} {how}{cost}; {_needs(gang)}",
@@ -125,17 +130,19 @@ def preempting(gang: Gang, victims: Mapping[str, Eviction], *, is_announced: boo
 
 
 def not_preempted(verdict: Verdict, spared: Mapping[Cause, int], until: datetime | None = None) -> Verdict:
-    """As `verdict`, with why nobody makes room: how many gangs are spared for which cause; none: nobody is in question.
+    """As `verdict`, with why nobody makes room: how many gangs are spared for which cause; none where none is there.
 
-    `until` is when the first minimum run time ends. Where accelerators are held, the main cause becomes the verdict's.
+    `until` is when the first minimum run time ends. Where jobs hold the accelerators, or some could be asked but for
+    a reason of their own, the main cause becomes the verdict's.
     """
-    counts = sorted(spared.items(), key=lambda item: (-item[1], item[0]))
-    why = ", ".join(_spared(cause, gangs, until) for cause, gangs in counts) or _SPARED[Cause.NOBODY_TO_PREEMPT]
-    main = counts[0][0] if counts else Cause.NOBODY_TO_PREEMPT
+    counts = sorted(spared.items(), key=lambda item: (item[0] in _BY_RANK, -item[1], item[0]))
+    why = ", ".join(_spared(cause, gangs, until) for cause, gangs in counts) or "no gang runs there"
+    # A higher priority or a guarantee may help where jobs are in the way, not services or others' pods.
+    is_main = bool(counts) and (verdict.cause is Cause.HELD_BY_JOBS or counts[0][0] not in _BY_RANK)
     return replace(
         verdict,
         advice=f"{verdict.advice}{'; ' if verdict.advice else ''}nobody makes room: {why}",
-        cause=main if verdict.cause in _HELD else verdict.cause,
+        cause=counts[0][0] if is_main and verdict.cause in _HELD else verdict.cause,
     )
 
 
@@ -152,12 +159,18 @@ def suspended() -> Verdict:
 
 
 def _spared(cause: Cause, gangs: int, until: datetime | None) -> str:
-    said = f"{count(gangs, 'gang')} {_SPARED[cause]}"
-    return f"{said} (the first until {moment(until)})" if until and cause is Cause.PROTECTED_BY_MIN_RUNTIME else said
+    said = f"{count(gangs, 'gang')} {_SPARED[cause][gangs > 1]}"
+    first = "the first until" if gangs > 1 else "until"
+    return f"{said} ({first} {moment(until)})" if until and cause is Cause.PROTECTED_BY_MIN_RUNTIME else said
+
+
+def _site(gang: Gang) -> str:
+    """`the pool`, or `the largest rack`."""
+    return f"the largest {gang.topology.required}" if gang.topology.required else f"the {POOL}"
 
 
 def _needs(gang: Gang) -> str:
     """`4 workers need 32 nvidia.com/gpu`; of an elastic gang also the fewest that will do."""
     fewest = f", at least {gang.least}," if gang.least < gang.workers else ""
-    verb = "needs" if gang.workers == 1 else "need"
-    return f"{count(gang.workers, 'worker')}{fewest} {verb} {gang.accelerators} {gang.requirements.accelerator}"
+    accelerators = f"{gang.accelerators} {gang.requirements.accelerator}"
+    return f"{count(gang.workers, 'worker')}{fewest} {verb(gang.workers, 'need')} {accelerators}"

@@ -38,7 +38,7 @@ class FilterReason(IntEnum):
 WORDS: Final = {
     FilterReason.NOT_READY: "not ready",
     FilterReason.CORDONED: "cordoned",
-    FilterReason.SWITCHING: "changing their mode",
+    FilterReason.SWITCHING: "changing mode",
     FilterReason.OTHER_MODE: "in another mode",
     FilterReason.TAINTED: "with a taint that is not tolerated",
     FilterReason.OTHER_PRODUCT: "with another accelerator product",

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from trainpush.model.modes import Bounds, Mode, Switching, SwitchStep, Window
-from trainpush.model.wording import count
+from trainpush.model.wording import count, verb
 from trainpush.planner.modes.nodes import LATE, NodeState
 
 BOUNDED: Final = (Mode.INFERENCE, Mode.TRAINING)
@@ -104,7 +104,7 @@ def feasible(bounds: Mapping[Mode, Bounds], nodes: int) -> FeasibleBounds:
         asked, left = bounds[mode].least, nodes - sum(least.values())
         least[mode] = min(asked, left)
         if asked > left:
-            unmet.append(f"{mode} needs {count(asked, 'node')}, and {left} of {nodes} are left for it")
+            unmet.append(f"{mode} needs {count(asked, 'node')}, and {left} of {nodes} {verb(left, 'are')} left for it")
     most = {}
     for mode in BOUNDED:
         left = nodes - sum(least[other] for other in BOUNDED if other is not mode)

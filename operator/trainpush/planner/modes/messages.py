@@ -85,7 +85,9 @@ def _settled(here: SwitchPlan) -> Condition:
         more = f", {len(refused)} more will" if refused else ""
         said = f"{count(here.under_way, 'node')} on the way to another mode{more}{_waited_for(here)}"
         return Condition(False, Reason.SWITCHING, said)
-    return Condition(True, Reason.SETTLED, f"all {count(len(here.nodes), 'node')} have the modes that are wanted")
+    nodes = len(here.nodes)
+    said = "the node has the mode that is" if nodes == 1 else f"all {count(nodes, 'node')} have the modes that are"
+    return Condition(True, Reason.SETTLED, f"{said} wanted")
 
 
 def _hanging(here: SwitchPlan) -> Condition | None:

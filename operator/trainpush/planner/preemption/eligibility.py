@@ -85,13 +85,21 @@ class Eligibility:
         return priority < rank.priority if is_mate else rank.is_within_guarantee
 
     def ineligible(self, rank: Rank) -> tuple[Counter[Cause], datetime | None]:
-        """How many gangs make no room, by the cause; and when the first of them loses its protection."""
+        """How many gangs make no room, by the cause; and when the first of them loses its protection.
+
+        Of those that rank too high all are counted that have a place.
+        """
         if rank not in self._counted:
             asked = self.intact() if self.may_ask_any(rank) else ()
             causes = [(self.of(gang, rank).cause, gang) for gang in asked]
             young = [gang for cause, gang in causes if cause is Cause.PROTECTED_BY_MIN_RUNTIME]
             until = min(filter(None, (gang.protected_until(self.now) for gang in young)), default=None)
-            self._counted[rank] = Counter(cause for cause, _ in causes if cause), until
+            counts = Counter(cause for cause, _ in causes if cause)
+            for (namespace, priority), gangs in self.running.ranks.items():
+                if not self._is_below(namespace, priority, rank):
+                    is_mate = self.quota.team_of(namespace) == rank.team
+                    counts[Cause.NOBODY_TO_PREEMPT if is_mate else Cause.BEYOND_GUARANTEE] += gangs
+            self._counted[rank] = counts, until
         return self._counted[rank]
 
     @cached_property

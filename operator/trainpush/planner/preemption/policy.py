@@ -15,7 +15,7 @@ import numpy as np
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.reasons import Reason
-from trainpush.model.wording import count
+from trainpush.model.wording import count, work
 from trainpush.model.workload import Eviction, Key, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.domains import Layout
@@ -187,6 +187,6 @@ class PreemptionPolicy:
         else:
             reason, right = Reason.RECLAIMED, "what its team is guaranteed was borrowed"
         becomes = f"goes on with {count(left, 'worker')}" if left else "makes room"
-        message = f"{becomes} for {preemptor.job.key}: {right}; {lost} accelerator-seconds since the last checkpoint"
+        message = f"{becomes} for {preemptor.job.key}: {right}; {work(lost)} since the last checkpoint"
         self.wanted[victim.key] = Eviction(str(preemptor.job.key), reason, message, left, lost)
         return self.wanted[victim.key]

@@ -2,6 +2,7 @@
 
 from trainpush.model.plan import Condition, Served, Verdict
 from trainpush.model.reasons import Reason
+from trainpush.model.wording import count, verb
 from trainpush.model.workload import Refusal
 from trainpush.planner.rollout.state import RolloutState
 
@@ -30,8 +31,8 @@ def placed(state: RolloutState) -> Condition:
     if state.waiting:
         return Condition(False, state.waiting.reason, state.waiting.message + _remedy(state))
     if state.wanted and len(state.good) >= asked:
-        return Condition(True, Reason.PLACED, f"{asked} replicas on {len({p.node for p in state.good})} nodes")
-    return Condition(False, Reason.IN_PROGRESS, f"{len(state.good)} of {asked} replicas have a node")
+        return Condition(True, Reason.PLACED, _places(state, asked))
+    return Condition(False, Reason.IN_PROGRESS, f"{_of(len(state.good), asked)} {verb(asked, 'have')} a node")
 
 
 def scaling(state: RolloutState) -> Condition:
@@ -46,7 +47,8 @@ def loaded(state: RolloutState) -> Condition:
     if not state.wanted:
         return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
     if answering := sum(pod.answered for place in state.good if (pod := state.pod(place))):
-        return Condition(True, Reason.MODEL_LOADED, f"{answering} replicas of {state.wanted.name} answer")
+        words = f"{count(answering, 'replica')} of {state.wanted.name} {verb(answering, 'answer')}"
+        return Condition(True, Reason.MODEL_LOADED, words)
     said = f"no replica of {state.wanted.name} answers yet{_starting(state)}"
     return _failure(state) or Condition(False, Reason.MODEL_LOADING, said)
 
@@ -55,7 +57,7 @@ def available(state: RolloutState) -> Condition:
     """Whether enough replicas get requests, of whatever revision."""
     ready, asked = state.ready(state.places), state.service.replicas
     floor = min(state.service.min_available, asked)
-    message = f"{ready} of {asked} replicas get requests, at least {floor} should"
+    message = f"{_of(ready, asked)} {verb(asked, 'get')} requests, at least {floor} should"
     if ready >= max(floor, min(1, asked)):
         return Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, message)
     if unfound := state.unfound:
@@ -68,7 +70,7 @@ def progressing(state: RolloutState, stable: str) -> Condition:
     if not state.wanted:
         return Condition(False, Reason.WAITING_FOR_MODEL, "there is no revision yet")
     name, asked = state.wanted.name, state.service.replicas
-    serving = f"{state.ready(state.good)} of {asked} replicas serve {name}"
+    serving = f"{_of(state.ready(state.good), asked)} {verb(asked, 'serve')} {name}"
     if state.ready(state.good) >= asked and not state.old:
         return Condition(True, Reason.ROLLED_OUT, serving)
     if failure := _failure(state):
@@ -89,6 +91,14 @@ def served(state: RolloutState, stable: str) -> tuple[Served, ...]:
             ready = state.ready(places)
             shown.append(Served(revision.name, revision.number, revision.digest, len(places), ready))
     return tuple(shown)
+
+
+def _places(state: RolloutState, asked: int) -> str:
+    return f"{count(asked, 'replica')} on {count(len({place.node for place in state.good}), 'node')}"
+
+
+def _of(some: int, asked: int) -> str:
+    return f"{some} of {count(asked, 'replica')}"
 
 
 def _failure(state: RolloutState) -> Condition | None:

@@ -29,7 +29,7 @@ def test_inference_gets_its_least_first(
 def test_what_cannot_be_is_told_with_numbers() -> None:
     """For each mode."""
     found = feasible({Mode.TRAINING: Bounds(2), Mode.INFERENCE: Bounds(3)}, 4)
-    assert found.unmet == ("Training needs 2 nodes, and 1 of 4 are left for it",)
+    assert found.unmet == ("Training needs 2 nodes, and 1 of 4 is left for it",)
 
 
 def test_what_is_on_its_way_counts_against_both_bounds() -> None:

@@ -52,7 +52,7 @@ def test_maintenance_may_break_bounds_and_comes_home() -> None:
     assert world.modes() == {"n1": Mode.MAINTENANCE, "n2": Mode.TRAINING}
     decided = world.decide()
     assert decided.summary
-    assert decided.summary.settled.message == "Training needs 2 nodes, and 1 of 1 are left for it"
+    assert decided.summary.settled.message == "Training needs 2 nodes, and 1 of 1 is left for it"
     world.wishes = {}
     world.settle()
     assert world.modes() == {"n1": Mode.TRAINING, "n2": Mode.TRAINING}
