@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
@@ -27,37 +27,10 @@ from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 from trainpush.planner.running import RunningGangs
+from trainpush.planner.turns import Blocked, Coming, Standing
 
 _GIVEN_AWAY: Final = frozenset({FilterReason.SWITCHING, FilterReason.OTHER_MODE})
 """Why a node does not come back to a gang that waits for it."""
-
-
-class _Coming(NamedTuple):
-    """Room that a gang will have, and what is said until then."""
-
-    assignment: Assignment | None
-    verdict: Verdict
-
-
-class _Blocked(NamedTuple):
-    """A gang for which there was no room in its turn."""
-
-    preemptor: Preemptor
-    position: int
-    """In the queue, from 1."""
-    late: int
-    """For how many that have waited long room was kept before its turn."""
-    wake_at: datetime | None
-    """When to look again."""
-
-
-class _Standing(NamedTuple):
-    """Where in the line a gang waits, as far as it is told of it."""
-
-    late: int
-    """For how many that have waited long room was kept before its turn."""
-    is_behind: bool
-    """Whether any others found no room before it."""
 
 
 @dataclass(eq=False)
@@ -88,7 +61,7 @@ class PoolCycle:
     """Whether a replica found no room."""
     _is_hopeful: bool = field(default=False, init=False)
     """Whether room would help one of them."""
-    _blocked: list[_Blocked] = field(default_factory=list, init=False)
+    _blocked: list[Blocked] = field(default_factory=list, init=False)
 
     def keeps(self, job: Job, gang: Gang, placement: Placement) -> bool:
         """Whether a place will still do.
@@ -169,7 +142,7 @@ class PoolCycle:
             self._modest.append((job, gang, placed))
         return placed
 
-    def _awaits(self, preemptor: Preemptor, coming: _Coming) -> Decision:
+    def _awaits(self, preemptor: Preemptor, coming: Coming) -> Decision:
         """It gets no place now; what will be room for it is kept for it."""
         job, gang, _ = preemptor
         if coming.assignment:
@@ -213,6 +186,8 @@ class PoolCycle:
             coming = self._coming(preemptor)
         self.capacity.retake(gang, former.nodes)
         self.quota.charge(job.key.namespace, gang, len(former.nodes))
+        if (before := job.recorded.placement) and before.kept_until is None:
+            self._name(job.key, gang, former.nodes)  # among those that run it is only from the next cycle on
         if coming and coming.assignment:
             has = ledger.counts(former.nodes, self.capacity.pool.table.rows)
             lacks = {row: more for row, of in coming.assignment.by_row.items() if (more := of - has.get(row, 0)) > 0}
@@ -246,13 +221,13 @@ class PoolCycle:
         protected_until = self.now + REWARD if is_rewarded else None
         return lifecycle.placed(job, gang, Placement(nodes, level, domain, self.now, protected_until))
 
-    def _coming(self, preemptor: Preemptor) -> _Coming | None:
+    def _coming(self, preemptor: Preemptor) -> Coming | None:
         """Room that a gang without a place will have, since others end or make room for it; None if nobody does."""
         job, gang, rank = preemptor
         if assignment := self.capacity.after_terminations(gang):
             if for_it := self._carried_out.get(str(job.key)):
-                return _Coming(assignment, verdicts.preempting(gang, for_it, is_announced=False))
-            return _Coming(assignment, verdicts.awaiting_terminations(gang))
+                return Coming(assignment, verdicts.preempting(gang, for_it, is_announced=False))
+            return Coming(assignment, verdicts.awaiting_terminations(gang))
         # For a gang whose pods could not start in its last place nobody need give up anything again.
         if retries.lately(job, self.now) is None:
             if coming := self._preempted(preemptor):
@@ -274,7 +249,7 @@ class PoolCycle:
             verdict = verdicts.not_preempted(verdict, spared, until) if spared else verdict
         return self._joined(job, verdict, until)
 
-    def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> _Coming | None:
+    def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
         """Others make room for it, if some can; of its own team at least so many thousandths `beyond` its limit."""
         gang = preemptor.gang
         taken = self.preemption.make_room(preemptor, beyond)
@@ -282,14 +257,14 @@ class PoolCycle:
             return None
         self._dead_ends.clear()
         self._spent.clear()
-        return _Coming(self.capacity.after_terminations(gang), verdicts.preempting(gang, taken, is_announced=True))
+        return Coming(self.capacity.after_terminations(gang), verdicts.preempting(gang, taken, is_announced=True))
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
         late = self.reservations.late
         wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang, lambda: self._lasting)
         self._waiting += 1
-        self._blocked.append(_Blocked(preemptor, self._waiting, late, wake_at))
+        self._blocked.append(Blocked(preemptor, self._waiting, late, wake_at))
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -305,10 +280,10 @@ class PoolCycle:
         if not self._blocked:
             return {}
         held = self._holdings(self._assigned)
-        decisions, known = {}, dict[tuple[Gang, _Standing], Verdict]()
-        told: dict[tuple[Gang, _Standing, Rank], Verdict] = {}
+        decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
+        told: dict[tuple[Gang, Standing, Rank], Verdict] = {}
         for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
-            standing = _Standing(late, is_behind=number > 0 or self._is_refused)
+            standing = Standing(late, is_behind=number > 0 or self._is_refused)
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
@@ -336,6 +311,10 @@ class PoolCycle:
 
     def _give(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
         self.quota.charge(key.namespace, gang, gang.workers)
+        self._name(key, gang, nodes, is_service=is_service)
+
+    def _name(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
+        """Let it be named among those who hold something."""
         given = Allocation(key, is_service, gang, tuple(nodes), is_leaving=False)
         self._assigned.append(holding(given, self.capacity.pool.table.rows))
 
@@ -343,11 +322,11 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        standing = _Standing(self.reservations.late, is_behind=bool(self._blocked) or self._is_refused)
+        standing = Standing(self.reservations.late, is_behind=bool(self._blocked) or self._is_refused)
         self._is_refused = True
         return self._why(gang, standing, self._holdings())
 
-    def _why(self, gang: Gang, standing: _Standing, held: Holdings) -> Verdict:
+    def _why(self, gang: Gang, standing: Standing, held: Holdings) -> Verdict:
         """Why a gang finds no room."""
         capacity, kept = self.capacity, self.reservations.against(gang, standing.late)
         around = Circumstances(*kept, capacity.terminating, held, standing.is_behind)
