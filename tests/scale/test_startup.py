@@ -125,6 +125,7 @@ def test_a_permission_that_is_missing(start: Start, bed: Bed) -> None:
     assert told == (
         "missing permissions: may not delete pods in all namespaces. To count what every pod takes, and to start and "
         "stop workers, replicas and pods that pull images; their specs are never changed. "
+        "By force only pods of nodes that are gone or out of service are deleted. "
         "Apply the output of `trainpush rbac`"
     )
 
