@@ -349,7 +349,7 @@ READINGS = {
     r"spec.(?:replicas|elastic.minReplicas): (\d+) ": _fewer,
     r"spec.placement.required: (\w+) ": _other_gang(lambda gang, level: varied(gang, required=level)),
     r"without (spec.placement.required)": _other_gang(lambda gang, _: varied(gang, required=None)),
-    r"without (its slices)": _other_gang(lambda gang, _: varied(gang, slices=())),
+    r"without (spec.placement.slices)": _other_gang(lambda gang, _: varied(gang, slices=())),
     r"with (?:all )?(\d+) cordoned nodes? opened": _opened,
     r"with a toleration of (maintenance):NoSchedule": _other_gang(
         lambda gang, key: varied(gang, tolerations=(TRAINS, Toleration(key, "Exists", "", "")))

@@ -147,7 +147,7 @@ _FLEETING: Final = {
     "lastTransitionTime", "lastProbeTime", "since", "startTime", "startedAt", "finishedAt", "containerID", "imageID",
     "hostIP", "hostIPs", "podIP", "podIPs", "kubectl.kubernetes.io/last-applied-configuration", "training.ai/job-uid",
     "deletionTimestamp", "namespace", "nodeName", "allocatedResourcesStatus", "clusterIP", "clusterIPs",
-    "controller-uid", "at", "askedAt", "deadline",
+    "controller-uid", "at", "askedAt", "deadline", "firstSince", "keptUntil",
     "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "job-name", "completionTime",
     "uncountedTerminatedPods", "jobUid", "training.ai/push-of", "generateName",
 }  # fmt: skip
