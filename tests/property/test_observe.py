@@ -97,7 +97,10 @@ class Cluster:
 
     def pod(self, uid: str, owner: OwnerId, ours: Any) -> None:
         self.version += 1
-        self.store.pods.put(Row(uid, self.version, PodRow("n1", is_live=True, requests=TAKEN, owner=owner, ours=ours)))
+        # The pod of a worker or replica goes on for as long as that does.
+        is_live = not isinstance(ours, Worker | Replica) or ours.is_live
+        row = PodRow("n1", is_live=is_live, requests=TAKEN, owner=owner, ours=ours)
+        self.store.pods.put(Row(uid, self.version, row))
 
     def an_export(self) -> None:
         self.version += 1
