@@ -26,7 +26,8 @@ from trainpush.api.pod import Toleration
 from trainpush.api.trainpushjob import JobStatus, Resolved, TrainPushJob
 from trainpush.kube.client import Object
 from trainpush.kube.resources import EVENTS, PODS, TRAINPUSHJOBS
-from trainpush.model.plan import Decision, MakeWorker, Stage, Verdict
+from trainpush.model.actions import MakeWorker
+from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Key, Placement, Recorded
 from trainpush.render.children import worker

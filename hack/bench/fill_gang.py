@@ -23,7 +23,7 @@ from support.manifests import PLACED, job, racks
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.client import Object
 from trainpush.kube.resources import PODS, TRAINPUSHJOBS
-from trainpush.model.plan import MakeWorker
+from trainpush.model.actions import MakeWorker
 from trainpush.render.children import worker
 
 WORKERS: Final = 512

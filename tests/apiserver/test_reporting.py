@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from support.api import a_job
 from support.given_cluster import Cluster
+from support.manifests import resolved
 from support.operator_process import free_port
 from support.training_program import training_program
 from support.wait import until
 from trainpush.api import names
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.controller import reporting
 from trainpush.controller.endpoint import Endpoint
 from trainpush.controller.http import listening
@@ -35,12 +36,12 @@ from trainpush.kube.records import read_pod
 from trainpush.kube.resources import PODS, SECRETS, TRAINPUSHJOBS
 from trainpush.kube.store import Store
 from trainpush.kube.tokens import Tokens
-from trainpush.model.plan import MakeWorker
+from trainpush.model.actions import MakeWorker
 from trainpush.render import children
 from trainpush.render.environment import Address
 from trainpush.telemetry.metrics import Metrics
 
-RESOLVED = Resolved(pool="pool", image="i", accelerator_resource="nvidia.com/gpu", processes_per_worker=1, world_size=1)
+RESOLVED = resolved(image="i")
 ACCOUNT = {"serviceAccountName": "default"}
 """What the admission of a whole cluster adds."""
 FAST = Timing(lease=3, renew=2.0, retry=0.4)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from support.build import GPU, NOW
 from support.strategies import snapshots
+from trainpush.model.actions import MakeWorker
 from trainpush.model.gang import Gang
 from trainpush.model.nodes import HOST
-from trainpush.model.plan import Decision, MakeWorker, Plan
+from trainpush.model.plan import Decision, Plan
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Job, Placement, Recorded
 from trainpush.planner.allocations import Allocations

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from support.build import GPU, NOW
 from support.strategies import mixed_snapshots
-from trainpush.model.plan import MakeReplica, Plan, RemoveReplica, ServiceDecision
+from trainpush.model.actions import MakeReplica, RemoveReplica
+from trainpush.model.plan import Plan, ServiceDecision
 from trainpush.model.serving import Place, Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.planner.allocations import Allocations

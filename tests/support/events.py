@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from support.build import GPU, a_quota
 from support.strategies import OUTAGES, contested, endings, jobs, mixed_snapshots, services, snapshots, workers
+from trainpush.model.actions import MakeWorker
 from trainpush.model.modes import Bounds, Mode, Switching
-from trainpush.model.plan import MakeWorker, Plan
+from trainpush.model.plan import Plan
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import (

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from testbed import FakeNode
+from trainpush.api.trainpushjob import Resolved
 from trainpush.kube.client import Object
 
 GPU: Final = "nvidia.com/gpu"
@@ -25,6 +26,12 @@ PLACED: Final[Object] = {
     },
 }
 """In the status of a job that has its place on n1."""
+
+
+def resolved(**fields: Any) -> Resolved:
+    """What the defaults of a pool came to: for one worker of one accelerator, where nothing else is said."""
+    defaults = {"pool": "pool", "image": "example.com/train:1", "accelerator_resource": GPU}
+    return Resolved(**defaults | {"processes_per_worker": 1, "world_size": 1} | fields)
 
 
 def racks(group: str, sizes: Sequence[int]) -> list[FakeNode]:

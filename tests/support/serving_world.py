@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW, a_gang
-from trainpush.model.gang import Gang
-from trainpush.model.plan import (
+from trainpush.model.actions import (
     AnnotateStable,
     AskReplica,
     EndPod,
@@ -18,8 +17,9 @@ from trainpush.model.plan import (
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
-    ServiceDecision,
 )
+from trainpush.model.gang import Gang
+from trainpush.model.plan import ServiceDecision
 from trainpush.model.serving import Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Key, Phase

@@ -4,19 +4,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
-from trainpush.model.gang import Gang
-from trainpush.model.plan import (
-    Decision,
+from trainpush.model.actions import (
     EndPod,
     ForgetPod,
     JobAction,
     MakeBelongings,
     MakeExport,
     MakeWorker,
-    Plan,
     ReadEvents,
     RemoveWorker,
 )
+from trainpush.model.gang import Gang
+from trainpush.model.plan import Decision, Plan
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job, Key, Phase, Recorded, Worker
 from trainpush.planner.plan import plan

@@ -7,15 +7,14 @@ from enum import StrEnum
 from trainpush.cli.document import Identity
 from trainpush.controller.observe import Observation
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS
+from trainpush.model.actions import JobAction, ServiceAction
 from trainpush.model.gang import Gang
 from trainpush.model.plan import (
     Decision,
-    JobAction,
     ModesSummary,
     Plan,
     PlannedSwitch,
     PoolSummary,
-    ServiceAction,
     ServiceDecision,
     Stage,
     Verdict,

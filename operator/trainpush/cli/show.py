@@ -14,8 +14,9 @@ from trainpush.cli.document import shown
 from trainpush.cli.outlook import Change, Outlook, What
 from trainpush.cli.simulation import Answer
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES
+from trainpush.model.actions import JobAction, ServiceAction
 from trainpush.model.nodes import HOST, POOL
-from trainpush.model.plan import JobAction, PlannedSwitch, ServiceAction, Stage
+from trainpush.model.plan import PlannedSwitch, Stage
 from trainpush.model.wording import count, work
 
 _NUMBERED: Final = re.compile(r"(.*?)([0-9]+)([^0-9]*)")

@@ -89,22 +89,19 @@ class ObservedJob:
         exports = _exports(store, owner)
         # What began goes on, whatever became of its class, also where a status that was lost does not tell of it.
         has_begun = recorded.placement or (not recorded.attempt and (workers or exports))
+        endpoint = service_name(self.alone.key.name)
         return replace(
             self.alone,
             request=self.alone.request if has_begun or self.fault is None else self.fault,
             recorded=recorded,
             is_under_way=assumed is not None or seen.metadata.uid in store.acting,
             heard=next(filter(None, told), None),
-            has_belongings=self.is_alone or recorded.placement is None or self._has_endpoint(store),
+            has_belongings=self.is_alone or recorded.placement is None or store.has_endpoint(owner, endpoint),
             left=store.last_words.get(owner),
             workers=workers,
             trouble=trouble_of(seen.metadata.uid),
             exports=exports,
         )
-
-    def _has_endpoint(self, store: Store) -> bool:
-        name = service_name(self.alone.key.name)
-        return any(row.name == name and row.is_intact for row in store.endpoints_of.of(self.seen.owner))
 
 
 def _asking(alone: Job, job: TrainPushJob, admission: Admission | Refusal) -> Job:

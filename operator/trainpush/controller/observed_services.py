@@ -61,7 +61,7 @@ class ObservedService:
         store, owner, found, record = self.store, self.seen.owner, self._found, self.seen.record
         name, namespace, uid = self.seen.metadata.name, self.seen.metadata.namespace, self.seen.metadata.uid
         kept = next((row.min_available for row in store.budgets_of.of(owner) if row.name == name), None)
-        endpoint = next((row for row in store.endpoints_of.of(owner) if row.name == name), None)
+        endpoint = store.endpoint(owner, name)
         reached = self._reached_by(endpoint)
         return Service(
             key=Key(namespace, name),
@@ -79,7 +79,7 @@ class ObservedService:
             places=record.places,
             revisions=tuple(map(self._revision, self._releases)),
             pods=tuple(replace(pod, is_found=pod.uid in reached) for pod in self._pods),
-            has_endpoint=endpoint is not None and endpoint.is_intact,
+            has_endpoint=store.has_endpoint(owner, name),
             budget=kept,
             trouble=trouble_of(uid),
         )
@@ -112,7 +112,6 @@ class ObservedService:
         return frozenset(uid for row in slices for uid in row.ready)
 
     def _revision(self, row: RevisionRow) -> Revision:
-        endpoints = self.store.endpoints_of.of(OwnerId(row.uid, row.owner.namespace))
         return Revision(
             name=row.name,
             uid=row.uid,
@@ -121,5 +120,5 @@ class ObservedService:
             uri=row.data.model.uri,
             digest=row.data.model.digest or "",
             job_uid=row.data.provenance.job_uid if row.data.provenance else "",
-            has_endpoint=any(it.name == row.name and it.is_intact for it in endpoints),
+            has_endpoint=self.store.has_endpoint(OwnerId(row.uid, row.owner.namespace), row.name),
         )

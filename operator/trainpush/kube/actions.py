@@ -29,7 +29,7 @@ from trainpush.kube.store import Store
 from trainpush.kube.table import Row, Table
 from trainpush.kube.tasks import Act, JobTask, PoolTask, ServiceTask, Task
 from trainpush.kube.warnings import latest_warning
-from trainpush.model.plan import (
+from trainpush.model.actions import (
     AnnotateStable,
     AskReplica,
     EndPod,

@@ -28,7 +28,7 @@ from trainpush.kube.resources import EVENTS
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import FOUNDATION, Act, Change, JobTask, PoolTask, ServiceTask, Task, batches, change_of_place
 from trainpush.kube.turns import Due, Turns
-from trainpush.model.plan import AskReplica
+from trainpush.model.actions import AskReplica
 from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics

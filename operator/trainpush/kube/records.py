@@ -15,13 +15,13 @@ from trainpush.kube.decode import NodeObject, PodObject, Terminated
 from trainpush.kube.last_error import last_error
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.program import EVICTED, phase_of, program
-from trainpush.kube.startup import UNDERWAY, Startup, failed_init, startup
+from trainpush.kube.startup import UNDERWAY, failed_init, startup
 from trainpush.kube.table import Row
 from trainpush.model.modes import PrepullPod
 from trainpush.model.nodes import PODS, Node, Taint, counted
 from trainpush.model.outage import OUT_OF_SERVICE, Outage
 from trainpush.model.serving import Replica
-from trainpush.model.workload import Phase, Worker
+from trainpush.model.workload import Worker
 from trainpush.render import modes
 from trainpush.render.children import worker_name
 from trainpush.render.export import PUBLISH
@@ -181,7 +181,7 @@ def _number(label: str | None) -> int:
 
 def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -> Worker:
     phase, ended, beside = program(pod)
-    starting = startup(pod) if pod.node and phase is Phase.PENDING else Startup()
+    starting = startup(pod, phase)
     return Worker(
         name=pod.name,
         uid=pod.uid,
@@ -226,7 +226,7 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         ends_at=pod.metadata.deletion_timestamp,
         address=pod.status.pod_ip,
         message=_trouble(pod),
-        starting=startup(pod).said[:MESSAGE_MAX] if pod.node and phase_of(pod) is Phase.PENDING else "",
+        starting=startup(pod, phase_of(pod)).said[:MESSAGE_MAX],
         request=requests,
     )
 
@@ -236,7 +236,7 @@ def _exporter(pod: PodObject) -> Exporter:
     ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
     ended = next(filter(None, ends), None)
     digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
-    starting = startup(pod) if pod.node and phase_of(pod) is Phase.PENDING else Startup()
+    starting = startup(pod, phase_of(pod))
     return Exporter(
         pod.uid,
         digest=digest if _is_digest(digest) else "",

@@ -7,6 +7,7 @@ of each container before it starts it.
 from typing import Final, NamedTuple
 
 from trainpush.kube.decode import ContainerStatus, PodObject, Terminated
+from trainpush.model.workload import Phase
 
 UNDERWAY: Final = frozenset({"ContainerCreating", "PodInitializing"})
 """Reasons of containers that wait as they should."""
@@ -24,8 +25,10 @@ class Startup(NamedTuple):
     """Whether of that its status does not tell the reason."""
 
 
-def startup(pod: PodObject) -> Startup:
-    """How far the start of a pod has come that is bound and has not started."""
+def startup(pod: PodObject, phase: Phase) -> Startup:
+    """How far the start has come of what has this `phase` of a pod that is bound; nothing where it is over."""
+    if not pod.node or phase is not Phase.PENDING:
+        return Startup()
     inits, containers = pod.status.init_container_statuses, pod.status.container_statuses
     named = [*((f"init container {it.name}", it) for it in inits), *((f"container {it.name}", it) for it in containers)]
     if not named:

@@ -338,6 +338,15 @@ class Store:
             self._keep_last_words(before.ours, before.owner)
         self.dirty.set()
 
+    def endpoint(self, owner: OwnerId, name: str) -> EndpointRow | None:
+        """The Service of this name that was made for `owner`."""
+        return next((row for row in self.endpoints_of.of(owner) if row.name == name), None)
+
+    def has_endpoint(self, owner: OwnerId, name: str) -> bool:
+        """Whether that is there as it was made."""
+        found = self.endpoint(owner, name)
+        return found is not None and found.is_intact
+
     def _touch_owner(self, owner: OwnerId) -> None:
         """Take note that something changed that belongs to a job or a service, or to what was made for one."""
         uid = owner.uid

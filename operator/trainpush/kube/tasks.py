@@ -14,9 +14,8 @@ from trainpush.api.trainpushjob import JobStatus, Resolved
 from trainpush.kube.client import Object
 from trainpush.kube.resources import GPUPOOLS, INFERENCESERVICES, TRAINPUSHJOBS, Resource
 from trainpush.kube.store import SeenJob, SeenPool, SeenService
-from trainpush.model.plan import (
+from trainpush.model.actions import (
     AnnotateStable,
-    Decision,
     EndPod,
     ForgetPod,
     JobAction,
@@ -29,15 +28,14 @@ from trainpush.model.plan import (
     MakeRevisionEndpoint,
     MakeWorker,
     PoolAction,
-    PoolSummary,
     ReadEvents,
     RemovePrepullPod,
     RemoveReplica,
     RemoveRevision,
     RemoveWorker,
     ServiceAction,
-    ServiceDecision,
 )
+from trainpush.model.plan import Decision, PoolSummary, ServiceDecision
 from trainpush.render.events import TOLD, events, pool_events
 from trainpush.render.serving import selector, url
 from trainpush.status import job, pool, service

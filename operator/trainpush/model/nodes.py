@@ -13,7 +13,6 @@ from trainpush.model.modes import Mode, Switch
 from trainpush.model.outage import Outage
 
 Amounts = NDArray[np.int64]
-
 """As `counted`."""
 
 AMOUNT_MAX = 2**56

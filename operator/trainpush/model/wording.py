@@ -34,6 +34,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def named(thing: str, names: Sequence[str], most: int) -> str:
+    """`node a`, `nodes a, b and 2 more`."""
+    return f"{thing}{'' if len(names) == 1 else 's'} {listed(names, most)}"
+
+
 def moment(at: datetime) -> str:
     """A time in UTC, in whole seconds, as statuses write it."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -166,17 +166,17 @@ class Allocations:
         table, leaving = pool.table, self._amounts_of(pool).leaving.copy()
         hanging = (pod for pod in self._own_ending if not terminations.is_coming(pod.ends_at, now))
         for pod in hanging:
-            ledger.take(table, leaving, ledger.counts((pod.node,), table.rows), _negative(pod.frees))
+            ledger.give_back(table, leaving, ledger.counts((pod.node,), table.rows), pod.frees)
         for other in pool.ending:
             if terminations.is_coming(other.ends_at, now):
                 ledger.take(table, leaving, ledger.counts((other.node,), table.rows), other.request)
         return leaving
 
-    def due(self, pool: Pool, now: datetime) -> Iterator[datetime | None]:
+    def due(self, pools: Iterable[Pool], now: datetime) -> Iterator[datetime | None]:
         """When pods that are ending count otherwise than they do now."""
         for own in self._own_ending:
             yield terminations.changes_at(own.ends_at, now)
-        for other in pool.ending:
+        for other in chain.from_iterable(pool.ending for pool in pools):
             yield terminations.changes_at(other.ends_at, now)
 
     def _amounts_of(self, pool: Pool) -> HeldAmounts:
@@ -249,10 +249,6 @@ class Allocations:
             self._ending[owner] = ending
         if pods:
             self._pods[owner] = pods
-
-
-def _negative(amounts: Mapping[str, int]) -> Mapping[str, int]:
-    return {name: -amount for name, amount in amounts.items()}
 
 
 def _write(book: HoldingBook, key: Key, held: Iterable[Allocation], *, is_service: bool) -> None:

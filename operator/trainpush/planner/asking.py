@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.plan import ReadEvents
+from trainpush.model.actions import ReadEvents
 
 ASKED_AFTER: Final = (timedelta(seconds=20), timedelta(seconds=150), timedelta(minutes=10))
 """So long after something began its Events are read for the first time, the second and the last."""

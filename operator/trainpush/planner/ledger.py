@@ -12,7 +12,7 @@ FEW: Final = 24
 
 
 def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
-    """Add workers with `request` each to `used`, in place; take them away where it is below zero."""
+    """Add workers with `request` each to `used`, in place."""
     asked = [(row, amount) for row, name in enumerate(table.resources) if (amount := request.get(name, 0))]
     most = AMOUNT_MAX // max([1, *workers_by_node.values()])
     if len(workers_by_node) > FEW and all(abs(amount) < most for _, amount in asked):  # so that no sum is out of range
@@ -25,6 +25,11 @@ def take(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], re
             total = used.item(row, node) + amount * workers
             is_in_range = -AMOUNT_MAX <= total <= AMOUNT_MAX
             used[row, node] = total if is_in_range else max(-AMOUNT_MAX, min(total, AMOUNT_MAX))
+
+
+def give_back(table: NodeTable, used: Amounts, workers_by_node: Mapping[int, int], request: Mapping[str, int]) -> None:
+    """Take workers with `request` each away from `used`, in place."""
+    take(table, used, workers_by_node, {name: -amount for name, amount in request.items()})
 
 
 def counts(nodes: Iterable[str], index: Mapping[str, int]) -> dict[int, int]:

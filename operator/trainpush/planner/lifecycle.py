@@ -8,17 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from trainpush.model.actions import ForgetPod, JobAction, MakeBelongings, MakeWorker, RemoveWorker
 from trainpush.model.gang import Gang
-from trainpush.model.plan import (
-    Decision,
-    ForgetPod,
-    JobAction,
-    MakeBelongings,
-    MakeWorker,
-    RemoveWorker,
-    Stage,
-    Verdict,
-)
+from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.wording import count, share, verb
 from trainpush.model.workload import (
@@ -350,7 +342,7 @@ def _delay(recorded: Recorded) -> timedelta:
     restarts = recorded.failures + recorded.infrastructure
     if restarts <= 1:
         return timedelta(0)
-    return min(RESTART_DELAY * (1 << min(restarts - 2, 10)), RESTART_DELAY_MAX)
+    return retries.backoff(RESTART_DELAY, RESTART_DELAY_MAX, restarts - 2)
 
 
 def _run(begun: int, gang: Gang) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from trainpush.model.outage import OUT_OF_SERVICE, Outage
 from trainpush.model.plan import Decision, Stage, Verdict
 from trainpush.model.serving import Replica
-from trainpush.model.wording import listed, moment
+from trainpush.model.wording import moment, named, verb
 from trainpush.model.workload import Worker
 
 Pod = Worker | Replica
@@ -58,7 +58,7 @@ def noted(verdict: Verdict, silent: Sequence[Pod], now: datetime) -> Verdict:
     if awaited:
         said.append(f"spec.failurePolicy.lostNode says Wait, and {stuck(_outages(awaited))}")
     if lost:
-        names = f"pod{'s' if len(lost) > 1 else ''} {listed(sorted(pod.name for pod in lost), _NAMED_MAX)}"
+        names = named("pod", sorted(pod.name for pod in lost), _NAMED_MAX)
         holds = "cannot end there, and volumes that only one node may mount stay with it"
         said.append(f"{names} {holds}: {stuck(_outages(lost))}")
     return replace(verdict, message="; ".join(said)) if len(said) > 1 else verdict
@@ -77,16 +77,14 @@ def stuck(outages: Sequence[Outage]) -> str:
 def loss(workers: Sequence[Worker]) -> str:
     """What ended an attempt of which these workers are cut off."""
     nodes, ranks = _nodes(_outages(workers)), sorted(worker.rank for worker in workers)
-    where = f"node{'s' if len(nodes) > 1 else ''} {listed(nodes, _NAMED_MAX)}"
-    whose = f"worker{'s' if len(ranks) > 1 else ''} {listed([str(rank) for rank in ranks], _NAMED_MAX)}"
-    return f"{where} of {whose} {'are' if len(nodes) > 1 else 'is'} lost"
+    where, whose = named("node", nodes, _NAMED_MAX), named("worker", [str(rank) for rank in ranks], _NAMED_MAX)
+    return f"{where} of {whose} {verb(len(nodes), 'are')} lost"
 
 
 def _silence(outages: Iterable[Outage]) -> str:
     nodes, since = _nodes(outages), min(outage.since for outage in outages if outage.since)
-    if len(nodes) == 1:
-        return f"node {nodes[0]} has not been ready since {moment(since)}"
-    return f"nodes {listed(nodes, _NAMED_MAX)} have not been ready, the first since {moment(since)}"
+    first = " since" if len(nodes) == 1 else ", the first since"
+    return f"{named('node', nodes, _NAMED_MAX)} {verb(len(nodes), 'have')} not been ready{first} {moment(since)}"
 
 
 def _outages(pods: Iterable[Pod]) -> list[Outage]:

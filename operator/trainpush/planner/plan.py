@@ -51,11 +51,10 @@ def plan(snapshot: Snapshot, now: datetime, memory: Memory | None = None) -> Pla
     nodes = mode_switch.on_nodes(snapshot, modes.values())
     resizing = (cycle.resizing for cycle in cycles.values())
     due = (it.wake_at for part in (fresh.values(), served, resizing, modes.values()) for it in part)
-    ends = (at for pool in snapshot.pools for at in allocations.due(pool, now))
     return Plan(
         decisions=decisions,
         nodes=tuple(sorted(nodes, key=lambda decision: decision.name)),
         pools=tuple(pools.summary(cycle.capacity, cycle.quota, modes[name]) for name, cycle in cycles.items()),
         services=tuple(sorted(served, key=lambda decision: decision.key)),
-        wake_at=min(filter(None, (*due, *ends, *memory.due.values())), default=None),
+        wake_at=min(filter(None, (*due, *allocations.due(snapshot.pools, now), *memory.due.values())), default=None),
     )

@@ -51,6 +51,8 @@ class PoolCycle:
     _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
     """What was said to gangs over a limit, by team, resource and what of it is used and reserved: many wait
     for the same."""
+    _unhelped: dict[tuple[Verdict, Rank], Verdict] = field(default_factory=dict, init=False)
+    """Verdicts with why nobody makes room, by those without it and for whom that is."""
     _spent: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which their own team can give nothing back of its limit."""
     _modest: list[tuple[Job, Gang, Decision]] = field(default_factory=list, init=False)
@@ -246,7 +248,7 @@ class PoolCycle:
                 self._spent.add((gang, rank))
             self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
-            verdict = verdicts.not_preempted(verdict, spared, until) if spared else verdict
+            verdict = self._not_preempted(verdict, rank) if spared else verdict
         return self._joined(job, verdict, until)
 
     def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
@@ -281,17 +283,14 @@ class PoolCycle:
             return {}
         held = self._holdings(self._assigned)
         decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
-        told: dict[tuple[Gang, Standing, Rank], Verdict] = {}
         for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
             standing = Standing(late, is_behind=number > 0 or self._is_refused)
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
-                ineligible, until = self.preemption.eligibility.ineligible(rank)
-                if (gang, standing, rank) not in told:
-                    told[gang, standing, rank] = verdicts.not_preempted(verdict, ineligible, until)
-                verdict, wake_at = told[gang, standing, rank], min(filter(None, (until, due)), default=None)
+                _, until = self.preemption.eligibility.ineligible(rank)
+                verdict, wake_at = self._not_preempted(verdict, rank), min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -376,6 +375,13 @@ class PoolCycle:
     def reservations(self) -> Reservations:
         """What is kept for those that wait."""
         return Reservations(self.capacity, self.quota, self.now)
+
+    def _not_preempted(self, verdict: Verdict, rank: Rank) -> Verdict:
+        """The same with why nobody makes room for a gang of this rank."""
+        if (verdict, rank) not in self._unhelped:
+            spared, until = self.preemption.eligibility.ineligible(rank)
+            self._unhelped[verdict, rank] = verdicts.not_preempted(verdict, spared, until)
+        return self._unhelped[verdict, rank]
 
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)

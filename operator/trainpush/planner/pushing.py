@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.plan import Decision, JobAction, MakeExport, Pushing, ReadEvents
+from trainpush.model.actions import JobAction, MakeExport, ReadEvents
+from trainpush.model.plan import Decision, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Push, Refusal

@@ -96,8 +96,7 @@ class Reservations:
         """
         reserved = self.capacity.reserved.copy()
         for it in self._late[late:]:
-            given_back = {name: -amount for name, amount in it.gang.requirements.request.items()}
-            ledger.take(self.capacity.pool.table, reserved, it.by_row, given_back)
+            ledger.give_back(self.capacity.pool.table, reserved, it.by_row, it.gang.requirements.request)
         usable = self.capacity.filters(gang).usable
         owners = (it.owner for it in (*self._coming, *self._late[:late]) if any(usable[row] for row in it.by_row))
         return reserved, listed(list(dict.fromkeys(owners)), _NAMED_MAX)

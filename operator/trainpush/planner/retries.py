@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from trainpush.model.actions import ReadEvents
 from trainpush.model.gang import Gang
-from trainpush.model.plan import ReadEvents
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Placement, Refusal, Worker
 from trainpush.planner import asking
@@ -112,7 +112,12 @@ def lately(job: Job, now: datetime) -> FailedStarts | None:
 
 def paused_until(failed: FailedStarts) -> datetime:
     """When the next try may be made."""
-    return failed.at + min(PAUSE * (1 << min(failed.count - 1, 10)), PAUSE_MAX)
+    return failed.at + backoff(PAUSE, PAUSE_MAX, failed.count - 1)
+
+
+def backoff(first: timedelta, most: timedelta, before: int) -> timedelta:
+    """A pause that begins with `first` and doubles with each of those `before` it, up to `most`."""
+    return min(first * (1 << min(before, 10)), most)
 
 
 def elsewhere(job: Job, gang: Gang, now: datetime) -> Gang | None:

@@ -5,8 +5,8 @@ from typing import Final
 from trainpush.api import names
 from trainpush.api.base import plain
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
+from trainpush.model.actions import MakeWorker
 from trainpush.model.modes import Mode
-from trainpush.model.plan import MakeWorker
 from trainpush.render.environment import CHECKPOINTS, IDENTITY, MASTER_PORT, TOKEN, Address, environment
 from trainpush.render.grace import Grace
 from trainpush.render.modes import tolerated

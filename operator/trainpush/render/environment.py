@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.plan import MakeWorker
+from trainpush.model.actions import MakeWorker
 from trainpush.render.grace import Grace
 
 MASTER_PORT = 29500

@@ -6,8 +6,8 @@ from typing import Final
 from trainpush.api import names
 from trainpush.api.base import plain
 from trainpush.api.gpupool import GPUPool
+from trainpush.model.actions import MakePrepullPod
 from trainpush.model.modes import digest_of
-from trainpush.model.plan import MakePrepullPod
 from trainpush.render.pods import NO_ACCELERATOR, Manifest, common_labels, confined, container_security, owner
 
 _CONTAINER: Final = "image-"

@@ -11,8 +11,9 @@ from support.snapshots import AT, live, nodes, pod, snapshot
 from trainpush.cli.outlook import Change, Outlook, What
 from trainpush.cli.show import FORMS, ranges
 from trainpush.cli.simulation import Answer, simulate
+from trainpush.model.actions import RemoveWorker
 from trainpush.model.modes import Mode, SwitchStep
-from trainpush.model.plan import Holder, PlannedSwitch, RemoveWorker, Verdict
+from trainpush.model.plan import Holder, PlannedSwitch, Verdict
 from trainpush.model.workload import Eviction
 
 RANGES = {

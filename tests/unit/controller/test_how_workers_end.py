@@ -11,7 +11,8 @@ from support.manifests import PLACED, job, pool
 from trainpush.controller.observe import observe
 from trainpush.kube.records import read_node, read_pod
 from trainpush.kube.store import Store
-from trainpush.model.plan import Decision, MakeExport, RemoveWorker, Stage
+from trainpush.model.actions import MakeExport, RemoveWorker
+from trainpush.model.plan import Decision, Stage
 from trainpush.model.workload import Outcome
 from trainpush.planner.plan import plan
 

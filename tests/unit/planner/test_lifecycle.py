@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
-from trainpush.model.plan import Decision, MakeBelongings, MakeWorker, RemoveWorker, Stage
+from trainpush.model.actions import MakeBelongings, MakeWorker, RemoveWorker
+from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Beside, FailedStarts, Heard, Job, Outcome, Phase, Recorded, Refusal, Worker
 from trainpush.planner.plan import plan

@@ -18,9 +18,10 @@ from support.build import (
     placed_job,
     three_racks,
 )
+from trainpush.model.actions import ForgetPod, MakeWorker, RemoveWorker
 from trainpush.model.nodes import Node, Taint, Toleration
 from trainpush.model.outage import OUT_OF_SERVICE, Outage
-from trainpush.model.plan import Decision, ForgetPod, MakeWorker, RemoveWorker, Stage
+from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Checkpoint, Eviction, Heard, Job, Outcome, Phase, Recorded, Worker
 from trainpush.planner.plan import plan

@@ -6,8 +6,9 @@ from typing import Any
 
 from support.build import NOW, a_cluster, a_gang, a_pool, a_worker, placed_job, three_racks
 from support.serving_world import REPLICA, a_service
+from trainpush.model.actions import MakeExport, ReadEvents
 from trainpush.model.outage import Outage
-from trainpush.model.plan import Decision, MakeExport, Pushing, ReadEvents
+from trainpush.model.plan import Decision, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
 from trainpush.model.workload import Export, ExportState, Job, Key, Outcome, Phase, Push, Recorded

@@ -8,7 +8,7 @@ import pytest
 
 from support.build import NOW, a_cluster, a_job, a_node, a_pool, a_worker, placed_job, running_job
 from trainpush.api.trainpushjob import CheckpointStatus, Progress
-from trainpush.model.plan import MakeWorker
+from trainpush.model.actions import MakeWorker
 from trainpush.model.workload import Checkpoint, Eviction, Heard, Job, Phase, Recorded
 from trainpush.planner import reports
 from trainpush.planner.plan import plan

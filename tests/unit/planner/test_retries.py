@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool, a_worker, placed_job, running_job
-from trainpush.model.plan import Decision, MakeWorker, ReadEvents, Stage
+from trainpush.model.actions import MakeWorker, ReadEvents
+from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Recorded, Worker
 from trainpush.planner.plan import plan

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 
 from support.build import NOW, a_cluster, a_gang, a_job, a_node, a_pool
 from support.serving_world import World, a_service
-from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
-from trainpush.model.nodes import Taint
-from trainpush.model.outage import Outage
-from trainpush.model.plan import (
+from trainpush.model.actions import (
     AnnotateStable,
     ForgetPod,
     MakeEndpoint,
@@ -22,6 +19,9 @@ from trainpush.model.plan import (
     MakeRevisionEndpoint,
     RemoveReplica,
 )
+from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
+from trainpush.model.nodes import Taint
+from trainpush.model.outage import Outage
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal

@@ -4,17 +4,11 @@ from typing import Any
 
 import pytest
 
-from support.manifests import job
+from support.manifests import job, resolved
 from trainpush.api.trainpushjob import Resolved, TrainPushJob
 from trainpush.render.export import belongings, export_name
 
-RESOLVED = Resolved(
-    pool="pool",
-    image="example.com/train:1",
-    accelerator_resource="nvidia.com/gpu",
-    processes_per_worker=1,
-    world_size=1,
-)
+RESOLVED = resolved()
 
 
 def a_job(name: str = "digits", nodes: tuple[str, ...] = ("n1",), uid: str = "uid", **spec: Any) -> TrainPushJob:

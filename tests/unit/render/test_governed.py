@@ -5,20 +5,18 @@ from typing import Any
 
 import pytest
 
-from support.manifests import GPU, job, pool, service
+from support.manifests import GPU, job, pool, resolved, service
 from support.pod_security import Manifest, complaints
 from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import ResolvedReplica, RevisionData, ServedModel
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.plan import MakePrepullPod, MakeWorker
+from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.model.actions import MakePrepullPod, MakeWorker
 from trainpush.render import children, export, prepull, serving
 
 LIMITED = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": 2, "memory": "1Gi", GPU: 1}}
 NOT_ROOT = {"runAsNonRoot": True}
-RESOLVED = Resolved(
-    pool="pool", image="i", accelerator_resource=GPU, processes_per_worker=1, world_size=1, command=["train"]
-)
+RESOLVED = resolved(image="i", command=["train"])
 WITH_PUSH = {"target": {"inferenceService": "digits"}, "export": {"uri": "pvc://models", "command": ["export"]}}
 
 

@@ -4,19 +4,13 @@ from typing import Any
 
 import pytest
 
-from support.manifests import job
+from support.manifests import job, resolved
 from trainpush.api.quantity import seconds
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.plan import MakeWorker
+from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.model.actions import MakeWorker
 from trainpush.render.children import worker
 
-RESOLVED = Resolved(
-    pool="pool",
-    image="example.com/train:1",
-    accelerator_resource="nvidia.com/gpu",
-    processes_per_worker=1,
-    world_size=2,
-)
+RESOLVED = resolved(world_size=2)
 
 
 def waits(**spec: Any) -> tuple[int, int, int]:

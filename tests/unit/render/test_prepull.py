@@ -10,9 +10,9 @@ from trainpush.api import names
 from trainpush.api.gpupool import GPUPool
 from trainpush.kube.records import OwnerId, read_node, read_pod
 from trainpush.kube.store import Store
+from trainpush.model.actions import MakePrepullPod
 from trainpush.model.fleet import PoolSelector
 from trainpush.model.modes import PrepullPod, digest_of
-from trainpush.model.plan import MakePrepullPod
 from trainpush.render.prepull import position_of, prepull_pod, prepull_pod_name
 
 IMAGES = ("triton:1", "train:2")

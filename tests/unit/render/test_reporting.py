@@ -3,21 +3,15 @@
 from typing import Any
 
 from support.build import NOW
-from support.manifests import job
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.plan import MakeWorker
+from support.manifests import job, resolved
+from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.model.actions import MakeWorker
 from trainpush.model.workload import Checkpoint
 from trainpush.render.children import worker
 from trainpush.render.environment import Address
 
 ADDRESS = Address("https://operator.ns.svc", "PEM")
-RESOLVED = Resolved(
-    pool="pool",
-    image="example.com/train:1",
-    accelerator_resource="nvidia.com/gpu",
-    processes_per_worker=1,
-    world_size=2,
-)
+RESOLVED = resolved(world_size=2)
 
 
 def a_pod(address: Address | None, rank: int = 0, resume: Checkpoint | None = None, **spec: Any) -> dict[str, Any]:

@@ -2,18 +2,12 @@
 
 from typing import Any
 
-from support.manifests import job
-from trainpush.api.trainpushjob import Resolved, TrainPushJob
-from trainpush.model.plan import MakeWorker
+from support.manifests import job, resolved
+from trainpush.api.trainpushjob import TrainPushJob
+from trainpush.model.actions import MakeWorker
 from trainpush.render.children import worker
 
-RESOLVED = Resolved(
-    pool="pool",
-    image="example.com/train:1",
-    accelerator_resource="nvidia.com/gpu",
-    processes_per_worker=1,
-    world_size=1,
-)
+RESOLVED = resolved()
 ACTION = MakeWorker(attempt=1, rank=0, node="n1", workers=1)
 
 

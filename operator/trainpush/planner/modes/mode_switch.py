@@ -6,18 +6,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from trainpush.model.actions import EndPod, PoolAction
 from trainpush.model.modes import Mode, Switch, SwitchStep
-from trainpush.model.plan import (
-    AnnotateNode,
-    Condition,
-    Decision,
-    EndPod,
-    ModesSummary,
-    NodeDecision,
-    PoolAction,
-    ServiceDecision,
-    Stage,
-)
+from trainpush.model.plan import AnnotateNode, Condition, Decision, ModesSummary, NodeDecision, ServiceDecision, Stage
 from trainpush.model.records import Records
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.planner.allocations import Allocations

@@ -7,9 +7,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from trainpush.model.actions import EndPod
 from trainpush.model.gang import Gang
 from trainpush.model.modes import Mode, Switch, Switching, SwitchStep
-from trainpush.model.plan import Decision, EndPod, ServiceDecision
+from trainpush.model.plan import Decision, ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.records import Records
 from trainpush.model.serving import Service

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from trainpush.model.actions import MakePrepullPod, PoolAction, RemovePrepullPod
 from trainpush.model.modes import TURNED, Hook, Mode, PrepullPod, Switch, SwitchStep, digest_of
-from trainpush.model.plan import MakePrepullPod, PoolAction, RemovePrepullPod
 from trainpush.model.snapshot import Pool
 
 RETRY: Final = timedelta(minutes=1)

@@ -106,8 +106,7 @@ class FreeCapacity:
     def release(self, gang: Gang, nodes: Sequence[str]) -> None:
         """Free what one worker on each of `nodes` held."""
         by_row = ledger.counts(nodes, self.pool.table.rows)
-        request = {name: -amount for name, amount in gang.requirements.request.items()}
-        ledger.take(self.pool.table, self.used, by_row, request)
+        ledger.give_back(self.pool.table, self.used, by_row, gang.requirements.request)
         self._note(by_row)
 
     def retake(self, gang: Gang, nodes: Sequence[str]) -> None:

@@ -136,7 +136,7 @@ class PreemptionPolicy:
         ]
         return Victims(table, candidates)
 
-    def _in_limit(self, victims: tuple[Candidate, ...], wanted: "_Wanted", may: Mask) -> tuple[Candidate, ...] | None:
+    def _in_limit(self, victims: tuple[Candidate, ...], wanted: _Wanted, may: Mask) -> tuple[Candidate, ...] | None:
         """The same, and as many more as bring the team into its limit, none superfluous; None if all do not."""
         resource = wanted.gang.requirements.accelerator
         lack = wanted.beyond - limit.freed(victims, resource)
@@ -152,7 +152,7 @@ class PreemptionPolicy:
                 found = fewer
         return tuple(found)
 
-    def _trimmed(self, victims: tuple[Candidate, ...], wanted: "_Wanted") -> tuple[Candidate, ...]:
+    def _trimmed(self, victims: tuple[Candidate, ...], wanted: _Wanted) -> tuple[Candidate, ...]:
         """The same with elastic gangs left as large as will do: they were to shrink to their smallest size, or go."""
         rows = self.capacity.pool.table.rows
         for i, victim in enumerate(victims):
@@ -167,7 +167,7 @@ class PreemptionPolicy:
                         break
         return victims
 
-    def _is_enough(self, wanted: "_Wanted", victims: Sequence[Candidate]) -> bool:
+    def _is_enough(self, wanted: _Wanted, victims: Sequence[Candidate]) -> bool:
         """Whether there is room for the gang, and its team in its limit, once `victims` and others before are gone."""
         table, gang, gone = self.capacity.pool.table, wanted.gang, self._victims.leaving.copy()
         if limit.freed(victims, gang.requirements.accelerator) < wanted.beyond:

@@ -61,7 +61,7 @@ def available(state: RolloutState) -> Condition:
     if ready >= max(floor, min(1, asked)):
         return Condition(True, Reason.MINIMUM_REPLICAS_AVAILABLE, message)
     if unfound := state.unfound:
-        message += f"; the Service does not find {unfound} that {'is' if unfound == 1 else 'are'} ready"
+        message += f"; the Service does not find {unfound} that {verb(unfound, 'are')} ready"
     return Condition(False, Reason.MINIMUM_REPLICAS_UNAVAILABLE, message)
 
 

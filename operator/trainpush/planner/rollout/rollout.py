@@ -10,9 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainpush.model.gang import Gang
-from trainpush.model.modes import Mode
-from trainpush.model.plan import (
+from trainpush.model.actions import (
     AnnotateStable,
     AskReplica,
     ForgetPod,
@@ -23,9 +21,10 @@ from trainpush.model.plan import (
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
-    ServiceDecision,
-    Verdict,
 )
+from trainpush.model.gang import Gang
+from trainpush.model.modes import Mode
+from trainpush.model.plan import ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal

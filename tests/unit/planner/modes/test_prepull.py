@@ -8,8 +8,9 @@ import pytest
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_switch
+from trainpush.model.actions import MakePrepullPod, PoolAction, RemovePrepullPod
 from trainpush.model.modes import Mode, PrepullPod, Switching, SwitchStep, digest_of
-from trainpush.model.plan import Condition, MakePrepullPod, PoolAction, RemovePrepullPod
+from trainpush.model.plan import Condition
 from trainpush.model.reasons import Reason
 from trainpush.planner.modes import prepull
 from trainpush.planner.modes.mode_switch import ModeDecision

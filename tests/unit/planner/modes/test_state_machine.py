@@ -6,8 +6,8 @@ import pytest
 
 from support.build import NOW
 from support.switching_world import MINUTE, World, a_server, a_switch, a_trainer
+from trainpush.model.actions import EndPod
 from trainpush.model.modes import Mode, Switching, SwitchStep
-from trainpush.model.plan import EndPod
 from trainpush.model.workload import Eviction, Job, Phase, Worker
 from trainpush.planner.places import Owner
 
