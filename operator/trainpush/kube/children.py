@@ -50,7 +50,8 @@ class EndpointRow:
     uid: str
     owner: OwnerId
     is_intact: bool = True
-    """Whether it still finds the pods that it was made for, at their ports: anybody may have edited it."""
+    """Whether it still finds the pods that it was made for, at their ports, and bears our labels, by which its
+    EndpointSlices are found: anybody may have edited it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +123,18 @@ def read_endpoint(body: bytes | msgspec.Raw) -> Row[EndpointRow]:
     """
     found = decode.service(body)
     owner = _controller(found)
-    is_intact = found.spec == msgspec.convert(_as_made(owner), decode.ServiceSpec)
+    labels, spec = _as_made(owner)
+    is_intact = found.spec == msgspec.convert(spec, decode.ServiceSpec) and labels.items() <= found.labels.items()
     row = EndpointRow(found.name, found.uid, OwnerId(owner.uid, found.namespace), is_intact)
     return Row(found.uid, found.version, row)
 
 
-def _as_made(owner: decode.Owner) -> Manifest:
-    """What we say of the Service that belongs to `owner`."""
+def _as_made(owner: decode.Owner) -> tuple[dict[str, str], Manifest]:
+    """Labels and spec that we give to the Service that belongs to `owner`."""
     if owner.kind == "TrainPushJob":
-        return children.endpoint(owner.uid)
-    if owner.kind == "ControllerRevision":
-        return serving.endpoint_of(service_of(owner.name), owner.name)
-    return serving.endpoint_of(owner.name)
+        return children.labels_of(owner.name, owner.uid), children.endpoint(owner.uid)
+    whose = (service_of(owner.name), owner.name) if owner.kind == "ControllerRevision" else (owner.name,)
+    return serving.labels_of(*whose), serving.endpoint_of(*whose)
 
 
 def read_slice(body: bytes | msgspec.Raw) -> Row[SliceRow]:
@@ -158,7 +159,7 @@ def read_budget(body: bytes | msgspec.Raw) -> Row[BudgetRow]:
     """
     found = decode.budget(body)
     owner, spec = _controller(found), found.spec
-    is_intact = spec.selector is not None and spec.selector.match_labels == serving.replicas_of(owner.name)
+    is_intact = spec.selector == decode.Selector(serving.replicas_of(owner.name))
     kept = spec.min_available if is_intact and isinstance(spec.min_available, int) else None
     return Row(found.uid, found.version, BudgetRow(found.name, OwnerId(owner.uid, found.namespace), kept))
 

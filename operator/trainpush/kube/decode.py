@@ -301,11 +301,13 @@ class Port(_Part):
 
 
 class ServiceSpec(_Part):
-    """What of a Service decides whom it finds."""
+    """What of a Service decides whom it finds, and who finds it."""
 
     selector: dict[str, str] = {}
     ports: list[Port] = []
     publish_not_ready_addresses: bool = False
+    type: str = "ClusterIP"
+    internal_traffic_policy: str = "Cluster"
 
 
 class ServiceObject(_Object):
@@ -335,13 +337,16 @@ class SliceObject(_Object):
     endpoints: list[Endpoint] | None = None
 
 
-class _Selector(_Part):
+class Selector(_Part):
+    """Whom a PodDisruptionBudget is about."""
+
     match_labels: dict[str, str] = {}
+    match_expressions: list[object] = []
 
 
 class _BudgetSpec(_Part):
     min_available: int | str | None = None
-    selector: _Selector | None = None
+    selector: Selector | None = None
 
 
 class BudgetObject(_Object):

@@ -54,14 +54,16 @@ def belongings(job: TrainPushJob) -> list[Manifest]:
     """What all workers need: the headless Service that gives each a DNS name, before it is ready too."""
     if is_alone(job):
         return []
-    metadata = child_metadata(job, service_name(job.name), _labels(job))
+    metadata = child_metadata(job, service_name(job.name), labels_of(job.name, job.uid))
     return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": endpoint(job.uid)}]
 
 
 def endpoint(job_uid: str) -> Manifest:
     """What the Service of a gang says."""
     return {
+        "type": "ClusterIP",
         "clusterIP": "None",
+        "internalTrafficPolicy": "Cluster",
         "publishNotReadyAddresses": True,
         "selector": {names.LABEL_JOB_UID: job_uid},
         "ports": [{"name": "torchrun", "port": MASTER_PORT, "targetPort": MASTER_PORT, "protocol": "TCP"}],
@@ -78,7 +80,7 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
     volumes, mounts = _storage(job, endpoint)
     labels = {
         **spec.labels,
-        **_labels(job),
+        **labels_of(job.name, job.uid),
         names.LABEL_ATTEMPT: str(action.attempt),
         names.LABEL_RANK: str(action.rank),
         names.LABEL_POOL: resolved.pool,
@@ -104,9 +106,10 @@ def worker(job: TrainPushJob, resolved: Resolved, action: MakeWorker, endpoint: 
     }
 
 
-def _labels(job: TrainPushJob) -> dict[str, str]:
-    ours = {names.LABEL_JOB_NAME: job.name, names.LABEL_JOB_UID: job.uid}
-    return common_labels("trainpush-job", "worker", job.name) | ours
+def labels_of(job_name: str, job_uid: str) -> dict[str, str]:
+    """What the workers of a job bear, and their Service."""
+    ours = {names.LABEL_JOB_NAME: job_name, names.LABEL_JOB_UID: job_uid}
+    return common_labels("trainpush-job", "worker", job_name) | ours
 
 
 def _hostname(rank: int, attempt: int) -> str:

@@ -56,10 +56,16 @@ def replicas_of(service_name: str) -> dict[str, str]:
 
 
 def endpoint_of(service_name: str, revision_name: str = "") -> Manifest:
-    """What the Service over all revisions says, or that of one of them."""
+    """What the Service over all revisions says, or that of one of them: also what Kubernetes would say by itself."""
     port = {"name": "http", "port": 80, "targetPort": triton.PROXY_PORT, "protocol": "TCP"}
     of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
-    return {"selector": {**replicas_of(service_name), **of_revision}, "ports": [port]}
+    return {
+        "type": "ClusterIP",
+        "internalTrafficPolicy": "Cluster",
+        "publishNotReadyAddresses": False,
+        "selector": {**replicas_of(service_name), **of_revision},
+        "ports": [port],
+    }
 
 
 def replica_name(revision_name: str, serial: int) -> str:
@@ -69,9 +75,10 @@ def replica_name(revision_name: str, serial: int) -> str:
 
 def endpoint(service: InferenceService) -> list[Manifest]:
     """What stays the same over all revisions: the Service for clients, and the PodDisruptionBudget."""
-    metadata = child_metadata(service, service.name, _labels(service.name))
+    metadata = child_metadata(service, service.name, labels_of(service.name))
     budget = {
         "minAvailable": service.spec.min_available,
+        "maxUnavailable": None,
         "selector": {"matchLabels": replicas_of(service.name)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
@@ -86,7 +93,7 @@ def revision(service: InferenceService, data: RevisionData, name: str, number: i
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
-        "metadata": child_metadata(service, name, _labels(service.name)),
+        "metadata": child_metadata(service, name, labels_of(service.name)),
         "data": plain(data),
         "revision": number,
     }
@@ -100,7 +107,7 @@ def belongings(
     metadata = {
         "name": revision_name,
         "namespace": namespace,
-        "labels": {**_labels(service_name), names.LABEL_REVISION: revision_name},
+        "labels": labels_of(service_name, revision_name),
         "ownerReferences": [{**record, "controller": True}],
     }
     files = {_MODEL_CONFIG: triton.config(data.model.name, data.template.batching), _PROXY_CONFIG: triton.PROXY}
@@ -116,8 +123,7 @@ def replica(service: InferenceService, revision_name: str, data: RevisionData, s
     runtime = data.template.runtime
     labels = {
         **runtime.labels,
-        **_labels(service.name),
-        names.LABEL_REVISION: revision_name,
+        **labels_of(service.name, revision_name),
         names.LABEL_SERIAL: str(serial),
         names.LABEL_POOL: data.resolved.pool,
     }
@@ -255,5 +261,8 @@ def _get(path: str, port: int) -> Manifest:
     return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5}
 
 
-def _labels(service_name: str) -> dict[str, str]:
-    return {**common_labels("trainpush-service", "replica", service_name), names.LABEL_SERVICE: service_name}
+def labels_of(service_name: str, revision_name: str = "") -> dict[str, str]:
+    """What is made for a service bears, or for one of its revisions."""
+    of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
+    ours = {names.LABEL_SERVICE: service_name, **of_revision}
+    return common_labels("trainpush-service", "replica", service_name) | ours

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.manifests import job, service
@@ -13,6 +14,7 @@ from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import ResolvedReplica, RevisionData, ServedModel
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.children import read_budget, read_endpoint, read_slice
+from trainpush.kube.decode import ServiceSpec
 from trainpush.kube.drift import mending
 from trainpush.kube.records import OwnerId
 from trainpush.render import children, serving
@@ -80,6 +82,10 @@ EDITS: dict[str, Manifest] = {
     "another target": {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8000, "protocol": "TCP"}]}},
     "one more port": {"spec": {"ports": [{"port": 80}, {"port": 81}]}},
     "no ports": {"spec": {"ports": None}},
+    "reached from outside": {"spec": {"type": "NodePort"}},
+    "another name": {"spec": {"type": "ExternalName", "externalName": "example.com", "clusterIP": None}},
+    "requests of its own node only": {"spec": {"internalTrafficPolicy": "Local"}},
+    "another instance": {"metadata": {"labels": {"app.kubernetes.io/instance": "x"}}},
 }
 
 
@@ -94,6 +100,22 @@ def test_an_edited_service_is_noticed_and_mended(made: Callable[[], Manifest], e
     assert mending(mended, made()) == {}
     assert mended["metadata"]["annotations"] == {"a": "b"}
     assert mended["spec"]["sessionAffinity"] == "None"
+
+
+@pytest.mark.parametrize("made", SERVICES.values(), ids=SERVICES.keys())
+def test_pods_that_are_not_ready_are_found_as_we_say(made: Callable[[], Manifest]) -> None:
+    """Those of a gang, and none of a service."""
+    edited = stored(made())
+    edited["spec"]["publishNotReadyAddresses"] = not edited["spec"]["publishNotReadyAddresses"]
+    assert not is_intact(edited)
+    assert is_intact(merged(edited, mending(edited, made())))
+
+
+@pytest.mark.parametrize("made", SERVICES.values(), ids=SERVICES.keys())
+def test_whatever_is_compared_can_be_mended(made: Callable[[], Manifest]) -> None:
+    """Else it would be tried again and again, without a pause."""
+    compared = {field.encode_name for field in msgspec.structs.fields(ServiceSpec)}
+    assert compared <= made()["spec"].keys()
 
 
 def test_labels_by_which_we_find_it_come_back() -> None:
@@ -112,10 +134,18 @@ def test_a_budget_counts_only_where_it_is_about_the_replicas() -> None:
     assert budget() == 2
     assert budget({"spec": {"selector": {"matchLabels": {"team": "vision"}}}}) is None
     assert budget({"spec": {"minAvailable": "50%"}}) is None
+    narrower = {"key": "team", "operator": "Exists"}
+    assert budget({"spec": {"selector": {"matchExpressions": [narrower]}}}) is None
     edited = merged(
-        stored(of_budget()), {"spec": {"selector": {"matchLabels": {"team": "vision"}, "matchExpressions": []}}}
+        stored(of_budget()), {"spec": {"selector": {"matchLabels": {"team": "vision"}, "matchExpressions": [narrower]}}}
     )
     assert merged(edited, mending(edited, of_budget()))["spec"]["selector"] == of_budget()["spec"]["selector"]
+
+
+def test_a_budget_that_says_it_the_other_way_round_is_mended() -> None:
+    """The API server takes no budget that says both."""
+    edited = merged(stored(of_budget()), {"spec": {"minAvailable": None, "maxUnavailable": 1}})
+    assert mending(edited, of_budget()) == {"spec": {"minAvailable": 2, "maxUnavailable": None}}
 
 
 def test_whom_a_service_finds_stands_in_its_slices() -> None:

@@ -65,6 +65,7 @@ class TestEndpoint:
         assert found["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
         assert budget["spec"] == {
             "minAvailable": 2,
+            "maxUnavailable": None,
             "selector": {"matchLabels": found["spec"]["selector"]},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         }
