@@ -72,7 +72,9 @@ def pod_security(wanted: SecurityContext | None) -> Manifest:
     """The security context of a pod: as whom it runs, if that was asked for."""
     asked = plain(wanted) if wanted else {}
     kept: Manifest = {key: asked[key] for key in ("runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup") if key in asked}
-    return {**kept, "seccompProfile": {"type": "RuntimeDefault"}}
+    # A user who is named is never root; many namespaces want that said.
+    named = {"runAsNonRoot": True} if "runAsUser" in asked else {}
+    return {**named, **kept, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def container_security(read_only: bool) -> Manifest:

@@ -208,6 +208,7 @@ def test_runs_as_whoever_trained() -> None:
     worker = {"securityContext": {"runAsUser": 1000, "fsGroup": 2000, "readOnlyRootFilesystem": True}}
     made = export(a_job(worker=worker), RESOLVED)
     assert pod_of(made)["securityContext"] == {
+        "runAsNonRoot": True,
         "runAsUser": 1000,
         "fsGroup": 2000,
         "seccompProfile": {"type": "RuntimeDefault"},

@@ -46,8 +46,8 @@ def replica(**spec: Any) -> Manifest:
     return serving.replica(asked, "digits-0123abcd", data, 1, "n1")
 
 
-def worker_pod() -> Manifest:
-    return children.worker(a_job(), RESOLVED, MakeWorker(attempt=1, rank=0, node="n1", workers=1))
+def worker_pod(**worker: Any) -> Manifest:
+    return children.worker(a_job(worker=worker), RESOLVED, MakeWorker(attempt=1, rank=0, node="n1", workers=1))
 
 
 def pull_pod() -> Manifest:
@@ -56,6 +56,8 @@ def pull_pod() -> Manifest:
 
 PODS: dict[str, Callable[[], Manifest]] = {
     "a worker": worker_pod,
+    "a worker as a user": lambda: worker_pod(securityContext={"runAsUser": 7}),
+    "an export as a user": lambda: export_template(a_job(worker={"securityContext": {"runAsUser": 7}})),
     "an export by a program": lambda: export_template(a_job()),
     "an export by a copy": lambda: export_template(
         a_job(checkpoint={"uri": "pvc://data"}, push={**WITH_PUSH, "export": {"uri": "pvc://models"}})
@@ -64,7 +66,7 @@ PODS: dict[str, Callable[[], Manifest]] = {
         a_job(push={**WITH_PUSH, "export": {**WITH_PUSH["export"], "resources": {"limits": {"memory": "8Gi"}}}})  # type: ignore[dict-item]
     ),
     "a replica": replica,
-    "a replica as a user": lambda: replica(runtime={"securityContext": {"runAsUser": 7, "runAsNonRoot": True}}),
+    "a replica as a user": lambda: replica(runtime={"securityContext": {"runAsUser": 7}}),
     "a replica as its image's user": lambda: replica(runtime={"securityContext": NOT_ROOT}),
     "a pod that pulls images": pull_pod,
 }
