@@ -29,6 +29,7 @@ from trainpush.kube.store import Store
 from trainpush.kube.tasks import FOUNDATION, Act, Change, JobTask, PoolTask, ServiceTask, Task, batches, change_of_place
 from trainpush.kube.turns import Due, Turns
 from trainpush.model.actions import AskReplica
+from trainpush.render.events import untold
 from trainpush.status.patch import merge_patch
 from trainpush.telemetry.logs import logger
 from trainpush.telemetry.metrics import Metrics
@@ -39,6 +40,8 @@ SPARE: Final = 1000
 """So much of what is remembered may be of objects that are gone."""
 RETRY_SECONDS: Final = 15.0
 """Wait after the API server refused a child, before it is tried again."""
+_LASTING: Final = {400, 403, 413, 422, 500}
+"""Statuses of answers that come again however often it is tried; 500 is what is larger than etcd takes, among others."""
 
 _log = logger(__name__)
 Later = Callable[[Coroutine[Any, Any, None]], object]
@@ -181,22 +184,25 @@ class Applier:
         except (Conflict, NotFound) as error:
             await self._reread(task, error)
         except Unavailable as error:
-            self._refuse(task, error)
+            self._refuse(task, error, now, later)
             # It may stand or not, and until that is known it counts.
             while not await self._reread(task, error):  # noqa: ASYNC110 - nobody tells when it can be read again
                 await asyncio.sleep(RETRY_SECONDS)
         except ApiError as error:
-            self._refuse(task, error)
+            self._refuse(task, error, now, later)
         except Deposed:
             self._again(uid, RETRY_SECONDS)
         except Exception:
             self._hold(uid)  # what fails for one must not be tried without a pause
             raise
 
-    def _refuse(self, task: Task, error: ApiError) -> None:
-        metadata = task.seen.metadata
+    def _refuse(self, task: Task, error: ApiError, now: datetime, later: Later) -> None:
+        metadata, kind = task.seen.metadata, task.resource.kind
         self._hold(metadata.uid)
-        self._refused(f"status of {task.resource.kind} {metadata.namespace}/{metadata.name}", error)
+        self._refused(f"status of {kind} {metadata.namespace}/{metadata.name}", error)
+        if error.status in _LASTING:
+            # Nothing else can tell of it.
+            later(self._tell([untold(kind, metadata, str(error), now)]))
 
     def _hold(self, uid: str) -> None:
         """Leave the status of an object alone for a while."""

@@ -80,7 +80,7 @@ class Reason(StrEnum):
     START_TIMEOUT = "StartTimeout"
     """A bound pod did not start in time; the gang gave its place back, and tries again later: the message says why."""
     APPLY_FAILED = "ApplyFailed"
-    """The API server refused a child object; the message carries its answer."""
+    """The API server refused a child object, or the status itself; the message carries its answer."""
     COMPLETED = "Completed"
     """Every worker ended with success."""
     MAX_RESTARTS_EXCEEDED = "MaxRestartsExceeded"

@@ -75,6 +75,12 @@ def pool_events(kind: str, of: Metadata, old: GPUPoolStatus, new: GPUPoolStatus,
     return told
 
 
+def untold(kind: str, of: Metadata, why: str, now: datetime) -> dict[str, Any]:
+    """The Event that the status of an object cannot be written, once for each generation of its spec."""
+    news = ("Warning", Reason.APPLY_FAILED, f"its status cannot be written: {why}")
+    return _event(kind, of, news, ("status", of.generation), now)
+
+
 def _switched(switch: SwitchStatus) -> _News:
     node, before, after = switch.node, switch.old, switch.to
     if switch.outcome == SwitchStep.ACTIVE:

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from support.build import NOW, a_placement
 from support.manifests import job
 from trainpush.kube.apply import RETRY_SECONDS, Applier, Later
+from trainpush.kube.client import Object
+from trainpush.kube.resources import EVENTS, Resource
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import Change, JobTask, change_of_place
 from trainpush.kube.turns import Turns
@@ -36,6 +38,17 @@ def an_applier(store: Store, *, may_write: bool = True) -> Applier:
     return Applier(None, store, None, lambda: may_write, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
 
 
+class Told:
+    """Takes Events, and nothing else."""
+
+    def __init__(self) -> None:
+        self.events: list[Object] = []
+
+    async def create(self, resource: Resource, manifest: Object) -> None:
+        assert resource is EVENTS
+        self.events.append(manifest)
+
+
 class Work:
     """What is to be done later, done when it is asked for."""
 
@@ -52,18 +65,21 @@ class Work:
 
 
 async def test_a_status_that_the_schema_does_not_take_is_refused_and_tried_again_later() -> None:
-    """The cycle goes on: it is as if the API server had refused it."""
-    store, work, clock = Store(), Work(), [0.0]
+    """The cycle goes on: it is as if the API server had refused it. One Event says so, since the status cannot."""
+    store, work, clock, told = Store(), Work(), [0.0], Told()
     task = a_task(store)
     wrong = replace(task, decision=replace(task.decision, running=-1))
     metrics = Metrics(CollectorRegistry())
-    applier = Applier(None, store, None, lambda: True, metrics, clock=lambda: clock[0])  # type: ignore[arg-type]
+    applier = Applier(told, store, None, lambda: True, metrics, clock=lambda: clock[0])  # type: ignore[arg-type]
     refusals = []
     for clock[0] in (0.0, 1.0, RETRY_SECONDS):
         await applier.carry_out([wrong], NOW, work.later)
         await work.done()
         refusals.append(metrics.registry.get_sample_value("trainpush_api_refusals_total", {"reason": "Invalid"}))
     assert refusals == [1, 1, 2]
+    assert {event["metadata"]["name"]: event["note"].partition(" (")[0] for event in told.events} == {
+        told.events[0]["metadata"]["name"]: "its status cannot be written: Invalid"
+    }
     assert not store.assumed
 
 
