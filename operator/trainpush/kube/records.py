@@ -12,7 +12,7 @@ from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
 from trainpush.kube.decode import NodeObject, PodObject, Terminated
-from trainpush.kube.last_error import last_error
+from trainpush.kube.last_error import how
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.program import EVICTED, phase_of, program
 from trainpush.kube.startup import UNDERWAY, failed_init, startup
@@ -212,6 +212,7 @@ def _is_disrupted(pod: PodObject) -> bool:
 
 
 def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int]) -> Replica:
+    starting = startup(pod, phase_of(pod))
     return Replica(
         name=pod.name,
         uid=pod.uid,
@@ -226,7 +227,7 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         ends_at=pod.metadata.deletion_timestamp,
         address=pod.status.pod_ip,
         message=_trouble(pod),
-        starting=startup(pod, phase_of(pod)).said[:MESSAGE_MAX],
+        starting=starting.said[:MESSAGE_MAX],
         request=requests,
     )
 
@@ -248,10 +249,12 @@ def _exporter(pod: PodObject) -> Exporter:
 
 def _trouble(pod: PodObject) -> str:
     """What keeps a replica from serving; also what ended a container that is being started again."""
+    if pod.is_over and pod.status.reason:
+        return _message(pod, None)  # by the kubelet: how its containers took that tells nothing
     for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
         ended = status.state.terminated or status.last_state.terminated
         if not status.ready and ended and ended.exit_code:
-            return f"{status.name}: {_how(ended)}"
+            return f"{status.name}: {how(ended)}"[:MESSAGE_MAX]
         waiting = status.state.waiting
         if waiting and waiting.reason not in UNDERWAY:
             return _said(status.name, waiting.reason, waiting.message)
@@ -266,11 +269,11 @@ def _message(pod: PodObject, ended: Terminated | None) -> str:
     if pod.is_over and pod.status.reason:
         return _said(pod.status.reason, pod.status.message)
     if ended and ended.exit_code:
-        return _how(ended) if not _report(ended) else f"exit code {ended.exit_code} ({ended.reason})"
+        return how(Terminated(ended.exit_code, ended.reason) if _report(ended) else ended)
     if ended and (cause := pod.condition("DisruptionTarget")) and cause.status == "True":
         return _said(cause.reason, cause.message)
     if pod.is_over and (failed := failed_init(pod)):
-        return f"init container {failed[0]}: {_how(failed[1])}"
+        return failed
     scheduled = pod.condition("PodScheduled")
     if scheduled and scheduled.status == "False":
         return f"{scheduled.reason}: {scheduled.message}"[:MESSAGE_MAX]
@@ -279,12 +282,6 @@ def _message(pod: PodObject, ended: Terminated | None) -> str:
 
 def _said(*words: str) -> str:
     return ": ".join(words).strip(": ")[:MESSAGE_MAX]
-
-
-def _how(ended: Terminated) -> str:
-    """How a container ended, and by which error."""
-    said = last_error(ended.message)[:MESSAGE_MAX]
-    return f"exit code {ended.exit_code} ({ended.reason}){': ' + said if said else ''}"
 
 
 def _report(ended: Terminated | None) -> dict[str, object]:

@@ -6,7 +6,8 @@ of each container before it starts it.
 
 from typing import Final, NamedTuple
 
-from trainpush.kube.decode import ContainerStatus, PodObject, Terminated
+from trainpush.kube.decode import ContainerStatus, PodObject
+from trainpush.kube.last_error import how
 from trainpush.model.workload import Phase
 
 UNDERWAY: Final = frozenset({"ContainerCreating", "PodInitializing"})
@@ -33,7 +34,7 @@ def startup(pod: PodObject, phase: Phase) -> Startup:
     named = [*((f"init container {it.name}", it) for it in inits), *((f"container {it.name}", it) for it in containers)]
     if not named:
         return Startup("its node has not taken it up", is_hindered=True, is_unexplained=True)
-    if refused := next((f"{name}: {said}" for name, it in named if (said := _refused(it))), ""):
+    if refused := next((f"{name}: {said}" for name, it in named if (said := _refused(it))), failed_init(pod)):
         return Startup(refused, is_hindered=True)
     sandbox = pod.condition("PodReadyToStartContainers")
     if sandbox and sandbox.status == "False":
@@ -47,13 +48,18 @@ def startup(pod: PodObject, phase: Phase) -> Startup:
     return Startup(f"ContainerCreating: its node pulls the image of {creating}, or makes it" if creating else "")
 
 
-def failed_init(pod: PodObject) -> tuple[str, Terminated] | None:
-    """Which init container ended with an error, and how; None where none did."""
+def failed_init(pod: PodObject) -> str:
+    """Which init container ended with an error, and how; empty where none did."""
     ends = ((it.name, it.state.terminated) for it in pod.status.init_container_statuses)
-    return next(((name, ended) for name, ended in ends if ended and ended.exit_code), None)
+    failed = (f"init container {name}: {how(ended)}" for name, ended in ends if ended and ended.exit_code)
+    return next(failed, "")
 
 
 def _refused(status: ContainerStatus) -> str:
     """Why the kubelet cannot start a container; empty where nothing is in its way."""
-    waiting = status.state.waiting
-    return f"{waiting.reason}: {waiting.message}".strip(": ") if waiting and waiting.reason not in UNDERWAY else ""
+    waiting, before = status.state.waiting, status.last_state.terminated
+    if not waiting or waiting.reason in UNDERWAY:
+        return ""
+    # Of one that is started again and again how it ended tells more than for how long the kubelet waits.
+    said = how(before) if before and before.exit_code else waiting.message
+    return f"{waiting.reason}: {said}".strip(": ")

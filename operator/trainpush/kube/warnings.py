@@ -10,7 +10,8 @@ from trainpush.kube.resources import EVENTS
 
 EVENTS_MAX: Final = 50
 """Of so many Events about one object the latest is sought."""
-
+_OVERCOME: Final = "FailedScheduling"
+"""Reason of what is over: nobody asks about a pod before it is bound."""
 MOST: Final = 10_000
 """Of so many objects is remembered what was warned of; most of them are gone long since."""
 
@@ -85,6 +86,7 @@ async def latest_warning(client: Client, namespace: str, uid: str) -> str:
 
 
 def latest(events: Iterable[bytes | msgspec.Raw]) -> str:
-    """The latest of `events`, as reason and note."""
-    found = max(map(_decode, events), key=lambda event: event.at or event.event_time or "", default=None)
+    """The latest of `events` that still matters, as reason and note."""
+    told = (event for event in map(_decode, events) if event.reason != _OVERCOME)
+    found = max(told, key=lambda event: event.at or event.event_time or "", default=None)
     return f"{found.reason}: {found.note}".strip(": ") if found else ""

@@ -32,6 +32,11 @@ def container(name: str = "worker", **state: Any) -> dict[str, Any]:
     return {"name": name, "ready": state.pop("ready", False), "state": state}
 
 
+def again(name: str, code: int, message: str, **state: Any) -> dict[str, Any]:
+    """The status of a container that ended and is to be started again."""
+    return container(name, **state) | {"lastState": ended(code, message)}
+
+
 def ended(code: int, message: str = "") -> dict[str, Any]:
     """How a container ended."""
     return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}}
@@ -61,6 +66,26 @@ def ended(code: int, message: str = "") -> dict[str, Any]:
                 "conditions": SANDBOX,
             },
             "init container agent: CrashLoopBackOff: 10s",
+        ),
+        (
+            {
+                "initContainerStatuses": [
+                    again(
+                        "agent", 7, "no role here\n", waiting={"reason": "CrashLoopBackOff", "message": "back-off 10s"}
+                    )
+                ],
+                "containerStatuses": [container(**INITIALIZING)],
+                "conditions": SANDBOX,
+            },
+            "init container agent: CrashLoopBackOff: exit code 7 (Error): no role here",
+        ),
+        (
+            {
+                "initContainerStatuses": [container("agent", **ended(137))],
+                "containerStatuses": [container(**INITIALIZING)],
+                "conditions": SANDBOX,
+            },
+            "init container agent: exit code 137 (Error)",
         ),
     ],
     ids=str,

@@ -28,6 +28,14 @@ def test_the_latest_counts_however_its_writer_notes_times() -> None:
     assert latest([]) == ""
 
 
+def test_that_it_was_once_not_bound_is_no_news_of_a_pod_that_is() -> None:
+    """Its node may not have warned of anything yet."""
+    bound_since = an_event("FailedScheduling", eventTime="2026-01-01T12:00:00.000000Z")
+    assert latest([bound_since]) == ""
+    before = an_event("FailedAttachVolume", eventTime="2026-01-01T11:00:00.000000Z")
+    assert latest([before, bound_since]) == "FailedAttachVolume: FailedAttachVolume."
+
+
 async def test_one_bounded_question_about_one_object() -> None:
     """However many Events there are."""
     asked: list[tuple[Resource, str, Mapping[str, str]]] = []
