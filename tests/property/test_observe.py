@@ -93,7 +93,7 @@ class Cluster:
         )
 
     def an_exporter(self) -> None:
-        self.pod("exporter", OwnerId("export", "team"), Exporter("exporter", message=self.pick("", "why")))
+        self.pod("exporter", OwnerId("export", "team"), Exporter("exporter", "exporter", message=self.pick("", "why")))
 
     def pod(self, uid: str, owner: OwnerId, ours: Any) -> None:
         self.version += 1

@@ -182,6 +182,7 @@ def _exports(store: Store, owner: OwnerId) -> tuple[Export, ...]:
             since=row.since,
             unexplained=silent,
             asked=warned.asked,
+            lingering=tuple((pod.name, pod.uid) for pod in pods if pod.must_be_ended),
         )
         made.append(export)
     return tuple(made)

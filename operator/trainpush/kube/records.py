@@ -11,7 +11,7 @@ from trainpush.api import names
 from trainpush.api.quantity import milli
 from trainpush.api.text import DIGEST_PATTERN, matches
 from trainpush.kube import decode
-from trainpush.kube.decode import NodeObject, PodObject, Terminated
+from trainpush.kube.decode import ContainerState, NodeObject, PodObject, Terminated
 from trainpush.kube.last_error import how
 from trainpush.kube.prepull import prepull_record
 from trainpush.kube.program import EVICTED, phase_of, program
@@ -69,6 +69,7 @@ class OwnerId(NamedTuple):
 class Exporter:
     """A pod of a Job that exports a model: what it said at its end."""
 
+    name: str
     uid: str
     digest: str = ""
     message: str = ""
@@ -77,6 +78,9 @@ class Exporter:
     """Where it is; empty once it has ended."""
     is_unexplained: bool = False
     """Whether its status does not tell why it is hindered from its start."""
+    must_be_ended: bool = False
+    """Whether its last step has ended, and a container that somebody put there goes on for as long as nobody deletes
+    it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +238,19 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
 
 def _exporter(pod: PodObject) -> Exporter:
     # Only the last step is ours; what the others leave may say anything.
-    ends = (status.state.terminated for status in pod.status.container_statuses if status.name == PUBLISH)
-    ended = next(filter(None, ends), None)
+    states = {status.name: status.state for status in pod.status.container_statuses}
+    ended = states.pop(PUBLISH, ContainerState()).terminated
+    goes_on = not (pod.is_over or pod.is_deleting) and any(state.terminated is None for state in states.values())
     digest = str(_report(ended).get("digest", "")) if ended and not ended.exit_code else ""
     starting = startup(pod, phase_of(pod))
     return Exporter(
+        pod.name,
         pod.uid,
         digest=digest if _is_digest(digest) else "",
         message=_trouble(pod) or starting.said[:MESSAGE_MAX],
         node="" if pod.is_over else pod.node or "",
         is_unexplained=starting.is_unexplained,
+        must_be_ended=ended is not None and goes_on,
     )
 
 

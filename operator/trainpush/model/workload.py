@@ -321,6 +321,8 @@ class Export:
     """Uid of itself, if it has no pod, or of a pod that is hindered from its start: Events may tell why."""
     asked: int = 0
     """How often they were read."""
+    lingering: tuple[tuple[str, str], ...] = ()
+    """Names and uids of its pods that have done their part, and that a container of others keeps for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from trainpush.model.actions import JobAction, MakeExport, ReadEvents
+from trainpush.model.actions import JobAction, MakeExport, ReadEvents, RemoveWorker
 from trainpush.model.plan import Decision, Pushing
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Revision, Service
@@ -28,8 +28,15 @@ def completed(job: Job, decision: Decision, services: Mapping[Key, Service], now
         refusal=refusal,
         wake_at=min(filter(None, (decision.wake_at, reports.wake_at(job, now), ask_at)), default=None),
         push=pushed,
-        actions=(*decision.actions, *actions, *asked),
+        actions=(*decision.actions, *actions, *asked, *_endings(job)),
     )
+
+
+def _endings(job: Job) -> list[JobAction]:
+    """Pods of exports to delete, once what they said is known: no Job ends while a container of others goes on."""
+    is_known = job.push is not None and bool(job.push.digest)
+    over = (export for export in job.exports if is_known or not export.digest)
+    return [RemoveWorker(name, uid) for export in over for name, uid in export.lingering]
 
 
 def _question(job: Job, now: datetime) -> tuple[tuple[ReadEvents, ...], datetime | None]:

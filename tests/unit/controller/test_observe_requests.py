@@ -176,7 +176,7 @@ def test_an_export_knows_of_its_silent_node() -> None:
     store.exports.put(
         Row("export", 1, ExportRow("export", OwnerId("export", "team"), OwnerId("job", "team"), ExportState.ACTIVE))
     )
-    row = PodRow("n", is_live=True, requests={}, owner=OwnerId("export", "team"), ours=Exporter("pod", node="n"))
+    row = PodRow("n", is_live=True, requests={}, owner=OwnerId("export", "team"), ours=Exporter("pod", "pod", node="n"))
     store.pods.put(Row("pod", 1, row))
     store.nodes.put(Row("n", 1, Node("n", {}, {})))
     store.touched.clear()
@@ -184,7 +184,7 @@ def test_an_export_knows_of_its_silent_node() -> None:
     assert store.touched == {"job"}
     (found,) = seen(store).jobs[0].exports
     assert found.outage == Outage("n", NOW)
-    store.pods.put(Row("pod", 2, replace(row, is_live=False, ours=Exporter("pod"))))
+    store.pods.put(Row("pod", 2, replace(row, is_live=False, ours=Exporter("pod", "pod"))))
     store.touched.add("job")
     (found,) = seen(store).jobs[0].exports
     assert found.outage is None

@@ -59,12 +59,21 @@ def test_of_an_export_without_pods_the_job_is_asked_and_of_one_that_hangs_its_po
     store.warnings.put("export", "FailedCreate: exceeded quota")
     (found,) = seen(store).exports
     assert (found.unexplained, found.message, found.asked) == ("export", "FailedCreate: exceeded quota", 1)
-    store.pods.put(a_pod("p", Exporter("p", is_unexplained=True), JOB))
+    store.pods.put(a_pod("p", Exporter("p", "p", is_unexplained=True), JOB))
     (found,) = seen(store).exports
     assert (found.unexplained, found.message, found.asked) == ("p", "", 0)
     store.exports.put(Row("export", 2, ExportRow("job-export-1", JOB, OWNER, ExportState.FAILED, "why", NOW)))
     (found,) = seen(store).exports
     assert (found.unexplained, found.message) == ("", "why")
+
+
+def test_the_pods_of_an_export_that_others_keep_are_known_by_name_and_uid() -> None:
+    store = a_store()
+    store.exports.put(Row("export", 1, ExportRow("job-export-1", JOB, OWNER, ExportState.ACTIVE, since=NOW)))
+    store.pods.put(a_pod("p", Exporter("job-export-1-x", "p", must_be_ended=True), JOB))
+    store.pods.put(a_pod("q", Exporter("job-export-1-y", "q"), JOB))
+    (found,) = seen(store).exports
+    assert found.lingering == (("job-export-1-x", "p"),)
 
 
 @pytest.mark.parametrize(("generation", "is_known"), [(3, True), (4, False)], ids=["as it was", "edited"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from support.build import NOW, a_cluster, a_gang, a_pool, a_worker, placed_job, three_racks
 from support.serving_world import REPLICA, a_service
-from trainpush.model.actions import MakeExport, ReadEvents
+from trainpush.model.actions import MakeExport, ReadEvents, RemoveWorker
 from trainpush.model.outage import Outage
 from trainpush.model.plan import Decision, Pushing
 from trainpush.model.reasons import Reason
@@ -76,6 +76,17 @@ def test_an_export_whose_pods_are_refused_is_asked_about() -> None:
     said = pushing(replace(DONE, exports=(replace(silent[0], message="FailedCreate: exceeded quota", asked=1),)))
     assert (said.reason, said.has_failed) == (Reason.EXPORTING, False)
     assert "exceeded quota" in said.message
+
+
+def test_pods_of_an_export_that_others_keep_go_when_what_they_said_is_known() -> None:
+    """Not before the digest stands in status; one that failed has nothing more to say: its Job makes another."""
+    lingering = (("job-export-1-x", "u"),)
+    gone = RemoveWorker("job-export-1-x", "u")
+    done = replace(DONE, exports=exports(ExportState.ACTIVE, digest=DIGEST, lingering=lingering))
+    assert gone not in decide(done).actions
+    assert gone in decide(replace(done, push=replace(PUSH, digest=DIGEST))).actions
+    failed = replace(DONE, exports=exports(ExportState.ACTIVE, message="publish: exit code 1", lingering=lingering))
+    assert gone in decide(failed).actions
 
 
 def test_a_failed_export_says_why_and_what_to_do() -> None:
