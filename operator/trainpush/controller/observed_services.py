@@ -13,7 +13,7 @@ from trainpush.api.gpupool import GPUPool
 from trainpush.api.inferenceservice import InferenceService
 from trainpush.controller.observed_jobs import TroubleOf, with_outage
 from trainpush.kube.children import EndpointRow, RevisionRow
-from trainpush.kube.records import OwnerId
+from trainpush.kube.records import MESSAGE_MAX, OwnerId
 from trainpush.kube.store import SeenJob, SeenService, Store
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Replica, Revision, Service
@@ -90,7 +90,14 @@ class ObservedService:
         pools = {row.name: row.data.resolved.pool for row in self._releases}
         found = ((pod, pools.get(pod.revision, "")) for pod in self.store.replicas.of(self.seen.owner))
         pods = (with_outage(pod, self.store.fleet, patience_of(pool, self.offers)) for pod, pool in found)
-        return sorted(pods, key=lambda pod: (pod.serial, pod.uid))
+        return sorted(map(self._warned, pods), key=lambda pod: (pod.serial, pod.uid))
+
+    def _warned(self, pod: Replica) -> Replica:
+        """A replica with what its Events say, where its status does not say it."""
+        warned = self.store.warnings.get(pod.uid)
+        if not (warned.asked and pod.is_unexplained):
+            return pod
+        return replace(pod, starting=warned.said[:MESSAGE_MAX] or pod.starting, asked=warned.asked)
 
     @cached_property
     def _found(self) -> InferenceService | None:

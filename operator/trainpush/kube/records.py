@@ -232,8 +232,19 @@ def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int
         address=pod.status.pod_ip,
         message=_trouble(pod),
         starting=starting.said[:MESSAGE_MAX],
+        is_hindered=starting.is_hindered and not _has_failed(pod),
+        is_unexplained=starting.is_unexplained,
         request=requests,
     )
+
+
+def _has_failed(pod: PodObject) -> bool:
+    """Whether a container of it ran before, or ended with an error: its node could start it, then."""
+    for status in [*pod.status.init_container_statuses, *pod.status.container_statuses]:
+        ended = status.state.terminated
+        if status.last_state.terminated or (ended and ended.exit_code):
+            return True
+    return False
 
 
 def _exporter(pod: PodObject) -> Exporter:

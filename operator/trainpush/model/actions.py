@@ -134,6 +134,7 @@ ServiceAction = (
     | AskReplica
     | AnnotateStable
     | RemoveRevision
+    | ReadEvents
 )
 
 

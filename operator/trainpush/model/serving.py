@@ -79,7 +79,13 @@ class Replica:
     message: str = ""
     """What the kubelet, the scheduler or the last probe says is wrong."""
     starting: str = ""
-    """What its start waits for, as far as its pod tells; empty once it has started."""
+    """What its start waits for, as far as its pod tells, or Events do; empty once it has started."""
+    is_hindered: bool = False
+    """Whether its node cannot start it as things are, and never could: no container of it has failed."""
+    is_unexplained: bool = False
+    """Whether of that its pod does not tell the reason: Events may."""
+    asked: int = 0
+    """How often they were read."""
     request: Mapping[str, int] = field(default_factory=dict)
     """What the pod itself requests, as `counted`."""
     outage: Outage | None = None

@@ -99,6 +99,17 @@ def test_a_service_that_is_gone_is_to_be_made_again(uid: str) -> None:
     assert [name for name, there in lacking.items() if not there] == [uid]
 
 
+@pytest.mark.parametrize(("is_unexplained", "said"), [(True, "FailedMount: no claim"), (False, "pulls")], ids=str)
+def test_what_events_say_of_a_replica_stands_where_its_pod_is_silent(is_unexplained: bool, said: str) -> None:
+    """As of a worker."""
+    cluster = Cluster()
+    replica = Replica("svc-1-1", "pod", 1, "svc-1", "n1", starting="pulls", is_unexplained=is_unexplained)
+    cluster.store.pods.put(Row("pod", 2, PodRow("n1", is_live=True, requests={}, owner=SVC, ours=replica)))
+    cluster.store.warnings.put("pod", "FailedMount: no claim")
+    (found,) = cluster.service.pods
+    assert (found.starting, found.asked) == (said, int(is_unexplained))
+
+
 def test_a_replica_that_no_endpoint_names_gets_no_requests() -> None:
     """Whatever its pod says, and again when one does."""
     cluster = Cluster()

@@ -100,6 +100,42 @@ def test_a_container_that_begins_is_no_trouble() -> None:
     assert (found.message, found.starting) == ("", "init container model runs since 2026-01-01T12:00:00Z")
 
 
+def test_what_the_kubelet_ended_says_so() -> None:
+    """However the containers took it."""
+    why = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+    found = a_replica(**why, initContainerStatuses=[container("server", **ended(137))])
+    assert found is not None
+    assert found.message == "Evicted: The node was low on resource: memory."
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_hindered"),
+    [
+        ([container("model", waiting={"reason": "ErrImagePull"})], True),
+        ([container("model", **ended(0)), container("server", waiting={"reason": "InvalidImageName"})], True),
+        ([container("model", waiting={"reason": "CrashLoopBackOff"}) | {"lastState": ended(1)}], False),
+        ([container("model", **ended(1))], False),
+        ([container("model", running={"startedAt": "2026-01-01T12:00:00Z"})], False),
+        ([container("server", waiting={"reason": "ErrImagePull"}) | {"lastState": ended(0)}], False),
+    ],
+    ids=["image", "name of an image", "crashes", "fails", "works", "ran before"],
+)
+def test_a_replica_is_hindered_where_its_node_never_could_start_it(
+    statuses: list[dict[str, Any]], is_hindered: bool
+) -> None:
+    """What its program does is another matter: the kubelet goes on trying."""
+    found = a_replica(phase="Pending", initContainerStatuses=statuses)
+    assert found is not None
+    assert found.is_hindered is is_hindered
+
+
+def test_a_replica_whose_volumes_are_not_mounted_does_not_tell_why() -> None:
+    found = a_replica(phase="Pending", conditions=[{"type": "PodReadyToStartContainers", "status": "False"}],
+        initContainerStatuses=[container("model", waiting={"reason": "PodInitializing"})])  # fmt: skip
+    assert found is not None
+    assert (found.is_hindered, found.is_unexplained) == (True, True)
+
+
 def exported(*statuses: dict[str, Any], init: list[dict[str, Any]] | None = None) -> Any:
     """The record of an export's pod."""
     labels = {"training.ai/push-of": "job-uid"}
@@ -122,6 +158,16 @@ def test_an_export_that_failed_says_which_step_and_why() -> None:
     found = exported(container("publish", waiting={"reason": "PodInitializing"}), init=[
         container("export", **ended(4, "no weights found\n"))])  # fmt: skip
     assert found.message == "export: exit code 4 (Error): no weights found"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_export_that_a_container_of_others_keeps_is_to_be_ended(code: int) -> None:
+    """Nobody else ends such a pod, and a Job waits for it for ever; a native sidecar its kubelet ends."""
+    done, mesh = container("publish", **ended(code)), container("mesh", running={})
+    assert exported(done, mesh).must_be_ended
+    assert not exported(container("publish", running={}), mesh).must_be_ended
+    assert not exported(done, container("mesh", **ended(0))).must_be_ended
+    assert not exported(done, init=[container("clean", running={})]).must_be_ended
 
 
 def test_what_a_selector_lost_may_come_back() -> None:

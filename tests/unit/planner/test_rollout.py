@@ -17,11 +17,13 @@ from trainpush.model.actions import (
     MakeReplica,
     MakeRevision,
     MakeRevisionEndpoint,
+    ReadEvents,
     RemoveReplica,
 )
 from trainpush.model.modes import MODE_KEY, SWITCHING_KEY, Hook, Mode, Switch, Switching, SwitchStep
 from trainpush.model.nodes import Taint
 from trainpush.model.outage import Outage
+from trainpush.model.plan import ServiceDecision
 from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Snapshot
 from trainpush.model.workload import Phase, Refusal
@@ -136,6 +138,47 @@ def test_a_replica_that_was_not_bound_goes_on_to_the_next_node(left: str, next_o
     assert place.node == next_one
 
 
+def hindered(world: World, **fields: Any) -> None:
+    """From now on the node of its only replica cannot start it; its place was given just now."""
+    (place,), (pod,) = world.service.places, world.service.pods
+    stuck = replace(pod, phase=Phase.PENDING, loaded=False, answered=False, ready=False, is_hindered=True, **fields)
+    world.service = replace(world.service, places=(replace(place, since=world.now),), pods=(stuck,))
+
+
+def decided(world: World, seconds: float) -> ServiceDecision:
+    """The decision so long after its place was given, carried out by nobody."""
+    (place,) = world.service.places
+    snapshot = Snapshot(pools=(world.pool,), jobs=(), services=(world.service,))
+    return plan(snapshot, place.since + timedelta(seconds=seconds)).services[0]
+
+
+def test_a_replica_that_its_node_cannot_start_goes_on_to_the_next_node() -> None:
+    """After five minutes: accelerators are not held for it, and the other node may do better."""
+    world = World(TWO_NODES)
+    world.settle()
+    hindered(world)
+    (before,), (after,) = decided(world, 299).places, decided(world, 300).places
+    assert (before, after.node) == (world.service.places[0], "n2")
+    assert decided(world, 299).wake_at == before.since + timedelta(minutes=5)
+    slow = replace(world.service.pods[0], is_hindered=False)
+    world.service = replace(world.service, pods=(slow,))
+    assert decided(world, 3600).places == (before,)
+
+
+def test_events_are_read_of_a_replica_whose_pod_does_not_say_why_it_does_not_start() -> None:
+    """As of a worker: not at once, and a few times only."""
+    world = World(TWO_NODES)
+    world.settle()
+    hindered(world, is_unexplained=True)
+    question = ReadEvents(world.service.pods[0].uid)
+    assert question not in decided(world, 19).actions
+    assert decided(world, 1).wake_at == world.now + timedelta(seconds=20)
+    assert question in decided(world, 20).actions
+    hindered(world, is_unexplained=True, asked=1)
+    assert question not in decided(world, 149).actions
+    assert question in decided(world, 150).actions
+
+
 def test_what_the_start_of_a_replica_waits_for_is_said() -> None:
     """Nothing is wrong: the model is only being checked."""
     world = World(TWO_NODES)
@@ -151,6 +194,7 @@ def test_what_the_start_of_a_replica_waits_for_is_said() -> None:
     decision = world.step()
     for said in (decision.loaded, decision.progressing):
         assert said.message.endswith(": pulls an image")
+    assert decision.verdict.message.endswith(": pulls an image")
     assert (decision.loaded.reason, decision.progressing.holds) == (Reason.MODEL_LOADING, True)
 
 

@@ -22,7 +22,7 @@ def verdict(state: RolloutState) -> Verdict:
     if state.waiting:
         return state.waiting
     said = available(state)
-    return Verdict(said.reason, said.message)
+    return Verdict(said.reason, said.message if said.holds else f"{said.message}{_starting(state)}")
 
 
 def placed(state: RolloutState) -> Condition:

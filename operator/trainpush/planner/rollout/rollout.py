@@ -18,6 +18,7 @@ from trainpush.model.actions import (
     MakeReplica,
     MakeRevision,
     MakeRevisionEndpoint,
+    ReadEvents,
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
@@ -28,15 +29,14 @@ from trainpush.model.plan import ServiceDecision, Verdict
 from trainpush.model.reasons import Reason
 from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.workload import Refusal
-from trainpush.planner import outages
+from trainpush.planner import asking, outages
 from trainpush.planner.feasibility.filters import PASSING, FilterReason
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.pool_cycle import PoolCycle
+from trainpush.planner.retries import BIND_TIMEOUT, START_TIMEOUT
 from trainpush.planner.rollout import conditions
 from trainpush.planner.rollout.state import RolloutState
 
-BIND_TIMEOUT: Final = timedelta(seconds=120)
-"""A replica that is not bound by then gives its place back."""
 FAIL_PAUSE: Final = timedelta(seconds=30)
 """Least time between two pods of one replica that are turned away by their node."""
 ASK_INTERVAL: Final = timedelta(seconds=2)
@@ -57,6 +57,7 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
         _grow(state, cycles, now)
     is_settled = 0 < service.replicas <= state.ready(state.good)
     stable = state.wanted.name if state.wanted and is_settled else service.stable
+    asked, ask_at = _question(state, now)
     return ServiceDecision(
         key=service.key,
         verdict=outages.noted(conditions.verdict(state), _silent(state), now),
@@ -72,8 +73,8 @@ def decide(service: Service, cycles: Mapping[str, PoolCycle], now: datetime) -> 
         places=state.places,
         revisions=conditions.served(state, stable),
         refusal=service.request if isinstance(service.request, Refusal) else None,
-        actions=tuple(_actions(state, stable)) if service.is_readable else (),
-        wake_at=_wake_at(state, now),
+        actions=(*_actions(state, stable), *asked) if service.is_readable else (),
+        wake_at=min(filter(None, (_wake_at(state, now), ask_at)), default=None),
     )
 
 
@@ -91,8 +92,7 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         # One whose revision is gone, or cannot be read, stays only while it serves.
         is_kept = revision is not None or state.is_ready(place)
         if state.service.is_readable and (_is_lost(place, pod, now) or not is_kept):
-            is_unbound = pod is not None and pod.is_live and pod.node is None and not pod.deleting
-            state.left = place.node if is_unbound else state.left
+            state.left = place.node if pod and _is_stuck(place, pod, now) and not pod.deleting else state.left
             continue
         if revision and _is_bad(place, revision, cycles):
             if pod is None:
@@ -103,12 +103,27 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
 
 
 def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
-    """Whether a replica ended for good, or counts as ended, or never got to its node."""
+    """Whether a replica ended for good, or counts as ended, or does not start."""
     if pod is None:
         return False
     if not pod.is_live:
         return now >= place.since + FAIL_PAUSE
-    return pod.deleting or pod.is_cut_off(now) or (pod.node is None and now >= place.since + BIND_TIMEOUT)
+    return pod.deleting or pod.is_cut_off(now) or _is_stuck(place, pod, now)
+
+
+def _is_stuck(place: Place, pod: Replica, now: datetime) -> bool:
+    """Whether a replica had its time to get to its node, or to be started there."""
+    due = _starts_by(place, pod)
+    return due is not None and now >= due
+
+
+def _starts_by(place: Place, pod: Replica) -> datetime | None:
+    """Until when it has time, if kube-scheduler or its node holds it up; None where that is the program's matter."""
+    if not pod.is_live:
+        return None
+    if pod.node is None:
+        return place.since + BIND_TIMEOUT
+    return place.since + START_TIMEOUT if pod.is_hindered else None
 
 
 def _is_bad(place: Place, revision: Revision, cycles: Mapping[str, PoolCycle]) -> bool:
@@ -187,7 +202,7 @@ def _assign(
 
 
 def _elsewhere(gang: Gang, left: str, cycle: PoolCycle) -> tuple[Gang, ...]:
-    """The gang where it goes only to nodes behind the one on which its replica was not bound, then to all others.
+    """The gang where it goes only to nodes behind the one on which its replica did not start, then to all others.
 
     So each node has its turn, although nobody remembers where it was tried before.
     """
@@ -266,6 +281,15 @@ def _outdated(state: RolloutState, stable: str) -> Iterable[RemoveRevision]:
     return (RemoveRevision(revision.name, revision.uid) for revision in spare[: max(0, len(spare) - HISTORY)])
 
 
+def _question(state: RolloutState, now: datetime) -> tuple[tuple[ReadEvents, ...], datetime | None]:
+    """What to ask about the first replica of which nobody says why it does not start; and when, if that is later."""
+    for place in state.places:
+        pod = state.pod(place)
+        if pod and pod.is_unexplained:
+            return asking.question(pod.uid, pod.asked, place.since, now)
+    return (), None
+
+
 def _silent(state: RolloutState) -> list[outages.Pod]:
     """Replicas of which nothing is heard; those that were given up only where that leaves too little room."""
     return outages.silent_of(state.service.pods if state.waiting else filter(None, map(state.pod, state.places)))
@@ -277,6 +301,6 @@ def _wake_at(state: RolloutState, now: datetime) -> datetime | None:
         pod = state.pod(place)
         if pod and not pod.is_live:
             due.append(place.since + FAIL_PAUSE)
-        elif pod and pod.node is None:
-            due.append(place.since + BIND_TIMEOUT)
+        elif pod and (starts_by := _starts_by(place, pod)) and now < starts_by:
+            due.append(starts_by)
     return min(filter(None, (*due, outages.wake_at(_silent(state), now))), default=None)

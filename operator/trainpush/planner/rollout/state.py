@@ -21,7 +21,7 @@ class RolloutState:
     bad: set[Place] = field(default_factory=set)
     """Of these, those on a node that is lost or cordoned."""
     left: str = ""
-    """A node where a replica was not bound in time; empty where there is none."""
+    """A node where a replica was not bound or not started in time; empty where there is none."""
     waiting: Verdict | None = None
     """Why a replica found no place."""
     _pods: dict[tuple[int, str], Replica] = field(default_factory=dict)
