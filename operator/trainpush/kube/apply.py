@@ -40,8 +40,10 @@ SPARE: Final = 1000
 """So much of what is remembered may be of objects that are gone."""
 RETRY_SECONDS: Final = 15.0
 """Wait after the API server refused a child, before it is tried again."""
-_LASTING: Final = {400, 403, 413, 422, 500}
-"""Statuses of answers that come again however often it is tried; 500 is what is larger than etcd takes, among others."""
+_LASTING: Final = {400, 403, 413, 422}
+"""Statuses of answers that come again however often it is tried."""
+_TOO_LARGE: Final = "request is too large"
+"""What etcd says of more than it takes: a 500 to whoever asked."""
 
 _log = logger(__name__)
 Later = Callable[[Coroutine[Any, Any, None]], object]
@@ -200,7 +202,7 @@ class Applier:
         metadata, kind = task.seen.metadata, task.resource.kind
         self._hold(metadata.uid)
         self._refused(f"status of {kind} {metadata.namespace}/{metadata.name}", error)
-        if error.status in _LASTING:
+        if error.status in _LASTING or _TOO_LARGE in error.message:
             # Nothing else can tell of it.
             later(self._tell([untold(kind, metadata, str(error), now)]))
 

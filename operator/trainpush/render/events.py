@@ -76,8 +76,8 @@ def pool_events(kind: str, of: Metadata, old: GPUPoolStatus, new: GPUPoolStatus,
 
 
 def untold(kind: str, of: Metadata, why: str, now: datetime) -> dict[str, Any]:
-    """The Event that the status of an object cannot be written, once for each generation of its spec."""
-    news = ("Warning", Reason.APPLY_FAILED, f"its status cannot be written: {why}")
+    """The Event that the status of an object could not be written, once for each generation of its spec."""
+    news = ("Warning", Reason.APPLY_FAILED, f"its status could not be written: {why}")
     return _event(kind, of, news, ("status", of.generation), now)
 
 

@@ -1,5 +1,6 @@
 """Plans carried out: what goes wrong with one object is no affair of the others."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from support.build import NOW, a_placement
 from support.manifests import job
 from trainpush.kube.apply import RETRY_SECONDS, Applier, Later
 from trainpush.kube.client import Object
+from trainpush.kube.errors import Unavailable
 from trainpush.kube.resources import EVENTS, Resource
 from trainpush.kube.store import Store
 from trainpush.kube.tasks import Change, JobTask, change_of_place
@@ -78,9 +80,36 @@ async def test_a_status_that_the_schema_does_not_take_is_refused_and_tried_again
         refusals.append(metrics.registry.get_sample_value("trainpush_api_refusals_total", {"reason": "Invalid"}))
     assert refusals == [1, 1, 2]
     assert {event["metadata"]["name"]: event["note"].partition(" (")[0] for event in told.events} == {
-        told.events[0]["metadata"]["name"]: "its status cannot be written: Invalid"
+        told.events[0]["metadata"]["name"]: "its status could not be written: Invalid"
     }
     assert not store.assumed
+
+
+async def test_what_is_larger_than_etcd_takes_is_told() -> None:
+    """It answers as if it had failed; what comes again after a pause, such as that, is told of nothing else."""
+    store, work = Store(), Work()
+    task = a_task(store)
+
+    class Failing(Told):
+        def __init__(self, says: str) -> None:
+            super().__init__()
+            self._says = says
+
+        async def patch_status(self, *_: object) -> None:
+            raise Unavailable(500, "InternalError", self._says)
+
+        async def get(self, *_: object) -> Object:
+            found: Object = json.loads(task.seen.body)
+            return found
+
+    notes = []
+    for says in ("etcdserver: request is too large", "etcdserver: request timed out"):
+        client = Failing(says)
+        applier = Applier(client, store, None, lambda: True, Metrics(CollectorRegistry()))  # type: ignore[arg-type]
+        await applier.carry_out([task], NOW, work.later)
+        await work.done()
+        notes += [event["note"] for event in client.events]
+    assert notes == ["its status could not be written: InternalError (500): etcdserver: request is too large"]
 
 
 async def test_what_a_status_is_about_to_say_is_assumed_until_it_stands_or_will_not() -> None:
