@@ -24,6 +24,11 @@ class Outage:
         return self.since is None
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether it is waited for until something becomes of the node, however long that takes."""
+        return self.since is not None and self.patience is None
+
+    @property
     def lost_at(self) -> datetime | None:
         """When its pods will be cut off, or were, only because time passes."""
         return None if self.since is None or self.patience is None else self.since + self.patience
