@@ -337,8 +337,8 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
 def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
     actions: list[JobAction] = []
     for worker in workers:
-        if outages.is_forgotten(worker):
-            actions.append(ForgetPod(worker.name, worker.uid))
+        if node := outages.forgotten_by(worker):
+            actions.append(ForgetPod(worker.name, worker.uid, node))
         elif not worker.deleting:
             actions.append(RemoveWorker(worker.name, worker.uid))
     return tuple(actions)

@@ -238,8 +238,8 @@ def _on_pods(state: RolloutState) -> Iterable[ServiceAction]:
     """What is done with the pods that are there."""
     known = {(place.serial, place.revision) for place in (*state.places, *state.service.places)}
     for pod in state.service.pods:
-        if outages.is_forgotten(pod):
-            yield ForgetPod(pod.name, pod.uid)
+        if node := outages.forgotten_by(pod):
+            yield ForgetPod(pod.name, pod.uid, node)
         elif pod.deleting:
             continue
         elif (pod.serial, pod.revision) not in known:
