@@ -90,7 +90,8 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         revision, pod = state.revisions.get(place.revision), state.pod(place)
         # One whose revision is gone, or cannot be read, stays only while it serves.
         is_kept = revision is not None or state.is_ready(place)
-        if state.service.is_readable and (_is_lost(place, pod, now) or not is_kept):
+        is_refused = pod is None and bool(state.service.trouble) and now >= place.since + BIND_TIMEOUT
+        if state.service.is_readable and (is_refused or _is_lost(place, pod, now) or not is_kept):
             is_unbound = pod is not None and pod.is_live and pod.node is None and not pod.deleting
             state.left = place.node if is_unbound else state.left
             continue
