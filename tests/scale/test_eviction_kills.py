@@ -8,12 +8,11 @@ from typing import Final
 
 import pytest
 
-from support import operator_process
-from support.cluster import Space, a_pool, a_space, fake_nodes, says
+from support.cluster import Space, a_pool, fake_nodes, says
 from support.digits import Object, normalised
 from support.figures import Figures
 from support.killed_operator import PREEMPTING
-from support.kills import OneOf, difference, killed_again_and_again, tell
+from support.kills import OneOf, difference, lived_twice, tell
 from support.manifests import job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Client
@@ -69,14 +68,7 @@ async def ends_alike(
     bed: Bed, client: Client, kubeconfig: Path, folder: Path, figures: Figures, points: list[str]
 ) -> None:
     """Displace a gang undisturbed, and once more under an operator that is killed at these points."""
-    async with a_space(bed, client) as space:
-        with operator_process.running(kubeconfig, folder / "undisturbed.log"):
-            wanted = await displaced(space)
-            await space.clear()
-    async with a_space(bed, client) as space:
-        with killed_again_and_again(kubeconfig, folder, points) as struck:
-            found = await displaced(space)
-            await space.clear()
+    wanted, found, struck = await lived_twice(bed, client, kubeconfig, folder, points, displaced)
     tell(figures, struck, points, wanted, found)
     assert {point.name for point in struck.iterdir()} == set(points)
     assert difference(wanted, found) == ""

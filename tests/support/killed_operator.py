@@ -100,6 +100,14 @@ PREEMPTING: Final[Points] = {
 }
 """From the announcement of an eviction to the end of it: the victim is the only job with a second attempt."""
 
+LOSING: Final[Points] = {
+    "the loss of a node was written": _job(lambda job: _attempt(job) == 2 and _condition(job, "Running") == "False"),
+    "another place was given out": _job(lambda job: _attempt(job) == 3 and _condition(job, "Running") == "False"),
+    "a pod of the lost node was forgotten": _pod("delete", "-worker-1-a1"),
+    "a pod of the next attempt was made": _pod("create", "-a3"),
+}
+"""From the loss of the node of rank 1 to the next start; that pod is deleted by force, and no other one is."""
+
 
 def _node(step: str) -> Callable[[str, str, Object], bool]:
     return lambda kind, verb, made: (kind, verb) == ("Node", "patch") and _step(made) == step
@@ -118,7 +126,7 @@ SWITCHING: Final[Points] = {
     "a pod was deleted": lambda kind, verb, made: (kind, verb) == ("Pod", "delete"),
 }
 """From the plan to change a node's mode to its end, and what becomes of the gang that runs there."""
-POINTS: Final = TRAINING | PUSHING | PREEMPTING | SWITCHING
+POINTS: Final = TRAINING | PUSHING | PREEMPTING | LOSING | SWITCHING
 
 
 def strike(written: Written) -> None:

@@ -3,14 +3,17 @@
 import difflib
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from support import killed_operator, operator_process
+from support.cluster import Space, a_space
 from support.digits import Object
 from support.figures import Figures
 from support.operator_process import OperatorProcess
+from testbed import Bed
+from trainpush.kube.client import Client
 
 OneOf = Callable[[Iterable[str]], str]
 """The fixture `one_of`."""
@@ -39,6 +42,29 @@ def killed_again_and_again(kubeconfig: Path, folder: Path, points: Collection[st
         over.set()
         lives[-1].stop()
         keeper.join(timeout=30)
+
+
+async def lived_twice(
+    bed: Bed,
+    client: Client,
+    kubeconfig: Path,
+    folder: Path,
+    points: Collection[str],
+    life: Callable[[Space], Awaitable[list[Object]]],
+) -> tuple[list[Object], list[Object], Path]:
+    """What is there at the end of a `life` on fake nodes, undisturbed and under an operator that is killed at `points`.
+
+    And the folder of the points that struck.
+    """
+    async with a_space(bed, client) as space:
+        with operator_process.running(kubeconfig, folder / "undisturbed.log"):
+            wanted = await life(space)
+            await space.clear()
+    async with a_space(bed, client) as space:
+        with killed_again_and_again(kubeconfig, folder, points) as struck:
+            found = await life(space)
+            await space.clear()
+    return wanted, found, struck
 
 
 def tell(figures: Figures, struck: Path, points: Collection[str], wanted: list[Object], found: list[Object]) -> None:

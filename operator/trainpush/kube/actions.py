@@ -20,6 +20,7 @@ from trainpush.kube.resources import (
     CONFIGMAPS,
     INFERENCESERVICES,
     JOBS,
+    NODES,
     PODS,
     REVISIONS,
     SERVICES,
@@ -48,6 +49,7 @@ from trainpush.model.actions import (
     RemoveRevision,
     RemoveWorker,
 )
+from trainpush.model.outage import OUT_OF_SERVICE
 from trainpush.model.serving import Place
 from trainpush.render import children, export, prepull, serving
 from trainpush.render.environment import Address
@@ -91,8 +93,10 @@ class Actions:
             case EndPod(name, uid):
                 # Not 0: then the API server forgets it at once, and it may run on.
                 await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=1)
-            case ForgetPod(name, uid):
-                await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=0)
+            case ForgetPod(name, uid, node):
+                # By force only where that is so at this moment: what was decided on may be older than the node.
+                grace = 0 if await self._is_lost(node) else None
+                await self._remove(PODS, Exactly(namespace, name, uid), grace_seconds=grace)
             case RemoveRevision(name, uid):
                 await self._remove(REVISIONS, Exactly(namespace, name, uid))
             case AnnotateStable(revision):
@@ -187,6 +191,14 @@ class Actions:
         with suppress(NotFound, Conflict):
             await self._client.delete(resource, target, grace_seconds=grace_seconds)
             _log.info("deleted", kind=resource.kind, namespace=target.namespace, name=target.name)
+
+    async def _is_lost(self, node: str) -> bool:
+        """Whether a node is gone or out of service, as the API server says now."""
+        try:
+            found = await self._client.get(NODES, node)
+        except NotFound:
+            return True
+        return any(taint["key"] == OUT_OF_SERVICE for taint in found["spec"].get("taints", []))
 
     async def ask(self, owner: OwnerId, action: AskReplica) -> str:
         """Why a replica does not serve its revision; empty when it does."""

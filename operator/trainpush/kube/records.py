@@ -32,10 +32,11 @@ _REPELLING: Final = ("NoSchedule", "NoExecute")
 _CLUSTER_REASONS: Final = ("NodeLost", "NodeShutdown", "Terminated", "Shutdown", "Preempting")
 """Reasons of failed pods that the kubelet or the node controller caused."""
 _NODES_TROUBLE: Final = "The node "
-"""How a kubelet begins to say that it evicts a pod, or turns it away, since its node is short of something or other.
-One that it evicts since the pod uses more than its own limits bears the same reason, and no condition."""
-_ADMISSION_REASONS: Final = ("UnexpectedAdmissionError", "NodeAffinity", "OutOf")
-"""Beginnings of reasons by which a kubelet turns away a pod that it cannot run after all."""
+"""How a kubelet begins to say that it evicts a pod since its node is short of something or other. One that it evicts
+since the pod uses more than its own limits bears the same reason, and no condition."""
+_UNSEEN_ENDS: Final = ("ContainerStatusUnknown", "Unknown")
+"""Reasons of containers whose end nobody saw, mostly since their node was started anew: as the kubelet and containerd
+say. The exit status is made up then."""
 _REPORT_MAX: Final = 4096
 """Longest termination message, in bytes, as Kubernetes bounds it."""
 _DIGITS_MAX: Final = 10
@@ -195,7 +196,7 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
         node=pod.node,
         deleting=pod.is_deleting,
         ends_at=pod.metadata.deletion_timestamp,
-        disrupted=_is_disrupted(pod),
+        disrupted=_is_disrupted(pod, ended),
         beside=beside,
         message=starting.said[:MESSAGE_MAX] or _message(pod, ended),
         is_hindered=starting.is_hindered,
@@ -205,14 +206,19 @@ def _worker(pod: PodObject, rank: int, attempt: int, requests: dict[str, int]) -
     )
 
 
-def _is_disrupted(pod: PodObject) -> bool:
+def _is_disrupted(pod: PodObject, ended: Terminated | None) -> bool:
     """Whether the cluster ended a pod, or is about to; of an eviction for what it used itself it is to blame."""
     reason = pod.status.reason
-    if pod.holds("DisruptionTarget"):
+    if pod.holds("DisruptionTarget") or _was_turned_away(pod):
         return True
     if reason == EVICTED:
         return pod.status.message.startswith(_NODES_TROUBLE)
-    return reason in _CLUSTER_REASONS or reason.startswith(_ADMISSION_REASONS)
+    return reason in _CLUSTER_REASONS or (ended is not None and ended.reason in _UNSEEN_ENDS)
+
+
+def _was_turned_away(pod: PodObject) -> bool:
+    """Whether its kubelet could not take a pod after all: it ended, for a reason, without a container."""
+    return pod.is_over and bool(pod.status.reason) and not pod.status.container_statuses
 
 
 def _replica(pod: PodObject, revision: str, serial: int, requests: dict[str, int]) -> Replica:

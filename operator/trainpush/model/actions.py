@@ -46,6 +46,7 @@ class ForgetPod:
 
     name: str
     uid: str
+    node: str
 
 
 @dataclass(frozen=True, slots=True)

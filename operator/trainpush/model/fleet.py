@@ -1,7 +1,7 @@
 """All nodes, what is taken on them, and which pool each belongs to, however the news of them is ordered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from trainpush.model.columns import Columns, Tally
@@ -50,7 +50,13 @@ class Fleet:
         """By node, the pools that want it: the first has it."""
 
     def put(self, node: Node) -> None:
-        """Take a node that is new or changed; of two with one name, the later counts."""
+        """Take a node that is new or changed; of two with one name, the later counts.
+
+        A node that is not ready for another reason than before tells only since when that is so.
+        """
+        before = self._nodes.get(node.name)
+        if before and node.outage:
+            node = replace(node, outage=node.outage.following(before.outage))
         self._nodes[node.name] = node
         self._assign(node)
 

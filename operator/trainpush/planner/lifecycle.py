@@ -26,6 +26,7 @@ from trainpush.model.workload import (
 )
 from trainpush.planner import outages, reports, retries
 from trainpush.planner.diagnostics import verdicts
+from trainpush.planner.outages import Pod
 from trainpush.planner.retries import Start
 
 RESTART_DELAY = timedelta(seconds=5)
@@ -97,7 +98,10 @@ def is_hopeful(verdict: Verdict) -> bool:
 
 
 def held_back(job: Job, now: datetime) -> Decision | None:
-    """The gang waits before its next try; None where it need not."""
+    """The gang waits before its next try: for a while, or for a node that it does not want to lose; else None."""
+    if awaited := outages.awaited_of(job.workers):
+        # With a new place it would hold accelerators that it cannot use before.
+        return queued(job, Verdict(Reason.RESTARTING, _waits_for(awaited)), queued_at=job.recorded.queued_at)
     failed = retries.lately(job, now)
     until = retries.paused_until(failed) if failed else now
     if failed is None or now >= until:
@@ -161,12 +165,14 @@ def has_begun(job: Job) -> bool:
     """Whether a gang that has a place keeps it whatever becomes of its nodes: pods of it are there, or were.
 
     As long as its place is only assumed, or its pods are being made, nothing else could be done about it.
+    And as long as it waits for a node, another place would be of no use.
     """
     return (
         job.is_under_way
         or job.recorded.has_run
         or bool(job.recorded.completed)
         or any(worker.attempt == job.recorded.attempt for worker in job.workers)
+        or bool(outages.awaited_of(job.workers))
     )
 
 
@@ -233,12 +239,16 @@ def _given_back(start: Start, now: datetime) -> Decision:
 def _after_former(job: Job, former: list[Worker], placement: Placement, now: datetime) -> Decision:
     """No pod of the new attempt before the last of the old is gone; the time for binding begins then."""
     last = f"{job.recorded.last.message}; " if job.recorded.last else ""
-    pods, names = count(len(former), "pod"), ", ".join(worker.name for worker in former[:4])
-    verdict = Verdict(Reason.RESTARTING, f"{last}waits for {pods} of an earlier attempt to end: {names}")
+    verdict = Verdict(Reason.RESTARTING, f"{last}{_waits_for(former)}")
     job, placement = _with_time_to_bind(job, placement, now)
     actions = _removals(_stale(job, job.recorded.attempt))
     wake_at = placement.since + _delay(job.recorded) + _TIME_TO_BIND
     return Decision(job.key, job.recorded, Stage.RESTARTING, verdict, actions=actions, wake_at=wake_at)
+
+
+def _waits_for(former: Sequence[Pod]) -> str:
+    pods, names = count(len(former), "pod"), ", ".join(pod.name for pod in former[:4])
+    return f"waits for {pods} of an earlier attempt to end: {names}"
 
 
 def _with_time_to_bind(job: Job, placement: Placement, now: datetime) -> tuple[Job, Placement]:
@@ -327,8 +337,8 @@ def _stale(job: Job, attempt: int) -> list[Worker]:
 def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
     actions: list[JobAction] = []
     for worker in workers:
-        if outages.is_forgotten(worker):
-            actions.append(ForgetPod(worker.name, worker.uid))
+        if node := outages.forgotten_by(worker):
+            actions.append(ForgetPod(worker.name, worker.uid, node))
         elif not worker.deleting:
             actions.append(RemoveWorker(worker.name, worker.uid))
     return tuple(actions)

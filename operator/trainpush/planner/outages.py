@@ -36,9 +36,14 @@ def silent_of(pods: Iterable[Worker] | Iterable[Replica]) -> list[Pod]:
     return [pod for pod in pods if pod.outage and pod.is_live]
 
 
-def is_forgotten(pod: Pod) -> bool:
-    """Whether nobody will ever say that it has ended: its node is gone, or out of service."""
-    return pod.is_live and pod.outage is not None and pod.outage.is_final
+def awaited_of(pods: Iterable[Pod]) -> list[Pod]:
+    """Those that may go on where nobody sees them, and that a job wants to wait for as long as it takes."""
+    return [pod for pod in pods if pod.outage and pod.outage.is_awaited and pod.is_live]
+
+
+def forgotten_by(pod: Pod) -> str:
+    """Its node, where nobody will ever say that it has ended, since that is gone or out of service; else empty."""
+    return pod.outage.node if pod.is_live and pod.outage and pod.outage.is_final else ""
 
 
 def wake_at(silent: Iterable[Pod], now: datetime) -> datetime | None:
@@ -49,9 +54,9 @@ def wake_at(silent: Iterable[Pod], now: datetime) -> datetime | None:
 
 def noted(verdict: Verdict, silent: Sequence[Pod], now: datetime) -> Verdict:
     """The verdict with what is wrong, how long it is waited for, and what a person can do."""
-    lost = [pod for pod in silent if pod.is_cut_off(now) and not is_forgotten(pod)]
+    lost = [pod for pod in silent if pod.is_cut_off(now) and not forgotten_by(pod)]
     coming = [pod for pod in silent if pod.outage and pod.outage.lost_at and not pod.is_cut_off(now)]
-    awaited = [pod for pod in silent if pod.outage and pod.outage.since and not pod.outage.lost_at]
+    awaited = awaited_of(silent)
     said = [verdict.message]
     if due := wake_at(coming, now):
         said.append(f"{_silence(_outages(coming))}; what runs there counts as ended from {moment(due)} on")

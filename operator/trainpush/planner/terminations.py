@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-SOON: Final = timedelta(hours=1)
-"""Room that comes later than this is not waited for: no job of ours has a longer grace period."""
+SOON: Final = timedelta(hours=1, minutes=1)
+"""Room that comes later than this is not waited for: no pod of ours has a longer grace period."""
 OVERDUE: Final = timedelta(seconds=60)
 """A pod that is there so long after its grace period hangs; nobody waits for it any more."""
 

@@ -27,6 +27,11 @@ def ended(code: int) -> Status:
     return {"state": {"terminated": {"exitCode": code, "reason": reason, "message": ""}}}
 
 
+def unseen() -> Status:
+    """The status of a container of which a node that was started anew knows nothing more."""
+    return {"state": {"terminated": {"exitCode": 255, "reason": "Unknown", "message": ""}}}
+
+
 def a_pod(phase: str, sidecar: Status | None = None, /, *, rank: int = 0, worker: Status, **more: Any) -> Status:
     """The pod of a rank as the API server sends it; with a second container where there is a status of one."""
     owner = {"apiVersion": "training.ai/v1", "kind": "TrainPushJob", "name": "job", "uid": "job", "controller": True}
@@ -90,6 +95,7 @@ FAILURES: Final = {
 INTERRUPTIONS: Final = {
     "a node that shuts down, and a polite program": a_pod("Succeeded", worker=ended(0), **SHUTDOWN),
     "a node that shuts down": a_pod("Failed", worker=ended(143), **SHUTDOWN),
+    "a node that was started anew": a_pod("Failed", worker=unseen()),
     "a node that is short of memory": a_pod("Failed", worker=ended(0), reason="Evicted", message=LOW),
     "a drained node, and a polite program": a_pod(
         "Succeeded", worker=ended(0), deleted="2026-01-01T12:00:00Z", **disruption("EvictionByEvictionAPI", "drained")

@@ -116,10 +116,16 @@ OWN_USE = {
 }
 CLUSTER = {
     "a node that runs short": ("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi. "),
-    "a node under pressure": ("Evicted", "The node had condition: [DiskPressure]. "),
     "a node that shuts down": ("Terminated", "Pod was terminated in response to imminent node shutdown."),
     "a critical pod": ("Preempting", "Preempted in order to admit critical pod"),
-    "no room after all": ("OutOfcpu", "Node didn't have enough resource: cpu"),
+}
+TURNED_AWAY = {
+    "a node under pressure": ("Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+    "the same of an older kubelet": ("Evicted", "The node had condition: [DiskPressure]. "),
+    "no room after all": ("OutOfcpu", "Pod was rejected: Node didn't have enough resource: cpu"),
+    "no devices side by side": ("TopologyAffinityError", "Pod was rejected: Resources cannot be allocated"),
+    "a device plugin that restarts": ("UnexpectedAdmissionError", "Pod was rejected: Allocate failed"),
+    "a node that is about to shut down": ("NodeShutdown", "Pod was rejected as the node is shutting down."),
 }
 
 
@@ -139,6 +145,33 @@ def test_what_the_cluster_ends_is_nobodys_fault_and_no_success(why: tuple[str, s
     found = a_worker("Failed" if code else "Succeeded", why=why, worker=ends(code))
     assert (found.disrupted, found.has_finished) == (True, False)
     assert found.message == ": ".join(why).strip()
+
+
+@pytest.mark.parametrize("why", TURNED_AWAY.values(), ids=TURNED_AWAY.keys())
+def test_a_pod_that_its_kubelet_turned_away_never_ran(why: tuple[str, str]) -> None:
+    """Whatever the reason is called, a program that was not started has done nothing wrong."""
+    found = a_worker("Failed", why=why)
+    assert (found.phase, found.disrupted, found.message) == (Phase.FAILED, True, ": ".join(why).strip())
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [("ContainerStatusUnknown", 137), ("Unknown", 255)],
+    ids=["the kubelet does not find it", "containerd does not find it"],
+)
+def test_an_end_that_nobody_saw_is_not_the_programs_fault(reason: str, code: int) -> None:
+    """A node that was started anew knows of its containers only that they are gone."""
+    unseen = {"terminated": {"exitCode": code, "reason": reason, "message": ""}}
+    found = a_worker("Failed", worker=unseen)
+    assert (found.phase, found.disrupted, found.message) == (Phase.FAILED, True, f"exit code {code} ({reason})")
+    evicted = a_worker("Failed", why=("Evicted", OWN_USE["a scratch volume"]), worker=unseen)
+    assert not evicted.disrupted
+
+
+@pytest.mark.parametrize(("reason", "code"), [("OOMKilled", 137), ("Error", 137), ("Error", 143), ("StartError", 128)])
+def test_an_end_by_a_signal_that_nothing_explains_is_a_failure(reason: str, code: int) -> None:
+    """Of a limit of its own, of the program's own doing, or of a command that is not there."""
+    assert not a_worker("Failed", worker={"terminated": {"exitCode": code, "reason": reason}}).disrupted
 
 
 def test_a_disruption_that_the_pod_shows_makes_no_success_of_exit_code_0() -> None:

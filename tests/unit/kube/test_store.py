@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from support.build import NOW
 from trainpush.kube.records import OwnerId, PodRow
@@ -124,3 +124,23 @@ def test_whose_pods_are_on_a_node_hears_of_its_silence() -> None:
     store.touched.clear()
     store.nodes.forget("n")
     assert store.touched == {"job", "service"}
+
+
+def test_a_node_that_comes_and_goes_without_being_ready_is_silent_all_the_while() -> None:
+    """A kubelet that is started again and again says that it is not ready, and then nothing: each time since now."""
+    store, minute = Store(), timedelta(minutes=1)
+
+    def since(version: int, node: Node) -> datetime | None:
+        store.nodes.put(Row("n", version, node))
+        outage = store.fleet.outage_of("n")
+        return outage.since if outage else None
+
+    def silent(at: datetime) -> Node:
+        return Node("n", {}, {}, ready=False, outage=Outage("n", at))
+
+    assert [since(minutes, silent(NOW + minutes * minute)) for minutes in range(1, 4)] == [NOW + minute] * 3
+    assert since(4, Node("n", {}, {})) is None
+    assert since(5, silent(NOW + 5 * minute)) == NOW + 5 * minute
+    store.nodes.forget("n")
+    store.nodes.put(Row("another", 6, silent(NOW + 6 * minute)))
+    assert store.fleet.outage_of("n") == Outage("n", NOW + 6 * minute)

@@ -206,6 +206,41 @@ def test_a_job_that_waits_for_its_node_says_so() -> None:
     assert REMEDY in decision.verdict.message
 
 
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_job_that_waits_for_its_node_takes_no_others_meanwhile(is_told: bool) -> None:
+    """The other rank has failed, as it must: the gang keeps its place, and what it could not use is left to others."""
+    ended = on(0, "r1-n0", Phase.FAILED, message="exit code 1 (Error)")
+    first = decide(running(ended, on(1, "r1-n1", outage=AWAITED, deleting=is_told)))
+    assert (first.record.attempt, first.record.infrastructure) == (2, 1)
+    job = replace(running(), recorded=first.record, workers=pair(AWAITED, deleting=is_told)[1:])
+    then = decide(job, now=NOW + timedelta(seconds=5))
+    assert (then.stage, then.record.attempt, made(then)) == (Stage.RESTARTING, 2, [])
+    assert then.record.placement is not None
+    assert then.record.placement.nodes == ("r1-n0", "r1-n1")
+    assert "waits for 1 pod of an earlier attempt to end: job-worker-1-a1; spec.failurePolicy" in then.verdict.message
+
+
+def test_a_job_that_waits_for_its_node_takes_no_place_when_it_is_resumed() -> None:
+    """Nor when it was evicted: it looks for one when its pod is gone, or its node given up."""
+    job = a_job(gang=a_gang(2), recorded=Recorded(attempt=1), workers=pair(AWAITED, deleting=True)[1:])
+    waits = decide(job)
+    assert (waits.stage, waits.record.placement, waits.record.attempt) == (Stage.QUEUED, None, 1)
+    assert "spec.failurePolicy.lostNode says Wait" in waits.verdict.message
+    for workers in ((), pair(GONE, deleting=True)[1:]):
+        assert decide(replace(job, workers=workers)).record.attempt == 2
+
+
+def test_a_job_that_waited_starts_in_its_place_when_the_node_is_back() -> None:
+    """Nothing else was taken."""
+    back = decide(placed_job("r1-n0", "r1-n1", attempt=2), cluster_of())
+    assert made(back) == [(2, "r1-n0"), (2, "r1-n1")]
+
+
+def test_a_job_that_waited_goes_elsewhere_when_its_node_is_given_up() -> None:
+    job = replace(placed_job("r1-n0", "r1-n1", attempt=2), workers=pair(GONE, deleting=True)[1:])
+    assert decide(job).record.placement != job.recorded.placement
+
+
 def test_a_job_that_waits_goes_on_when_its_node_is_gone_for_good() -> None:
     assert decide(running(*pair(GONE))).record.attempt == 2
 

@@ -66,6 +66,17 @@ def test_services_that_were_edited_are_made_again_and_nothing_else_happens() -> 
     assert world.step().actions == ()
 
 
+@pytest.mark.parametrize(("seconds", "trouble", "serial"), [(60, "why", 1), (150, "why", 2), (150, "", 1)])
+def test_a_replica_whose_pod_is_refused_gets_another_number(seconds: int, trouble: str, serial: int) -> None:
+    """A pod of a service of the same name that is gone may hang under the old one, on a node that died with it."""
+    world = World(TWO_NODES)
+    world.step()
+    world.step()
+    world.service = replace(world.service, trouble=trouble)
+    world.now += timedelta(seconds=seconds)
+    assert [place.serial for place in world.step().places] == [serial]
+
+
 def test_replicas_that_the_service_does_not_find_are_not_available() -> None:
     """Whatever their pods say; they stay, since nothing is wrong with them."""
     world = World(TWO_NODES, a_service(replicas=2))

@@ -24,6 +24,7 @@ from trainpush.model.workload import Eviction, Job, Key, Recorded
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.memory import Memory
 from trainpush.planner.plan import plan
+from trainpush.planner.terminations import SOON
 
 ONE = a_gang(1)
 SECONDS = timedelta(seconds=1)
@@ -51,7 +52,7 @@ def decide(*jobs: Job, pool: Pool, now: datetime = NOW, memory: Memory | None = 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "is_coming"), [(30, True), (0, True), (-59, True), (-60, False), (3600, True), (3601, False)]
+    ("seconds", "is_coming"), [(30, True), (0, True), (-59, True), (-60, False), (3660, True), (3661, False)]
 )
 def test_others_are_evicted_only_where_the_room_does_not_come_soon(seconds: int, is_coming: bool) -> None:
     """From 60 s after its grace period on a pod hangs; and nobody waits longer than any job of ours may take."""
@@ -155,4 +156,4 @@ def test_the_replicas_of_a_service_that_is_deleted_make_room() -> None:
 def test_it_is_looked_again_when_room_that_comes_late_is_soon() -> None:
     """Whoever waits then needs nobody to make room."""
     pool = two_nodes(NOW + timedelta(hours=3))
-    assert decide(pool=pool).wake_at == NOW + timedelta(hours=2)
+    assert decide(pool=pool).wake_at == NOW + timedelta(hours=3) - SOON

@@ -1,13 +1,16 @@
 """Who may end a worker, and how long each of them waits."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from support.build import NOW
 from support.manifests import job, resolved
 from trainpush.api.quantity import seconds
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.model.actions import MakeWorker
+from trainpush.planner.terminations import is_coming
 from trainpush.render.children import worker
 
 RESOLVED = resolved(world_size=2)
@@ -27,6 +30,12 @@ def waits(**spec: Any) -> tuple[int, int, int]:
 def test_each_waits_for_longer_than_the_one_that_it_would_kill(asked: str, way: str) -> None:
     told, launcher, pod = waits(checkpoint={"gracePeriod": asked, "onPreempt": way})
     assert seconds(asked) <= told < launcher < pod
+
+
+def test_the_room_of_a_gang_that_ends_is_waited_for_however_long_its_grace_is() -> None:
+    """Else somebody was evicted in the first seconds of the longest one, for room that comes."""
+    *_, pod = waits(checkpoint={"gracePeriod": "1h"})
+    assert is_coming(NOW + timedelta(seconds=pod), NOW)
 
 
 def test_without_a_checkpoint_section_a_program_has_30_seconds() -> None:

@@ -91,7 +91,8 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         revision, pod = state.revisions.get(place.revision), state.pod(place)
         # One whose revision is gone, or cannot be read, stays only while it serves.
         is_kept = revision is not None or state.is_ready(place)
-        if state.service.is_readable and (_is_lost(place, pod, now) or not is_kept):
+        is_refused = pod is None and bool(state.service.trouble) and now >= place.since + BIND_TIMEOUT
+        if state.service.is_readable and (is_refused or _is_lost(place, pod, now) or not is_kept):
             state.left = place.node if pod and _is_stuck(place, pod, now) and not pod.deleting else state.left
             continue
         if revision and _is_bad(place, revision, cycles):
@@ -253,8 +254,8 @@ def _on_pods(state: RolloutState) -> Iterable[ServiceAction]:
     """What is done with the pods that are there."""
     known = {(place.serial, place.revision) for place in (*state.places, *state.service.places)}
     for pod in state.service.pods:
-        if outages.is_forgotten(pod):
-            yield ForgetPod(pod.name, pod.uid)
+        if node := outages.forgotten_by(pod):
+            yield ForgetPod(pod.name, pod.uid, node)
         elif pod.deleting:
             continue
         elif (pod.serial, pod.revision) not in known:

@@ -107,6 +107,14 @@ def test_it_goes_back_when_nobody_needs_it(step: SwitchStep) -> None:
     assert (annotation.mode, annotation.to, annotation.step) == (Mode.TRAINING, Mode.TRAINING, SwitchStep.ABORTED)
 
 
+@pytest.mark.parametrize("step", [*EARLY, SwitchStep.STUCK])
+def test_one_that_is_lost_on_its_way_goes_back(step: SwitchStep) -> None:
+    """Whoever waits for it gets another one; what hangs there is told of by its own job."""
+    world = on_its_way(step, a_trainer("job", "n1"), age=20)
+    world.nodes["n1"] = replace(world.nodes["n1"], ready=False)
+    assert after(world) is SwitchStep.ABORTED
+
+
 @pytest.mark.parametrize("step", [SwitchStep.FLIPPING, SwitchStep.WARMING])
 def test_an_empty_node_goes_on_all_the_same(step: SwitchStep) -> None:
     """There is nothing to be saved any more."""
