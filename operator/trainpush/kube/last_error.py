@@ -11,9 +11,10 @@ _IDLE: Final = re.compile(r"^([IW]\d{4} [^\]\n]*\].*|.*CudaDriverHelper has not 
 _NEXT: Final = r"(?:[IWEF]\d{4} |error: creating server:)"
 """How an entry begins that Google's libraries log, and Triton's very last line, which never says why."""
 _OF_MODEL: Final = re.compile(
-    # Continued until the next entry. That the model's process ended is no reason: what it said before is.
+    # Continued until the next entry, where it is not in quotes: other libraries write between entries.
+    # That the model's process ended is no reason: what it said before is.
     rf"^E\d{{4}} [^\]\n]*\] *(\"?(?:failed to load|Poll failed for model directory) '(?!.*Stub process )"
-    rf".*(?:\n(?!{_NEXT}).*)*)",
+    rf".*(?:(?<!\")\n(?!{_NEXT}).*)*)",
     re.MULTILINE,
 )
 """What Triton says of a model that it cannot load."""
@@ -37,7 +38,13 @@ def last_error(log: str) -> str:
     """
     said = _IDLE.sub("", _RANK.sub("", log[-LOG_MAX:]))
     errors = next(filter(None, (kind.findall(said) for kind in (_OF_MODEL, _RAISED, _ERROR))), None)
-    return _line(errors[-1]) if errors else _line(said)[-_WORDS_MAX:]
+    return _line(errors[-1]) if errors else _last_words(_line(said))
+
+
+def _last_words(text: str) -> str:
+    """Whole ones, of a long text."""
+    end = text[-_WORDS_MAX:]
+    return end if end == text else end.partition(" ")[2] or end
 
 
 def _line(text: str) -> str:

@@ -42,6 +42,10 @@ AGENT = plain("failed (exitcode: 3) local_rank: 0", "torch/distributed/elastic/m
 LOGS: dict[str, tuple[str, str]] = {
     "a model raises": (NO_DRIVER + quoted(f"ERROR: {AT}", "backend.cc:69") + quoted(RAISED + AT) + END, RAISED_AT),
     "a model raises, before 24.05": (NO_DRIVER.replace('"', "") + plain(RAISED + AT) + END, RAISED_AT),
+    "another library complains afterwards": (
+        f"{NO_DRIVER}{quoted(RAISED + AT)}Error: Failed to initialize NVML\n{END}",
+        RAISED_AT,
+    ),
     "a backend is missing": (NO_DRIVER + quoted(NO_BACKEND) + END, NO_BACKEND),
     "config.pbtxt cannot be read": (NO_DRIVER + quoted(NO_CONFIG, "model_repository_manager.cc:1460") + END, NO_CONFIG),
     "a model's process ends with an error": (
@@ -69,6 +73,8 @@ LOGS: dict[str, tuple[str, str]] = {
         "ValueError: last",
     ),
     "a program says it in its own words": ("epoch 3\nno weights found\n", "epoch 3 no weights found"),
+    "a program says much": (f"{'x' * 150} {'y' * 150} no weights found\n", f"{'y' * 150} no weights found"),
+    "a program says one long word": ("x" * 300, "x" * 200),
     "a program says nothing": ("", ""),
 }
 
