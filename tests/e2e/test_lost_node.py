@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,7 @@ def team(real: DigitsBed, installed: InstalledOperator) -> Iterator[Digits]:
     patch = {"spec": {"lostNodes": {"after": f"{AFTER_SECONDS}s"}}}
     real.bed.kubectl("patch", "gpupool", "real", "--type=merge", "-p", json.dumps(patch))
     with a_team(real, "lost") as found:
-        try:
-            yield found
-        finally:
-            real.bed.up()
+        yield found
     installed.stop()
     installed.run()
     real.renew_pool()
@@ -44,11 +42,31 @@ def test_story_lost_node(team: Digits, figures: Figures) -> None:
     team.until(lambda: bool(team.checkpoints()), "a first checkpoint")
     dead, left = status(team)["placement"]["nodes"]
     assert dead != left
+    with dies(team, dead):
+        goes_on(team, dead, left, figures)
+        cut_off, later = written(team, attempt=1), attempt_on(team, left)
+    comes_back(team, later, dead, figures)
+    assert written(team, attempt=1) == cut_off
+    figures.add("files of the attempt that was cut off: changed afterwards", 0, 0)
+    assert status(team)["restarts"] == {"failures": 0, "infrastructure": 1, "preemptions": 0}
+
+
+@contextmanager
+def dies(team: Digits, node: str) -> Iterator[None]:
+    """A node for as long as the block runs without power: its connections are not even closed. Then it is started."""
+    team.bed.cut_off(node)
+    team.bed.docker("kill", node)
+    try:
+        yield
+    finally:
+        team.bed.reconnect(node)
+        team.bed.up()
+
+
+def goes_on(team: Digits, dead: str, left: str, figures: Figures) -> None:
+    """Elsewhere, from the last checkpoint, while the pod on the dead node hangs."""
     died = time.monotonic()
-    team.bed.docker("kill", dead)
     team.until(lambda: attempt_on(team, left) > 1, "a later attempt is placed on the other node")
-    cut_off = written(team, attempt=1)
-    later = attempt_on(team, left)
     figures.add("seconds from the death of the node to a place for the next attempt", time.monotonic() - died)
     told = status(team)["lastFailure"]["message"]
     assert f"node {dead} of worker 0 is lost" in told
@@ -61,15 +79,10 @@ def test_story_lost_node(team: Digits, figures: Figures) -> None:
     assert conditions(node(team, dead))["Ready"]["status"] == "Unknown"
     hangs = look(team.bed, f"/api/v1/namespaces/{team.namespace}/pods/digits-worker-0-a1")
     assert "deletionTimestamp" in hangs["metadata"]
-    comes_back(team, later, dead, figures)
-    assert written(team, attempt=1) == cut_off
-    figures.add("files of the attempt that was cut off: changed afterwards", 0, 0)
-    assert status(team)["restarts"] == {"failures": 0, "infrastructure": 1, "preemptions": 0}
 
 
 def comes_back(team: Digits, later: int, dead: str, figures: Figures) -> None:
     """The node is there again: the pod that hung goes, and who runs elsewhere is not disturbed."""
-    team.bed.up()
     team.until(lambda: conditions(node(team, dead))["Ready"]["status"] == "True", "the node is back")
     team.until(lambda: not any(name(child).endswith("-a1") for child in pods(team)), "no pod of the first attempt")
     figures.add("attempts when the node was back", status(team)["attempt"], later)

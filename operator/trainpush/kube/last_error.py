@@ -34,9 +34,10 @@ _IDLE: Final = re.compile(
 _NEXT: Final = rf"(?:{_entry('IWEF')}|error: creating server:)"
 """How an entry begins, or Triton's very last line, which never says why."""
 _OF_MODEL: Final = re.compile(
-    # Continued until the next entry. That the model's process ended is no reason: what it said before is.
+    # Continued until the next entry, where it is not in quotes: other libraries write between entries.
+    # That the model's process ended is no reason: what it said before is.
     rf"^{_entry('E')}[^\]\n]*\] *(\"?(?:failed to load|Poll failed for model directory) '(?!.*Stub process )"
-    rf".*(?:\n(?!{_NEXT}).*)*)",
+    rf".*(?:(?<!\")\n(?!{_NEXT}).*)*)",
     re.MULTILINE,
 )
 """What Triton says of a model that it cannot load."""

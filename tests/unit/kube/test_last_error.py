@@ -71,6 +71,10 @@ def in_json(level: str, message: str, **more: object) -> str:
 LOGS: dict[str, tuple[str, str]] = {
     "a model raises": (NO_DRIVER + quoted(f"ERROR: {AT}", "backend.cc:69") + quoted(RAISED + AT) + END, RAISED_AT),
     "a model raises, before 24.05": (NO_DRIVER.replace('"', "") + plain(RAISED + AT) + END, RAISED_AT),
+    "another library complains afterwards": (
+        f"{NO_DRIVER}{quoted(RAISED + AT)}Error: Failed to initialize NVML\n{END}",
+        RAISED_AT,
+    ),
     "a backend is missing": (NO_DRIVER + quoted(NO_BACKEND) + END, NO_BACKEND),
     "config.pbtxt cannot be read": (NO_DRIVER + quoted(NO_CONFIG, "model_repository_manager.cc:1460") + END, NO_CONFIG),
     "a model's process ends with an error": (
@@ -126,6 +130,8 @@ LOGS: dict[str, tuple[str, str]] = {
     "JSON that is cut": ('{"level": "error", "message": "no such', '{"level": "error", "message": "no such'),
     "what a terminal would obey": ("\x1b]0;pwned\x07\x1b[2Jno \x9b31mluck\x00\n", "no 31mluck"),
     "a program says it in its own words": ("epoch 3\nno weights found\n", "epoch 3 no weights found"),
+    "a program says much": (f"{'x' * 150} {'y' * 150} no weights found\n", f"{'y' * 150} no weights found"),
+    "a program says one long word": ("x" * 300, "x" * 200),
     "a program says nothing": ("", ""),
 }
 

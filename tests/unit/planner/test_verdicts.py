@@ -317,6 +317,33 @@ def test_each_cause_is_told(cause: Cause) -> None:
     assert len(verdict.message) <= 300
 
 
+@pytest.mark.parametrize(
+    ("key", "is_ready", "words"),
+    [
+        ("node.kubernetes.io/unreachable", False, "1 not ready"),
+        ("node.kubernetes.io/not-ready", False, "1 not ready"),
+        ("node.kubernetes.io/not-ready", True, "1 not ready"),
+        ("node.kubernetes.io/out-of-service", True, "1 not ready"),
+        ("node.kubernetes.io/disk-pressure", True, "1 under pressure"),
+    ],
+)
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_kubernetes_says_of_a_node_by_a_taint_passes(key: str, is_ready: bool, words: str, others: int) -> None:
+    """Nobody is told to tolerate it, and the gang keeps its time in the queue."""
+    ill = node("m", ready=is_ready, taints=(Taint(key, "", "NoExecute"), Taint(key, "", "NoSchedule")))
+    verdict = Case(asking(1 + others), [ill, *(node(f"n{number}") for number in range(others))], "").verdict()
+    assert verdict.reason is Reason.WAITING_FOR_CAPACITY
+    assert verdict.cause is (Cause.NODES_NOT_READY if others else Cause.NO_NODE_READY)
+    assert words in verdict.message
+    assert "tolera" not in verdict.message + verdict.advice
+
+
+def test_a_toleration_of_pressure_opens_a_node_under_pressure() -> None:
+    pressure = Taint("node.kubernetes.io/memory-pressure", "", "NoSchedule")
+    tolerant = asking(tolerations=(Toleration(pressure.key, "Exists", "", ""),))
+    assert Case(tolerant, [node("n", taints=(pressure,))], "").verdict().cause is Cause.ROOM_NOW
+
+
 WAITS = CASES[Cause.HELD_BY_JOBS].verdict()
 VICTIM = Eviction("default/a", Reason.PREEMPTED, "", lost=7200)
 UNTIL = datetime(2026, 1, 1, 13, tzinfo=UTC)

@@ -83,7 +83,7 @@ def _opened(premise: _Premise) -> Iterator[str]:
     here = premise.here
     if here.around.is_behind:
         return  # nodes that are opened are for those before it
-    closed = here.filters.willing & here.filters.in_mode & here.table.ready & here.table.cordoned & ~premise.open
+    closed = here.filters.willing & here.filters.in_mode & here.filters.ready & here.table.cordoned & ~premise.open
     if premise.fits(premise.open | closed):
         yield f"with {_fewest(premise, closed)} opened it {premise.when}; {_NODES}"
 

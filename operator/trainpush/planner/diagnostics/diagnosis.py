@@ -263,8 +263,9 @@ def _closed(here: Situation) -> Finding | None:
         return None
     if in_other_mode := _in_other_mode(here):
         return in_other_mode
-    table, fit = here.table, here.filters.willing & here.filters.in_mode & (here.filters.whole > 0)
-    lost, cordoned = int((fit & ~table.ready).sum()), int((fit & table.ready & table.cordoned).sum())
+    table, ready = here.table, here.filters.ready
+    fit = here.filters.willing & here.filters.in_mode & (here.filters.whole > 0)
+    lost, cordoned = int((fit & ~ready).sum()), int((fit & ready & table.cordoned).sum())
     back = f"{count(lost, 'node')} came back"
     opened = f"{count(cordoned, 'cordoned node')} {verb(cordoned, 'were')} opened"
     if not (fit & here.filters.usable).any():
@@ -272,7 +273,7 @@ def _closed(here: Situation) -> Finding | None:
         return Finding(cause, Reason.WAITING_FOR_CAPACITY, "no node that would do is ready and uncordoned")
     if here.fits(here.filters.whole * (fit & ~table.cordoned)):
         return Finding(Cause.NODES_NOT_READY, Reason.WAITING_FOR_CAPACITY, f"it could fit if {back}")
-    if here.fits(here.filters.whole * (fit & table.ready)):
+    if here.fits(here.filters.whole * (fit & ready)):
         return Finding(Cause.NODES_CORDONED, Reason.WAITING_FOR_CAPACITY, f"it could fit if {opened}")
     return Finding(Cause.NODES_CLOSED, Reason.WAITING_FOR_CAPACITY, f"it could fit only if {back} and {opened}")
 
@@ -280,7 +281,7 @@ def _closed(here: Situation) -> Finding | None:
 def _in_other_mode(here: Situation) -> Finding | None:
     """It would fit if nodes changed their mode; or not without that, whatever else is done."""
     fit = here.filters.willing & (here.filters.whole > 0)
-    is_enough = here.fits(here.filters.whole * (fit & here.table.ready & ~here.table.cordoned))
+    is_enough = here.fits(here.filters.whole * (fit & here.filters.ready & ~here.table.cordoned))
     if not is_enough and here.fits(here.filters.whole * (fit & here.filters.in_mode)):
         return None
     nodes = int((fit & ~here.filters.in_mode).sum())

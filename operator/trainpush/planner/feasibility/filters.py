@@ -27,16 +27,18 @@ class FilterReason(IntEnum):
 
     NONE = 0
     NOT_READY = 1
-    CORDONED = 2
-    SWITCHING = 3
-    OTHER_MODE = 4
-    TAINTED = 5
-    OTHER_PRODUCT = 6
-    TOO_SMALL = 7
+    PRESSED = 2
+    CORDONED = 3
+    SWITCHING = 4
+    OTHER_MODE = 5
+    TAINTED = 6
+    OTHER_PRODUCT = 7
+    TOO_SMALL = 8
 
 
 WORDS: Final = {
     FilterReason.NOT_READY: "not ready",
+    FilterReason.PRESSED: "under pressure",
     FilterReason.CORDONED: "cordoned",
     FilterReason.SWITCHING: "changing mode",
     FilterReason.OTHER_MODE: "in another mode",
@@ -53,8 +55,19 @@ OPEN: Final = int(FilterReason.NONE)
 """As a plain number: to compare an array with a member of an enum takes thirty times as long."""
 _CLOSED: Final = frozenset({SWITCHING_KEY, OUT_OF_SERVICE})
 """Keys of taints that nobody tolerates."""
-_MODE_REASONS: Final = {SWITCHING_KEY: FilterReason.SWITCHING, MODE_KEY: FilterReason.OTHER_MODE}
-"""By the key of the taint."""
+_STATES: Final = {
+    SWITCHING_KEY: FilterReason.SWITCHING,
+    MODE_KEY: FilterReason.OTHER_MODE,
+    OUT_OF_SERVICE: FilterReason.NOT_READY,
+    "node.cloudprovider.kubernetes.io/uninitialized": FilterReason.NOT_READY,
+    "node.kubernetes.io/not-ready": FilterReason.NOT_READY,
+    "node.kubernetes.io/unreachable": FilterReason.NOT_READY,
+    "node.kubernetes.io/network-unavailable": FilterReason.NOT_READY,
+    "node.kubernetes.io/memory-pressure": FilterReason.PRESSED,
+    "node.kubernetes.io/disk-pressure": FilterReason.PRESSED,
+    "node.kubernetes.io/pid-pressure": FilterReason.PRESSED,
+}
+"""By the key of a taint that tells what state a node is in, not of what kind it is: it passes."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +85,13 @@ class NodeFilters:
         result: NDArray[np.int8] = of_kinds[table.kind]
         result[(result == OPEN) & (self.whole == 0)] = FilterReason.TOO_SMALL
         result[table.cordoned] = FilterReason.CORDONED
-        result[~table.ready] = FilterReason.NOT_READY
+        result[~(table.ready & self._passes(FilterReason.NOT_READY))] = FilterReason.NOT_READY
         return result
 
     @cached_property
     def open(self) -> Mask:
         """Nodes that every filter lets pass and the worker does not avoid, whether they are large enough or not."""
-        open_: Mask = self.table.ready & ~self.table.cordoned & self.of_kinds(not found for found in self._of_kinds)
+        open_: Mask = self.ready & ~self.table.cordoned & self.of_kinds(not found for found in self._of_kinds)
         if avoided := [row for node in self.requirements.avoided if (row := self.table.rows.get(node)) is not None]:
             open_[avoided] = False
         return open_
@@ -95,8 +108,14 @@ class NodeFilters:
         return slots(self.table, self.requirements, np.zeros_like(self.table.used))
 
     @cached_property
+    def ready(self) -> Mask:
+        """Nodes that are ready and under no pressure."""
+        ready: Mask = self.table.ready & self._passes(FilterReason.NOT_READY, FilterReason.PRESSED)
+        return ready
+
+    @cached_property
     def tolerated(self) -> Mask:
-        """Nodes without a taint that keeps the worker away; those of modes, which change, do not count."""
+        """Nodes without a taint that keeps the worker away; those of states, which pass, do not count."""
         return self._passes(FilterReason.TAINTED)
 
     @cached_property
@@ -117,7 +136,7 @@ class NodeFilters:
     @cached_property
     def passing(self) -> Mask:
         """Nodes that take pods now, whatever their kind."""
-        passing: Mask = self.table.ready & ~self.table.cordoned & self.in_mode
+        passing: Mask = self.ready & ~self.table.cordoned & self.in_mode
         return passing
 
     def _passes(self, *reasons: FilterReason) -> Mask:
@@ -130,11 +149,11 @@ class NodeFilters:
         return spread
 
     def untolerated(self, kind: int) -> list[str]:
-        """The taints of a kind of nodes that keep the worker away, as kubectl writes them; without those of modes."""
+        """The taints of a kind of nodes that keep the worker away, as kubectl writes them; without those of states."""
         return [
             f"{taint.key}={taint.value}:{taint.effect}" if taint.value else f"{taint.key}:{taint.effect}"
             for taint in self.table.kinds[kind].taints
-            if taint.key not in _MODE_REASONS and not is_tolerated(taint, self.requirements)
+            if taint.key not in _STATES and not is_tolerated(taint, self.requirements)
         ]
 
     @cached_property
@@ -143,7 +162,7 @@ class NodeFilters:
         of_kinds = []
         for kind in self.table.kinds:
             repelling = (taint for taint in kind.taints if not is_tolerated(taint, self.requirements))
-            reasons = {_MODE_REASONS.get(taint.key, FilterReason.TAINTED) for taint in repelling}
+            reasons = {_STATES.get(taint.key, FilterReason.TAINTED) for taint in repelling}
             if self.requirements.products and kind.product not in self.requirements.products:
                 reasons.add(FilterReason.OTHER_PRODUCT)
             of_kinds.append(reasons)
