@@ -61,6 +61,12 @@ def test_as_many_workers_fit_as_the_amount_holds(has: str, asked: str, fit: int)
     assert (more.is_settled, more.verdict.reason) == (False, "ExceedsPool")
 
 
+def test_nothing_of_what_no_node_has_can_be_had() -> None:
+    """Nobody asks for it who asks for 0."""
+    assert outlook(asks(job("j"), hugepages_1Gi="0"), node("n", "r1")).is_settled
+    assert outlook(asks(job("j"), hugepages_1Gi="1Gi"), node("n", "r1")).verdict.cause == "NoSuchResource"
+
+
 def test_what_is_too_large_for_the_empty_pool_is_named() -> None:
     """Accelerators are there; what is lacking is memory."""
     message = outlook(asks(job("j", 2, gpus=4), memory="3Ti"), large(node("n", "r1"), memory="4Ti")).verdict.message
