@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.manifests import job, pool
+from support.manifests import GPU, job, pool
 from support.snapshots import live, metadata, node, nodes, pod, priority, runs, snapshot
 from trainpush.cli.outlook import What
 from trainpush.cli.simulation import simulate
@@ -106,3 +106,18 @@ def test_room_that_is_taken_again_at_once_is_none(objects: list[Object]) -> None
 )
 def test_what_no_daemon_takes_again_is_room(objects: list[Object]) -> None:
     assert what_becomes_different(*objects) == []
+
+
+def test_a_limit_that_is_given_back_is_waited_for() -> None:
+    """A job that is deleted in the foreground stays until its pods are gone; its team may have as much meanwhile."""
+    limit = [{"name": "us", "namespaces": ["default"], "resources": {GPU: {"limit": 16}}}]
+    racks = live(pool("racks", "fake", default=True, quotas=limit))
+    (old, worker) = runs(job("old"), "gpu-1-00")
+    old = {**old, "metadata": {**old["metadata"], "deletionTimestamp": JUST_NOW, "finalizers": ["foregroundDeletion"]}}
+    asked = {**MINE, "metadata": {**MINE["metadata"], "namespace": "default"}}
+    objects = [*nodes(2), racks, *RACKS[-2:], *COLLEAGUE]
+    answer = simulate(snapshot(*objects, old, ends(worker, SOON)), [asked])
+    assert not answer.changes
+    assert answer.asked_about[0].verdict.cause == "PodsEnding"
+    # Where it stays, somebody has to go.
+    assert [it.what for it in simulate(snapshot(*objects, *runs(job("old"), "gpu-1-00")), [asked]).changes]
