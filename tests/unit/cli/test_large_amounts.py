@@ -107,6 +107,12 @@ def test_more_than_can_be_counted_is_refused_with_words() -> None:
     assert "a worker needs 5Ei memory, the largest node is counted to have 64Pi memory" in found.verdict.message
 
 
+def test_what_is_asked_for_is_told_to_the_last_digit() -> None:
+    """Whatever Kubernetes makes of it."""
+    message = outlook(asks(job("j"), cpu="900000E"), node("n", "r1")).verdict.message
+    assert "a worker needs 900000000000000000000000 cpu, the largest node has 63.5 cpu" in message
+
+
 def test_totals_of_absurd_amounts_stay_in_range() -> None:
     """Of what device plugins say, and of what others request."""
     absurd = [large(node(f"n{i}", "r1"), **{GPU: str(2**63 - 1), "cpu": "9E"}) for i in range(3)]
