@@ -16,6 +16,8 @@ from trainpush.model.nodes import Toleration
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
 
+_OF_MACHINES: Final = ("localtime", "posixrules", "Factory")
+"""Files beside the zones that stand for whatever a machine is set to, or for nothing."""
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -54,9 +56,8 @@ def _unit_fault(spec: GPUPoolSpec) -> Refusal | None:
 
 
 def _window(index: int, window: WindowSpec) -> Window | Refusal:
-    try:
-        zone = ZoneInfo(window.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    zone = _zone(window.time_zone)
+    if zone is None:
         return Refusal(
             Reason.INVALID_SPEC,
             f'spec.modes.schedule[{index}].timeZone: there is no time zone "{window.time_zone}"; '
@@ -71,6 +72,14 @@ def _window(index: int, window: WindowSpec) -> Window | Refusal:
         days=frozenset(_DAYS.index(day) for day in window.days or _DAYS),
         bounds={mode: _bounds(bounds) for mode, bounds in said if bounds},
     )
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """The time zone of this name; None where there is none that is the same on every machine."""
+    try:
+        return None if name in _OF_MACHINES else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _hook(hook: HookSpec) -> Hook:

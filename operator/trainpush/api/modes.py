@@ -62,7 +62,7 @@ class Window(ApiModel):
     begin: Annotated[Clock, Field(alias="from")]
     """When it begins, on the clocks of timeZone; if they skip that time, when they have jumped."""
     to: Clock
-    """When it ends; a time that is not after from is on the next day."""
+    """When it ends, likewise; a time that is not after from is on the next day."""
     time_zone: Zone = "UTC"
     """Time zone of its clocks; they follow daylight saving time."""
     days: Annotated[

@@ -65,14 +65,19 @@ def _node(body: Body) -> decode.NodeObject:
 
 
 def _pod(body: Body) -> Object:
-    """What it takes stands in `spec.resources`; of a foreign pod, only where and until when is kept beside that."""
+    """What it takes stands in `spec.resources`; of a foreign pod, only where, until when and of whom is kept beside."""
     pod = decode.pod(body)
     requests = {name: _quantity(name, amount) for name, amount in pod.requests.items()}
-    if pod_row(pod).ours is None:
-        meta = pod.metadata
+    row, meta = pod_row(pod), pod.metadata
+    if row.ours is None:
         pod = decode.PodObject(
             metadata=decode.PodMeta(
-                meta.name, meta.uid, meta.resource_version, meta.namespace, deletion_timestamp=meta.deletion_timestamp
+                meta.name,
+                meta.uid,
+                meta.resource_version,
+                meta.namespace,
+                owner_references=[owner for owner in meta.owner_references if owner.uid == row.maker],
+                deletion_timestamp=meta.deletion_timestamp,
             ),
             spec=decode.PodSpec(pod.spec.node_name),
             status=decode.PodStatus(pod.status.phase),

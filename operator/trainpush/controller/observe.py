@@ -25,7 +25,7 @@ from trainpush.controller.observed_services import ObservedService
 from trainpush.kube.records import OwnerId
 from trainpush.kube.store import SeenJob, SeenPool, SeenService, Store
 from trainpush.model.fleet import PoolSelector
-from trainpush.model.nodes import Level
+from trainpush.model.nodes import Ending, Level
 from trainpush.model.plan import NodeDecision
 from trainpush.model.records import Records
 from trainpush.model.serving import Service
@@ -228,13 +228,20 @@ class Observer:
             for name, pool in self._pools.items()
         ]
 
+    def _is_made_anew(self, pod: Ending, pool: str) -> bool:
+        """Whether what a pod gives back is taken again at once, by the next one of its DaemonSet or its node."""
+        store, daemon = self._store, self._store.daemons.get(pod.maker)
+        if daemon:
+            return not daemon.is_deleting and store.fleet.has_one_with(pool, daemon.selector)
+        return store.nodes.get(pod.maker) is not None
+
     def _pool(self, pool: GPUPool) -> Pool:
         fleet, store = self._store.fleet, self._store
         return Pool(
             name=pool.name,
             accelerators=tuple(pool.spec.accelerator_resources),
             table=fleet.table(pool.name),
-            ending=fleet.ending(pool.name),
+            ending=tuple(pod for pod in fleet.ending(pool.name) if not self._is_made_anew(pod, pool.name)),
             quotas=quotas_of(pool),
             capacity_preference=tuple(pool.spec.capacity_preference),
             linked={entry.product: entry.size for entry in pool.spec.linked_accelerators},

@@ -1,4 +1,4 @@
-"""DaemonSets as read: which of them would not come back on a node with a mode."""
+"""DaemonSets as read: which of them make their pods anew, and which would not come back on a node with a mode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,6 +53,8 @@ class DaemonRow:
     """Labels of the nodes on which its pods run."""
     is_repelled: bool
     """Whether it does not tolerate the taints of modes."""
+    is_deleting: bool = False
+    """Whether it makes no pods any more."""
 
 
 decode_daemon: Final = msgspec.json.Decoder(DaemonObject).decode
@@ -68,5 +70,6 @@ def read_daemon(body: bytes | msgspec.Raw) -> Row[DaemonRow]:
     daemon = decode_daemon(body)
     meta, pod = daemon.metadata, daemon.spec.template.spec
     tolerations = [Toleration(part.key, part.operator, part.value, part.effect) for part in pod.tolerations]
-    row = DaemonRow(f"{meta.namespace}/{meta.name}", pod.node_selector, is_repelled(tolerations))
+    is_deleting = meta.deletion_timestamp is not None
+    row = DaemonRow(f"{meta.namespace}/{meta.name}", pod.node_selector, is_repelled(tolerations), is_deleting)
     return Row(meta.uid, int(meta.resource_version), row)

@@ -54,6 +54,8 @@ _CAPACITIES: Final = {
     (names.LABEL_PRIORITY_AKS, "spot"): "spot",
 }
 """Kind of capacity by label and value; the first that a node bears counts."""
+_MAKERS: Final = ("DaemonSet", "Node")
+"""Kinds of owners that want a pod on this very node: a static pod is its node's own."""
 _UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 _UPGRADED: Final = ("", "upgrade-done", "upgrade-failed")
 """States of a driver upgrade in which a node may be used as people say."""
@@ -96,6 +98,8 @@ class PodRow:
     ours: Worker | Replica | Exporter | PrepullPod | None = None
     ends_at: datetime | None = None
     """When its grace period is over, where it is being deleted."""
+    maker: str = ""
+    """Uid of what makes it anew on the same node, where it is being deleted: of a DaemonSet, or of the node itself."""
 
 
 def read_node(body: bytes | msgspec.Raw) -> Row[Node]:
@@ -177,7 +181,8 @@ def pod_row(pod: PodObject) -> PodRow:
     elif owner and owner.kind == "GPUPool":
         ours = prepull_record(pod)
     identity = OwnerId(owner.uid, pod.namespace) if owner and ours else None
-    return PodRow(pod.node, not pod.is_over, requests, identity, ours, pod.metadata.deletion_timestamp)
+    maker = owner.uid if owner and owner.kind in _MAKERS and pod.is_deleting else ""
+    return PodRow(pod.node, not pod.is_over, requests, identity, ours, pod.metadata.deletion_timestamp, maker)
 
 
 def _number(label: str | None) -> int:

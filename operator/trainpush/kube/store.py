@@ -379,7 +379,7 @@ class Store:
             # It is gone when work comes.
             return
         if row.node and row.is_live:
-            pod = Ending(row.node, row.requests, row.ends_at)
+            pod = Ending(row.node, row.requests, row.ends_at, row.maker)
             self._take(pod, sign, is_orphan=isinstance(row.ours, Worker | Replica))
 
     def _count_pods_of(self, owner: OwnerId, sign: int) -> None:

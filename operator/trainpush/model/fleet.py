@@ -155,8 +155,8 @@ class Fleet:
             self._shared[pool].add([name])
 
 
-def _by_time(pod: Ending) -> tuple[str, list[tuple[str, int]]]:
-    return (pod.ends_at.isoformat() if pod.ends_at else "", sorted(pod.request.items()))
+def _by_time(pod: Ending) -> tuple[str, list[tuple[str, int]], str]:
+    return (pod.ends_at.isoformat() if pod.ends_at else "", sorted(pod.request.items()), pod.maker)
 
 
 def _owner(pools: Sequence[str]) -> str:

@@ -115,6 +115,8 @@ class Ending:
     """As `counted`."""
     ends_at: datetime | None
     """When its grace period is over; None where it is only about to be deleted, since its owner is gone."""
+    maker: str = ""
+    """Uid of what makes it anew on the same node, if that is still there: of a DaemonSet, or of the node itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ def work(accelerator_seconds: int) -> str:
 
 
 def _decimal(thousandths: int) -> str:
-    return f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".")
+    whole, rest = divmod(thousandths, 1000)
+    return f"{whole}.{rest:03}".rstrip("0").rstrip(".")
 
 
 def _bytes(counted: int, units: Sequence[tuple[str, int]]) -> str:

@@ -1,7 +1,7 @@
 """Who holds what on the nodes of a pool: worked out once, for whoever asks, and mended where something changes.
 
-A placed gang, or a placed replica, holds its whole place from the decision to its end, whether its pods exist yet or
-not. Other live pods of ours, leftovers, count where they are bound.
+A placed gang, or a placed replica, holds its whole place from the decision until it is told to end, whether its pods
+exist yet or not; then it holds what its pods hold. Other live pods of ours, leftovers, count where they are bound.
 """
 
 from collections import Counter, defaultdict
@@ -154,7 +154,7 @@ class Allocations:
         return self._ranks.get(pool, {})
 
     def charged(self, pool: str) -> Mapping[str, Mapping[str, int]]:
-        """What the gangs and replicas of each namespace hold of a pool, by resource as `counted`."""
+        """What the gangs and replicas of each namespace hold of a pool and keep, by resource as `counted`."""
         return self._charged[pool].amounts
 
     def used(self, pool: Pool) -> Amounts:
@@ -235,7 +235,8 @@ class Allocations:
             _write(book, key, held, is_service=is_service)
 
     def _count(self, held: Allocation, sign: int) -> None:
-        self._charged[held.gang.pool].add(held, sign)
+        if not held.is_leaving:
+            self._charged[held.gang.pool].add(held, sign)
         for amounts in self._amounts.values():
             amounts.count(held, sign)
 

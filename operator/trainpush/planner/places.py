@@ -1,7 +1,7 @@
 """Places that gangs and replicas hold, and live pods: what a job or a service comes to for everybody else."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Allocation:
     is_service: bool
     gang: Gang
     nodes: tuple[str, ...]
-    """One per worker, in rank order."""
+    """One per worker, in rank order; of one that is leaving, those on which pods of it are still."""
     is_leaving: bool
     """Whether it is about to end, and gives its place back."""
 
@@ -109,7 +109,7 @@ class LivePod:
     frees: Mapping[str, int]
     """What counts as soon free of its node because of it, by its place too."""
     ends_at: datetime | None
-    """When its grace period is over, where it is being deleted."""
+    """When its grace period is over, where it is being deleted, or should be; None where nobody can say."""
     is_lasting: bool = False
 
     @property
@@ -120,16 +120,20 @@ class LivePod:
 
 def gang_at(job: Job, gang: Gang, place: Placement) -> GangAllocation:
     """What a gang holds with this place."""
-    is_leaving = job.deleting or job.suspend
-    return GangAllocation(
-        job.key, is_service=False, gang=gang, nodes=place.nodes, is_leaving=is_leaving, job=job, place=place
-    )
+    leaves, nodes = job.deleting or job.suspend, place.nodes
+    if leaves and not job.is_under_way:
+        there = {(worker.rank, worker.node) for worker in job.workers if worker.is_live}
+        nodes = tuple(node for rank, node in enumerate(place.nodes) if (rank, node) in there)
+    return GangAllocation(job.key, is_service=False, gang=gang, nodes=nodes, is_leaving=leaves, job=job, place=place)
 
 
 def replicas_of(service: Service) -> Iterator[Allocation]:
     """The places of a service's replicas."""
     gangs = {revision.name: revision.gang for revision in service.revisions}
     places = {(place.serial, place.revision): place for place in service.places if place.revision in gangs}
+    if service.deleting:
+        there = {(pod.serial, pod.revision, pod.node) for pod in service.pods if pod.is_live}
+        places = {which: place for which, place in places.items() if (*which, place.node) in there}
     key = service.key
     return (
         Allocation(key, is_service=True, gang=gangs[place.revision], nodes=(place.node,), is_leaving=service.deleting)
@@ -146,7 +150,10 @@ def live_workers(job: Job) -> Iterator[LivePod]:
             # A pod that no plan reckons with will soon be gone, unless it is kept since nobody understands its job.
             request = job.request.requirements.request if is_in_place and isinstance(job.request, Gang) else {}
             is_leaving = not is_in_place or job.deleting or job.suspend
-            yield _pod(job.key, worker, request, is_service=False, is_leaving=is_leaving)
+            # Somebody may refuse its deletion, for which was asked when the gang went back to the queue.
+            told_at = job.recorded.queued_at if is_leaving and not worker.ends_at else None
+            seen = replace(worker, ends_at=told_at + job.grace) if told_at else worker
+            yield _pod(job.key, seen, request, is_service=False, is_leaving=is_leaving)
 
 
 def live_replicas(service: Service) -> Iterator[LivePod]:

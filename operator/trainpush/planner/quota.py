@@ -21,7 +21,7 @@ class QuotaUsage:
 
     pool: Pool
     held: Mapping[str, Mapping[str, int]]
-    """What the jobs and services of each namespace hold, by resource: their teams are charged with it."""
+    """What the jobs and services of each namespace hold and keep, by resource: their teams are charged with it."""
     changed: set[str] = field(default_factory=set, init=False)
     """Teams that were charged since somebody cleared this."""
     _reserved: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)

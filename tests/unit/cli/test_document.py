@@ -28,7 +28,7 @@ def body(thing: Object) -> bytes:
 @st.composite
 def raw_pods(draw: st.DrawFn) -> Object:
     """A pod of anybody, in any state; a worker, a replica, or one that only claims to be."""
-    kind = draw(st.sampled_from(["TrainPushJob", "InferenceService", "Job", "ReplicaSet"]))
+    kind = draw(st.sampled_from(["TrainPushJob", "InferenceService", "Job", "ReplicaSet", "DaemonSet"]))
     rank, attempt = draw(st.integers(0, 2)), draw(st.integers(1, 2))
     name = draw(st.sampled_from([worker_name("owner", rank, attempt), "owner-abc-1", "other"]))
     labels = {

@@ -61,6 +61,12 @@ def test_as_many_workers_fit_as_the_amount_holds(has: str, asked: str, fit: int)
     assert (more.is_settled, more.verdict.reason) == (False, "ExceedsPool")
 
 
+def test_nothing_of_what_no_node_has_can_be_had() -> None:
+    """Nobody asks for it who asks for 0."""
+    assert outlook(asks(job("j"), hugepages_1Gi="0"), node("n", "r1")).is_settled
+    assert outlook(asks(job("j"), hugepages_1Gi="1Gi"), node("n", "r1")).verdict.cause == "NoSuchResource"
+
+
 def test_what_is_too_large_for_the_empty_pool_is_named() -> None:
     """Accelerators are there; what is lacking is memory."""
     message = outlook(asks(job("j", 2, gpus=4), memory="3Ti"), large(node("n", "r1"), memory="4Ti")).verdict.message
@@ -99,6 +105,12 @@ def test_more_than_can_be_counted_is_refused_with_words() -> None:
     """64Pi are more than any node has."""
     found = outlook(asks(job("j"), memory="5Ei"), large(node("n", "r1"), memory="7Ei"))
     assert "a worker needs 5Ei memory, the largest node is counted to have 64Pi memory" in found.verdict.message
+
+
+def test_what_is_asked_for_is_told_to_the_last_digit() -> None:
+    """Whatever Kubernetes makes of it."""
+    message = outlook(asks(job("j"), cpu="900000E"), node("n", "r1")).verdict.message
+    assert "a worker needs 900000000000000000000000 cpu, the largest node has 63.5 cpu" in message
 
 
 def test_totals_of_absurd_amounts_stay_in_range() -> None:

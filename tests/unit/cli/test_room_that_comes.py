@@ -1,9 +1,11 @@
 """Whoever deletes a job and applies it again waits for its own room, and evicts nobody."""
 
+from typing import Any
+
 import pytest
 
-from support.manifests import job, pool
-from support.snapshots import live, node, nodes, pod, priority, runs, snapshot
+from support.manifests import GPU, job, pool
+from support.snapshots import live, metadata, node, nodes, pod, priority, runs, snapshot
 from trainpush.cli.outlook import What
 from trainpush.cli.simulation import simulate
 from trainpush.kube.client import Object
@@ -68,3 +70,54 @@ def test_room_that_comes_on_a_closed_node_is_none() -> None:
     closed = ends(pod("somebodys", "closed"), SOON)
     full = pod("other", "gpu-1-00")
     assert what_becomes_different(node("closed", "r1", unschedulable=True), closed, full) == [What.EVICTED]
+
+
+def daemon(**more: Any) -> Object:
+    """A DaemonSet of pods that are for nodes with these labels."""
+    selector = more.pop("selector", {})
+    made = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata("agent", "others", **more)}
+    return {**made, "spec": {"template": {"spec": {"nodeSelector": selector}}}}
+
+
+def of(maker: Object, name: str, at: str = SOON) -> Object:
+    """A pod of a DaemonSet, or of a node, that is being deleted."""
+    owner = {"kind": maker["kind"], "name": maker["metadata"]["name"], "uid": maker["metadata"]["uid"]}
+    return ends(pod(name, "gpu-1-00", ownerReferences=[{**owner, "controller": True}]), at)
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [[daemon(), of(daemon(), "agent-x")], [of(nodes(1)[0], "static-gpu-1-00")]],
+    ids=["a daemon's", "the node's own"],
+)
+def test_room_that_is_taken_again_at_once_is_none(objects: list[Object]) -> None:
+    """A DaemonSet that is rolled out puts its next pod on the very node, and a kubelet its static pods."""
+    assert what_becomes_different(*objects) == [What.EVICTED]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        [of(daemon(), "agent-x")],
+        [daemon(deletionTimestamp=JUST_NOW), of(daemon(), "agent-x")],
+        [daemon(selector={"nowhere": "true"}), of(daemon(), "agent-x")],
+    ],
+    ids=["it is gone", "it goes", "it is for other nodes by now"],
+)
+def test_what_no_daemon_takes_again_is_room(objects: list[Object]) -> None:
+    assert what_becomes_different(*objects) == []
+
+
+def test_a_limit_that_is_given_back_is_waited_for() -> None:
+    """A job that is deleted in the foreground stays until its pods are gone; its team may have as much meanwhile."""
+    limit = [{"name": "us", "namespaces": ["default"], "resources": {GPU: {"limit": 16}}}]
+    racks = live(pool("racks", "fake", default=True, quotas=limit))
+    (old, worker) = runs(job("old"), "gpu-1-00")
+    old = {**old, "metadata": {**old["metadata"], "deletionTimestamp": JUST_NOW, "finalizers": ["foregroundDeletion"]}}
+    asked = {**MINE, "metadata": {**MINE["metadata"], "namespace": "default"}}
+    objects = [*nodes(2), racks, *RACKS[-2:], *COLLEAGUE]
+    answer = simulate(snapshot(*objects, old, ends(worker, SOON)), [asked])
+    assert not answer.changes
+    assert answer.asked_about[0].verdict.cause == "PodsEnding"
+    # Where it stays, somebody has to go.
+    assert [it.what for it in simulate(snapshot(*objects, *runs(job("old"), "gpu-1-00")), [asked]).changes]

@@ -221,6 +221,12 @@ def test_a_lost_status_costs_no_gang_its_place_though_its_class_is_gone() -> Non
     assert status.placement.nodes == ["gpu-1-00"]
     assert not cluster.is_evicted("prod")
     assert cluster.priority("prod") == UNKNOWN_PRIORITY
+    verdict = cluster.job("dev").status.verdict
+    assert verdict
+    assert verdict.cause == "PriorityUnknown"
+    assert verdict.advice.endswith(
+        "nobody makes room: 1 gang of its own team, of a priority that nobody knows, since its PriorityClass is gone"
+    )
 
 
 def test_a_service_keeps_its_turn_while_its_class_is_gone() -> None:

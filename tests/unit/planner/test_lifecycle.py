@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, three_racks
+from support.build import NOW, a_cluster, a_gang, a_job, a_pool, a_worker, placed_job, running_job, three_racks
 from trainpush.model.actions import MakeBelongings, MakeWorker, RemoveWorker
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
@@ -311,7 +311,7 @@ def test_an_ended_job_holds_nothing() -> None:
 
 def test_a_job_being_deleted_is_left_to_the_garbage_collector() -> None:
     """No decision, no action; its pods still count."""
-    going = placed_job("r1-n0", name="going")
+    going = running_job("going", "r1-n0")
     snapshot = a_cluster(replace(going, deleting=True), a_job("next"), pool=a_pool(*NODES))
     (decision,) = plan(snapshot, NOW).decisions
     assert decision.record.placement is None

@@ -13,6 +13,7 @@ from support.build import (
     a_job,
     a_node,
     a_pool,
+    a_quota,
     a_worker,
     running_job,
 )
@@ -99,9 +100,9 @@ def test_only_the_pod_that_hangs_is_not_waited_for() -> None:
 
 
 def evicted(ends_at: datetime | None) -> Job:
-    """A gang that made room on n0 for `high`, and whose pod has not ended yet."""
+    """A gang that made room on n0 for `high` just now, and whose pod has not ended yet."""
     told = Eviction("default/high", "Preempted", "makes room", is_done=True)
-    pod = a_worker(0, node="n0", deleting=True, ends_at=ends_at, request=FULL)
+    pod = a_worker(0, node="n0", deleting=ends_at is not None, ends_at=ends_at, request=FULL)
     return a_job("victim", ONE, workers=(pod,), recorded=Recorded(attempt=1, eviction=told, queued_at=NOW))
 
 
@@ -121,7 +122,13 @@ def test_another_victim_is_chosen_when_the_pod_of_the_first_hangs() -> None:
 
 
 def test_a_victim_that_was_not_told_to_end_yet_is_waited_for() -> None:
-    assert of(decide(HIGH, LOW, evicted(None), pool=a_pool(a_node("n0"), a_node("n1"))), "low").record.eviction is None
+    """As long as if it had been told at once: its deletion may be refused."""
+    pool, victim = a_pool(a_node("n0"), a_node("n1")), evicted(None)
+    seen = decide(HIGH, LOW, victim, pool=pool)
+    assert of(seen, "low").record.eviction is None
+    hangs_at = NOW + victim.grace + 60 * SECONDS
+    assert seen.wake_at == hangs_at
+    assert of(decide(HIGH, LOW, victim, pool=pool, now=hangs_at), "low").record.eviction is not None
 
 
 @pytest.mark.parametrize("leaves", [{"deleting": True}, {"suspend": True}])
@@ -151,6 +158,49 @@ def test_the_replicas_of_a_service_that_is_deleted_make_room() -> None:
     seen = Snapshot(pools=(a_pool(a_node("n0"), a_node("n1")),), jobs=(HIGH, LOW), services=(service,))
     assert of(plan(seen, NOW), "high").verdict.cause == Cause.PODS_ENDING
     assert of(plan(seen, NOW + 90 * SECONDS), "low").record.eviction is not None
+
+
+@pytest.mark.parametrize("leaves", [{"deleting": True}, {"suspend": True}])
+def test_what_a_gang_that_leaves_has_left_is_free(leaves: dict[str, bool]) -> None:
+    """One of its two pods hangs for long; where the other one was somebody begins, and nobody waits for it."""
+    going = running_job("going", "n0", "n1", **leaves)
+    hangs = replace(going.workers[1], deleting=True, ends_at=NOW - 999 * SECONDS)
+    pool = a_pool(a_node("n0"), a_node("n1"))
+    placement = of(decide(HIGH, replace(going, workers=(hangs,)), pool=pool), "high").record.placement
+    assert placement
+    assert placement.nodes == ("n0",)
+
+
+def test_what_is_being_made_for_a_gang_that_leaves_is_not_free() -> None:
+    """Its pods may appear at any moment."""
+    going = replace(running_job("going", "n0", deleting=True), workers=(), is_under_way=True)
+    assert of(decide(HIGH, going, pool=a_pool(a_node("n0"))), "high").record.placement is None
+    done = replace(going, is_under_way=False)
+    assert of(decide(HIGH, done, pool=a_pool(a_node("n0"))), "high").record.placement
+
+
+def test_a_replica_of_a_service_that_is_deleted_leaves_its_place_when_it_is_gone() -> None:
+    """Though another one of the service hangs."""
+    pod = Replica("s-1", "uid-s-1", 1, "s-1", "n0", deleting=True, ends_at=NOW - 999 * SECONDS, request=FULL)
+    places = (Place(1, "s-1", "n0", NOW), Place(2, "s-1", "n1", NOW))
+    revisions = (Revision("s-1", "uid-s-1", number=1, gang=ONE),)
+    key = Key("default", "s")
+    service = Service(key, "uid-s", NOW, "s-1", deleting=True, places=places, revisions=revisions, pods=(pod,))
+    seen = Snapshot(pools=(a_pool(a_node("n0"), a_node("n1")),), jobs=(HIGH,), services=(service,))
+    placement = of(plan(seen, NOW), "high").record.placement
+    assert placement
+    assert placement.nodes == ("n1",)
+
+
+def test_what_a_team_gives_back_by_itself_is_not_taken_from_its_others() -> None:
+    """With the gang that leaves it holds more than its guarantee, and without it no more: another team's gang goes."""
+    quotas = (a_quota("a", guarantee=8), a_quota("b", guarantee=16))
+    pool = replace(a_pool(*(a_node(f"n{i}") for i in range(3))), quotas=quotas)
+    leaves = running_job("leaves", "n0", namespace="a", deleting=True)
+    stays = running_job("stays", "n1", namespace="a", age=1)
+    other = running_job("other", "n2", namespace="c", age=9000)
+    decided = decide(a_job("high", a_gang(2), namespace="b"), leaves, stays, other, pool=pool)
+    assert [it.key.name for it in decided.decisions if it.record.eviction] == ["other"]
 
 
 def test_it_is_looked_again_when_room_that_comes_late_is_soon() -> None:

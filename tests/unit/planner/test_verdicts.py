@@ -387,6 +387,15 @@ OF_THE_QUEUE = {
             "1 gang of another team, from which one takes only within one's own guarantee"
         ),
     ),
+    Cause.PRIORITY_UNKNOWN: (
+        verdicts.not_preempted(WAITS, {Cause.PRIORITY_UNKNOWN: 1}),
+        Reason.WAITING_FOR_CAPACITY,
+        WAITS.message,
+        (
+            f"{WAITS.advice}; nobody makes room: "
+            "1 gang of its own team, of a priority that nobody knows, since its PriorityClass is gone"
+        ),
+    ),
     Cause.BEYOND_GUARANTEE: (
         verdicts.not_preempted(WAITS, {Cause.BEYOND_GUARANTEE: 3}),
         Reason.WAITING_FOR_CAPACITY,

@@ -193,6 +193,10 @@ class Cause(StrEnum):
     """Too few accelerators are free, and no gang of the same team that holds some has a lower priority.
 
     Wait, or use a higher priority."""
+    PRIORITY_UNKNOWN = "PriorityUnknown"
+    """Too few accelerators are free, and of gangs of the same team nobody knows the priority: their class is gone.
+
+    Make the PriorityClass anew that they name, or let them name another."""
     BEYOND_GUARANTEE = "BeyondGuarantee"
     """Other teams hold the accelerators; from them a gang takes only what stays within its own team's guarantee.
 

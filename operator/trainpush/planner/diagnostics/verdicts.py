@@ -33,6 +33,10 @@ _SPARED: Final = {
         "could, but even together they do not make enough",
     ),
     Cause.NOBODY_TO_PREEMPT: ("of its own team, with no lower priority",) * 2,
+    Cause.PRIORITY_UNKNOWN: (
+        "of its own team, of a priority that nobody knows, since its PriorityClass is gone",
+        "of its own team, of priorities that nobody knows, since their PriorityClasses are gone",
+    ),
     Cause.BEYOND_GUARANTEE: (
         "of another team, from which one takes only within one's own guarantee",
         "of other teams, from which one takes only within one's own guarantee",
@@ -40,7 +44,7 @@ _SPARED: Final = {
     Cause.CLASS_NEVER_PREEMPTS: ("of lower priority, which its PriorityClass spares (preemptionPolicy Never)",) * 2,
 }
 """What is said of one gang, and of several."""
-_BY_RANK: Final = (Cause.NOBODY_TO_PREEMPT, Cause.BEYOND_GUARANTEE)
+_BY_RANK: Final = (Cause.NOBODY_TO_PREEMPT, Cause.PRIORITY_UNKNOWN, Cause.BEYOND_GUARANTEE)
 """What keeps gangs out of question, whatever else there is to say of them."""
 _HELD: Final = {Cause.HELD_BY_JOBS, Cause.HELD_BY_SERVICES, Cause.HELD_BY_OTHER_PODS}
 _NAMED_MAX: Final = 3

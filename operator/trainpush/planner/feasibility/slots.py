@@ -32,10 +32,10 @@ NOTHING_FITS: Final = Asked([], [])
 def asked_of(table: NodeTable, requirements: Requirements) -> Asked:
     """What a worker asks for; `NOTHING_FITS` if no node has some of it."""
     request = requirements.request
-    if not request.keys() <= set(table.resources):
+    rows = {name: row for row, name in enumerate(table.resources) if request.get(name)}
+    if any(amount and name not in rows for name, amount in request.items()):
         return NOTHING_FITS
-    asked = [(row, amount) for row, name in enumerate(table.resources) if (amount := request.get(name, 0)) > 0]
-    return Asked([row for row, _ in asked], [min(amount, AMOUNT_MAX + 1) for _, amount in asked])
+    return Asked(list(rows.values()), [min(request[name], AMOUNT_MAX + 1) for name in rows])
 
 
 def slots(table: NodeTable, requirements: Requirements, used: Amounts) -> Slots:

@@ -1,9 +1,10 @@
 """How many nodes each mode shall have at a moment, can have, and has.
 
-The bounds are the pool's own, or those of the windows that are open. A window begins and ends when the clocks of its
-zone say so. Of a time that comes twice in a night the first counts. Where clocks skip the time at which a window begins
-it begins when they have jumped, if that is before its end, else as much later as they jump, and so lasts as long as it
-should; where they skip its end, it ends as much later. So every window is open once on each of its days.
+The bounds are the pool's own, or those of the windows that are open. A window is open while the clocks of its zone say
+so. Of a time that comes twice in a night the first counts. A time that clocks skip is over when they have jumped: a
+window that begins then is late, one that ends then is short, and where one ends as another begins, they still do.
+A window of which nothing would be left is open as much later as clocks jump, for as long as it should be.
+So every window is open once on each of its days.
 
 Both bounds are kept at every moment: a node that leaves a mode is not there any more, and may come back;
 one that comes is not there yet, and may not be turned away.
@@ -62,24 +63,22 @@ def _openings(window: Window, first: date, days: int) -> Iterator[tuple[datetime
 
 
 def _opening(begin: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The moments at which clocks show `begin` and `end`, or what counts as these where they show them never."""
-    opens, closes = begin.astimezone(UTC), end.astimezone(UTC)
-    jumped = _jumped(begin)
-    if jumped is None:
+    """The moments at which clocks have come to `begin` and `end`; later ones where they have come to both at once."""
+    opens, closes = _reached(begin), _reached(end)
+    if opens < closes:
         return opens, closes
-    # On the clocks: an end that they skip as well is not after their jump.
-    is_before_end = jumped.astimezone(begin.tzinfo).replace(tzinfo=None) < end.replace(tzinfo=None)
-    return (jumped, closes) if is_before_end else (opens, opens + (end - begin))
+    late = begin.astimezone(UTC)
+    return late, late + (end - begin)
 
 
-def _jumped(skipped: datetime) -> datetime | None:
-    """When the clocks have jumped over a time, to the minute; None where they show it."""
+def _reached(clock: datetime) -> datetime:
+    """When clocks first show a time, or have jumped over it, to the minute."""
     # As if they had jumped already, and as if they never did: of a time that they skip this is the later one.
-    moment, late = skipped.replace(fold=1).astimezone(UTC), skipped.astimezone(UTC)
+    moment, late = clock.replace(fold=1).astimezone(UTC), clock.astimezone(UTC)
     if moment >= late:
-        return None
-    after = late.astimezone(skipped.tzinfo).utcoffset()
-    while moment.astimezone(skipped.tzinfo).utcoffset() != after:
+        return late
+    after = late.astimezone(clock.tzinfo).utcoffset()
+    while moment.astimezone(clock.tzinfo).utcoffset() != after:
         moment += _MINUTE
     return moment
 

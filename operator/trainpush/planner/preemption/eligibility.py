@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from trainpush.model.gang import Gang
-from trainpush.model.workload import Job, Key, Preemption
+from trainpush.model.workload import UNKNOWN_PRIORITY, Job, Key, Preemption
 from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.places import GangAllocation
 from trainpush.planner.quota import QuotaUsage
@@ -98,7 +98,8 @@ class Eligibility:
             for (namespace, priority), gangs in self.running.ranks.items():
                 if not self._is_below(namespace, priority, rank):
                     is_mate = self.quota.team_of(namespace) == rank.team
-                    counts[Cause.NOBODY_TO_PREEMPT if is_mate else Cause.BEYOND_GUARANTEE] += gangs
+                    of_mates = Cause.PRIORITY_UNKNOWN if priority == UNKNOWN_PRIORITY else Cause.NOBODY_TO_PREEMPT
+                    counts[of_mates if is_mate else Cause.BEYOND_GUARANTEE] += gangs
             self._counted[rank] = counts, until
         return self._counted[rank]
 

@@ -68,7 +68,9 @@ def test_days_are_those_on_which_it_begins() -> None:
         # What would end before it begins moves as a whole.
         (a_window("02:30", "03:00"), "2026-03-29T01:30", "2026-03-29T02:00"),
         (a_window("02:15", "02:45"), "2026-03-29T01:15", "2026-03-29T01:45"),
-        (a_window("22:00", "02:30"), "2026-03-28T21:00", "2026-03-29T01:30"),
+        # What would end there is over when they have jumped.
+        (a_window("22:00", "02:30"), "2026-03-28T21:00", "2026-03-29T01:00"),
+        (a_window("01:59", "02:01"), "2026-03-29T00:59", "2026-03-29T01:00"),
         (NIGHT, "2026-03-28T21:00", "2026-03-29T04:00"),
         # They go back from 03:00 to 02:00: 02:30 comes twice, and the first counts.
         (a_window("02:30", "05:00"), "2026-10-25T00:30", "2026-10-25T04:00"),
@@ -81,6 +83,7 @@ def test_days_are_those_on_which_it_begins() -> None:
         # By half an hour, from 02:00 to 02:30, and at midnight, from 00:00 to 01:00.
         (a_window("02:10", "02:45", LORD_HOWE), "2026-10-03T15:30", "2026-10-03T15:45"),
         (a_window("02:10", "02:20", LORD_HOWE), "2026-10-03T15:40", "2026-10-03T15:50"),
+        (a_window("20:00", "02:10", LORD_HOWE), "2026-10-03T09:30", "2026-10-03T15:30"),
         (a_window("00:00", "06:00", SANTIAGO), "2026-09-06T04:00", "2026-09-06T09:00"),
         (a_window("00:30", "01:00", SANTIAGO), "2026-09-06T04:30", "2026-09-06T05:00"),
     ],
@@ -97,10 +100,11 @@ def test_clocks_that_jump(window: Window, opens: str, closes: str) -> None:
 
 
 CLOCK = st.times().map(lambda it: it.replace(second=0, microsecond=0, tzinfo=None))
+ZONES = st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, SANTIAGO])
 DAYS_OF_JUMPS = ("2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-10-04", "2026-04-05", "2026-09-06")
 
 
-@given(CLOCK, CLOCK, st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, SANTIAGO]), st.sampled_from(DAYS_OF_JUMPS))
+@given(CLOCK, CLOCK, ZONES, st.sampled_from(DAYS_OF_JUMPS))
 def test_every_window_is_open_once_on_each_of_its_days(begin: time, end: time, zone: ZoneInfo, day: str) -> None:
     """Whatever the clocks do in that night, and for no longer than they say and jump."""
     first = date.fromisoformat(day)
@@ -116,6 +120,21 @@ def test_every_window_is_open_once_on_each_of_its_days(begin: time, end: time, z
     assert opens < closes
     assert abs(closes - opens - asked) <= timedelta(hours=1)
     assert next_change(policy, closes) == pytest.approx(opens + timedelta(days=7), abs=timedelta(hours=1))
+
+
+HOURS = st.dictionaries(st.sampled_from(range(0, 24, 2)), st.integers(0, 59), min_size=2)
+
+
+@given(HOURS, ZONES, st.sampled_from(DAYS_OF_JUMPS))
+def test_windows_that_follow_each_other_neither_meet_nor_part(begins: dict[int, int], zone: ZoneInfo, day: str) -> None:
+    """Each is longer than the clocks jump, and one is open at every moment."""
+    first, *others = times = [time(*it) for it in sorted(begins.items())]
+    windows = [a_window(f"{begin}", f"{end}", zone) for begin, end in zip(times, [*others, first], strict=True)]
+    moment = datetime.combine(date.fromisoformat(day), time(0), zone).astimezone(UTC) - timedelta(hours=12)
+    end = moment + timedelta(days=2)
+    while moment < end:
+        assert sum(is_open(window, moment) for window in windows) == 1, moment
+        moment = next_change(Switching(windows=tuple(windows)), moment) or end
 
 
 def test_a_window_replaces_bounds_mode_by_mode() -> None:
