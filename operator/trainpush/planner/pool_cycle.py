@@ -59,8 +59,8 @@ class PoolCycle:
     """Elastic gangs that were placed and may get more."""
     _waiting: int = field(default=0, init=False)
     """How many had their turn and wait."""
-    _is_refused: bool = field(default=False, init=False)
-    """Whether a replica found no room."""
+    _is_room_wanted: bool = field(default=False, init=False)
+    """Whether a gang or a replica had its turn and waits for room."""
     _is_hopeful: bool = field(default=False, init=False)
     """Whether room would help one of them."""
     _blocked: list[Blocked] = field(default_factory=list, init=False)
@@ -113,7 +113,8 @@ class PoolCycle:
     def _sought(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none; None if `explained` has to say why there is none."""
         preemptor = self._preemptor(job, gang)
-        if resource := self.quota.over_limit(job.key.namespace, preemptor.gang):
+        resource = self.quota.over_limit(job.key.namespace, preemptor.gang)
+        if resource and self.capacity.could_hold(preemptor.gang):
             return self._beyond_limit(preemptor, resource)
         if (preemptor.gang, preemptor.rank) in self._dead_ends:
             self._block(preemptor)
@@ -153,6 +154,7 @@ class PoolCycle:
 
     def enlarged(self) -> dict[Key, Decision]:
         """Gangs that left to other teams what these are guaranteed, with what is left now that all had their turns."""
+        self._is_room_wanted = True
         return {job.key: self._enlarged(job, gang, placed) for job, gang, placed in self._modest}
 
     def _enlarged(self, job: Job, gang: Gang, placed: Decision) -> Decision:
@@ -201,7 +203,7 @@ class PoolCycle:
         reasons = {node: self.capacity.filter_reason(gang, node) for node in former.nodes}
         lost = {node: reason for node, reason in reasons.items() if reason != OPEN}
         self._waiting += 1
-        self._is_hopeful = True
+        self._is_hopeful = self._is_room_wanted = True
         verdict = verdict or verdicts.place_kept(gang, lost, former.kept_until or self.now)
         return lifecycle.waiting_in_place(job, former, verdict.at(self._waiting), former.kept_until)
 
@@ -263,10 +265,15 @@ class PoolCycle:
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
-        late = self.reservations.late
-        wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang, lambda: self._lasting)
+        standing = self._standing()
+        wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang)
         self._waiting += 1
-        self._blocked.append(Blocked(preemptor, self._waiting, late, wake_at))
+        self._is_room_wanted = True
+        self._blocked.append(Blocked(preemptor, self._waiting, standing, wake_at))
+
+    def _standing(self) -> Standing:
+        """Of whoever has its turn now."""
+        return Standing(self.reservations.late, is_behind=self._is_room_wanted or bool(self._assigned))
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -283,8 +290,7 @@ class PoolCycle:
             return {}
         held = self._holdings(self._assigned)
         decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
-        for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
-            standing = Standing(late, is_behind=number > 0 or self._is_refused)
+        for (job, gang, rank), position, standing, due in self._blocked:
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
@@ -321,8 +327,8 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        standing = Standing(self.reservations.late, is_behind=bool(self._blocked) or self._is_refused)
-        self._is_refused = True
+        standing = self._standing()
+        self._is_room_wanted = True
         return self._why(gang, standing, self._holdings())
 
     def _why(self, gang: Gang, standing: Standing, held: Holdings) -> Verdict:
@@ -374,7 +380,7 @@ class PoolCycle:
     @cached_property
     def reservations(self) -> Reservations:
         """What is kept for those that wait."""
-        return Reservations(self.capacity, self.quota, self.now)
+        return Reservations(self.capacity, self.quota, self.now, lambda: self._lasting)
 
     def _not_preempted(self, verdict: Verdict, rank: Rank) -> Verdict:
         """The same with why nobody makes room for a gang of this rank."""
