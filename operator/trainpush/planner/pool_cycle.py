@@ -250,7 +250,7 @@ class PoolCycle:
                 self._spent.add((gang, rank))
             self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
-            verdict = self._not_preempted(verdict, rank) if spared else verdict
+            verdict = self._not_preempted(verdict, job, rank) if spared else verdict
         return self._joined(job, verdict, until)
 
     def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
@@ -296,7 +296,8 @@ class PoolCycle:
             verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 _, until = self.preemption.eligibility.ineligible(rank)
-                verdict, wake_at = self._not_preempted(verdict, rank), min(filter(None, (until, due)), default=None)
+                verdict = self._not_preempted(verdict, job, rank)
+                wake_at = min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -382,8 +383,10 @@ class PoolCycle:
         """What is kept for those that wait."""
         return Reservations(self.capacity, self.quota, self.now, lambda: self._lasting)
 
-    def _not_preempted(self, verdict: Verdict, rank: Rank) -> Verdict:
+    def _not_preempted(self, verdict: Verdict, job: Job, rank: Rank) -> Verdict:
         """The same with why nobody makes room for a gang of this rank."""
+        if retries.lately(job, self.now):
+            return verdicts.not_asked(verdict)
         if (verdict, rank) not in self._unhelped:
             spared, until = self.preemption.eligibility.ineligible(rank)
             self._unhelped[verdict, rank] = verdicts.not_preempted(verdict, spared, until)
