@@ -84,7 +84,8 @@ class PoolCycle:
             placement = replace(placement, level=level, domain=domain, kept_until=None)
             job = replace(job, recorded=replace(job.recorded, placement=placement))
         decision = lifecycle.holding(job, gang, placement, self.now)
-        if decision.stage is Stage.RUNNING and (said := self._torn(gang, placement)):
+        goes_on = decision.record.placement and not decision.record.outcome
+        if goes_on and (said := self._torn(gang, placement)):
             message = f"{decision.verdict.message}; {said}; its next attempt seeks another place"
             return replace(decision, verdict=replace(decision.verdict, message=message))
         return decision
