@@ -46,6 +46,8 @@ class PoolCycle:
     """Teams of which a gang waits for what they are guaranteed."""
     _assigned: list[Holding] = field(default_factory=list, init=False)
     """What was given out in this cycle."""
+    _moved: set[Key] = field(default_factory=set, init=False)
+    """Gangs that could have kept what was left of their place, and got another one."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which there will be no room: there is ever less, but for what is freed."""
     _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
@@ -105,11 +107,11 @@ class PoolCycle:
         kept = replace(former, kept_until=until)
         if until and job.key in self.preemption.wanted:
             return self._kept(job, gang, kept)  # as it is: others count on what it gives back
-        if placed := self._replaced(job, gang, former):
-            return placed
-        if until:
-            return self._rescued(job, gang, kept)
-        return self._sought(job, gang)
+        found = self._replaced(job, gang, former)
+        found = found or (self._rescued(job, gang, kept) if until else self._sought(job, gang))
+        if until and found and found.stage is not Stage.QUEUED:
+            self._moved.add(job.key)
+        return found
 
     def _sought(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none; None if `explained` has to say why there is none."""
@@ -151,11 +153,11 @@ class PoolCycle:
         job, gang, _ = preemptor
         if coming.assignment:
             self.reservations.keep(job, gang, coming.assignment.by_row)
+        self._is_room_wanted = True
         return self._joined(job, coming.verdict)
 
     def enlarged(self) -> dict[Key, Decision]:
         """Gangs that left to other teams what these are guaranteed, with what is left now that all had their turns."""
-        self._is_room_wanted = True
         return {job.key: self._enlarged(job, gang, placed) for job, gang, placed in self._modest}
 
     def _enlarged(self, job: Job, gang: Gang, placed: Decision) -> Decision:
@@ -178,7 +180,8 @@ class PoolCycle:
     def _kept_until(self, gang: Gang, former: Placement) -> datetime | None:
         """Until when what is left of a place is kept; None where nothing is, or nothing may come back."""
         reasons = {self.capacity.filter_reason(gang, node) for node in former.nodes}
-        until = former.kept_until or (self.now + self.capacity.pool.keep_place).replace(microsecond=0)
+        latest = (self.now + self.capacity.pool.keep_place).replace(microsecond=0)
+        until = min(former.kept_until or latest, latest)
         may_return = OPEN in reasons and reasons.isdisjoint(_GIVEN_AWAY) and not self._torn(gang, former)
         return until if self.now < until and may_return else None
 
@@ -186,13 +189,12 @@ class PoolCycle:
         """A whole other place; or it keeps what is left of the one that it gave back a moment ago, and waits."""
         preemptor, coming = self._preemptor(job, gang), None
         if not self.quota.over_limit(job.key.namespace, preemptor.gang):
-            if placed := self._placed_anew(preemptor, gang):
-                return placed
-            coming = self._coming(preemptor)
+            with self.capacity.unreserved(gang, former.nodes):
+                if placed := self._placed_anew(preemptor, gang):
+                    return placed
+                coming = self._coming(preemptor)
         self.capacity.retake(gang, former.nodes)
         self.quota.charge(job.key.namespace, gang, len(former.nodes))
-        if (before := job.recorded.placement) and before.kept_until is None:
-            self._name(job.key, gang, former.nodes)  # among those that run it is only from the next cycle on
         if coming and coming.assignment:
             has = ledger.counts(former.nodes, self.capacity.pool.table.rows)
             lacks = {row: more for row, of in coming.assignment.by_row.items() if (more := of - has.get(row, 0)) > 0}
@@ -318,10 +320,6 @@ class PoolCycle:
 
     def _give(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
         self.quota.charge(key.namespace, gang, gang.workers)
-        self._name(key, gang, nodes, is_service=is_service)
-
-    def _name(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
-        """Let it be named among those who hold something."""
         given = Allocation(key, is_service, gang, tuple(nodes), is_leaving=False)
         self._assigned.append(holding(given, self.capacity.pool.table.rows))
 
@@ -356,7 +354,7 @@ class PoolCycle:
     def _holdings(self, more: Iterable[Holding] = ()) -> Holdings:
         """What our own jobs and services hold, and `more` that was given out."""
         rows = self.capacity.pool.table.rows
-        placed = (holding(it, rows) for it in self._running.placed)
+        placed = (holding(it, rows) for it in self._running.placed if it.key not in self._moved)
         return self.allocations.book_of(self.capacity.pool).columns([*placed, *more])
 
     @cached_property
@@ -366,8 +364,7 @@ class PoolCycle:
 
     def _has(self, it: GangAllocation) -> bool:
         """Whether a gang keeps its place, or what is left of it for a while."""
-        kept_until = it.place.kept_until
-        return self.keeps(it.job, it.gang, it.place) or (kept_until is not None and self.now < kept_until)
+        return self.keeps(it.job, it.gang, it.place) or self._kept_until(it.gang, it.place) is not None
 
     @cached_property
     def resizing(self) -> Resizing:
@@ -377,7 +374,7 @@ class PoolCycle:
     @cached_property
     def preemption(self) -> PreemptionPolicy:
         """What is taken from those that stay as they are."""
-        return PreemptionPolicy(self.capacity, self.quota, self._running, self.resizing.leaving, self.now)
+        return PreemptionPolicy(self.capacity, self.quota, self._running, self.resizing.leaving, self._moved, self.now)
 
     @cached_property
     def reservations(self) -> Reservations:

@@ -154,6 +154,22 @@ class FreeCapacity:
         self.used[:, rows] = before
         self._note(rows)
 
+    @contextmanager
+    def unreserved(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
+        """The capacity for a moment as if nothing were reserved of what one worker of `gang` has on each of `nodes`.
+
+        What is reserved there is for when the gang has left.
+        """
+        by_row = ledger.counts(nodes, self.pool.table.rows)
+        rows = sorted(by_row)
+        before = self.reserved[:, rows].copy()
+        ledger.give_back(self.pool.table, self.reserved, by_row, gang.requirements.request)
+        self.reserved[:, rows] = np.maximum(self.reserved[:, rows], 0)
+        self._note(rows)
+        yield
+        self.reserved[:, rows] = before
+        self._note(rows)
+
     def after_terminations(self, gang: Gang) -> Assignment | None:
         """The best place for `gang` if what is terminating were gone already; nothing is taken."""
         return self._best(gang, is_later=True)
