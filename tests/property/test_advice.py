@@ -11,11 +11,14 @@ import numpy as np
 from hypothesis import given, target
 from hypothesis import strategies as st
 
-from support.build import GPU, LEVELS, NOW, a_gang, a_job, a_node, running_job
+from support.build import GPU, LEVELS, NOW, a_gang, a_job, a_node, placed_job, running_job
+from support.strategies import quotas
 from trainpush.model.gang import Gang, Leeway, Slices
-from trainpush.model.nodes import PODS, Node, NodeTable, Taint, Toleration, node_table
+from trainpush.model.nodes import PODS, Ending, Node, NodeTable, Taint, Toleration, node_table
+from trainpush.model.reasons import Reason
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Job
+from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.plan import plan
 
 GIB: Final = 2**30
@@ -34,7 +37,10 @@ CHANGE: Final = re.compile(
 
 @st.composite
 def crowded(draw: st.DrawFn) -> Snapshot:
-    """A few nodes of several kinds, partly closed and partly taken, and gangs that want more than there is."""
+    """A few nodes of several kinds, partly closed and partly taken, and gangs that want more than there is.
+
+    Some room is about to come free, and some of those that run may have to make room, or have lost a node.
+    """
     nodes = [
         Node(
             name=f"n{i}",
@@ -53,13 +59,26 @@ def crowded(draw: st.DrawFn) -> Snapshot:
     ]
     taken = [(1000 * draw(st.sampled_from([0, 0, 2, 4])), 1000 * draw(st.integers(0, 1))) for _ in nodes]
     used = {node.name: {GPU: gpus, PODS: pods} for node, (gpus, pods) in zip(nodes, taken, strict=True)}
-    pool = Pool("pool", (GPU,), node_table(nodes, LEVELS, used))
+    ending = tuple(Ending(name, {GPU: of[GPU]}, NOW) for name, of in used.items() if draw(st.integers(0, 3)) == 0)
+    pool = Pool("pool", (GPU,), node_table(nodes, LEVELS, used), ending=ending, quotas=draw(quotas()))
+    teams = st.sampled_from(["default", "a", "b"])
     waiting = [
-        a_job(f"w{i}", draw(gangs()), age=draw(st.sampled_from([1, 700, 30_000])), priority=draw(st.integers(0, 2)))
+        a_job(
+            f"w{i}",
+            draw(gangs()),
+            age=draw(st.sampled_from([1, 700, 30_000])),
+            namespace=draw(teams),
+            priority=draw(st.integers(0, 2)),
+        )
         for i in range(draw(st.integers(1, 3)))
     ]
-    runs = [running_job("runs", draw(st.sampled_from(nodes)).name, gpus=4)] if draw(st.booleans()) else []
-    return Snapshot(pools=(pool,), jobs=tuple(sorted([*waiting, *runs], key=lambda job: job.key)))
+    names = st.sampled_from([node.name for node in nodes])
+    holders: list[Job] = []
+    if draw(st.booleans()):
+        holders.append(running_job("runs", draw(names), gpus=4, namespace=draw(teams), suspend=draw(st.booleans())))
+    if draw(st.booleans()):
+        holders.append(placed_job(draw(names), draw(names), name="starts", gpus=4))
+    return Snapshot(pools=(pool,), jobs=tuple(sorted([*waiting, *holders], key=lambda job: job.key)))
 
 
 @st.composite
@@ -137,13 +156,13 @@ def changes(snapshot: Snapshot, job: Job, gang: Gang, said: re.Match[str]) -> It
 
 
 def emptied(snapshot: Snapshot, job: Job) -> Snapshot:
-    """The pool with nobody else in it, and all nodes open."""
+    """The pool with nobody else in it, all nodes open, and no limits."""
     (pool,) = snapshot.pools
     table: NodeTable = pool.table
     is_open = replace(
         table, used=np.zeros_like(table.used), ready=np.ones_like(table.ready), cordoned=np.zeros_like(table.cordoned)
     )
-    return replace(snapshot, pools=(replace(pool, table=is_open),), jobs=(job,))
+    return replace(snapshot, pools=(replace(pool, table=is_open, ending=(), quotas=()),), jobs=(job,))
 
 
 @given(crowded())
@@ -160,15 +179,24 @@ def test_whoever_does_what_is_advised_has_a_place(snapshot: Snapshot) -> None:
         assert said
         assert isinstance(job.request, Gang)
         after = advice[said.end() :]
+        if after.startswith(" would stay within the limit"):
+            assert all(is_within_limit(it, job) for it in changes(snapshot, job, job.request, said)), advice
+            continue
         assert re.match(r" would fit (now|the empty pool)", after), advice
         before = emptied(snapshot, job) if after.startswith(" would fit the empty pool") else snapshot
         assert any(is_placed(it, job) for it in changes(before, job, job.request, said)), advice
 
 
-def is_placed(snapshot: Snapshot, job: Job) -> bool:
-    """Whether it gets a place in the next cycle."""
+def is_within_limit(snapshot: Snapshot, job: Job) -> bool:
+    """Whether its team may have it in the next cycle, wherever there is room for it."""
     found = next(it for it in plan(snapshot, NOW + timedelta(seconds=1)).decisions if it.key == job.key)
-    return found.record.placement is not None
+    return found.verdict.reason not in {Reason.WAITING_FOR_QUOTA, Reason.EXCEEDS_QUOTA_LIMIT}
+
+
+def is_placed(snapshot: Snapshot, job: Job) -> bool:
+    """Whether it gets a place in the next cycle, or in the one after that, where another gives its own back first."""
+    found = next(it for it in plan(snapshot, NOW + timedelta(seconds=1)).decisions if it.key == job.key)
+    return found.record.placement is not None or found.verdict.cause == Cause.ROOM_NOW
 
 
 def test_what_is_advised_is_understood() -> None:

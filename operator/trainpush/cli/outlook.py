@@ -115,9 +115,9 @@ def _what(old: Outlook, new: Outlook) -> What | None:
         if new.eviction is None:
             return What.RESTORED
         return What.SHRUNK if new.eviction.workers else What.EVICTED
-    if old.nodes != new.nodes:
-        return _place(old, new)
-    return _waiting(old, new)
+    # A gang that waits may keep nodes meanwhile.
+    is_turned = old.identity[0] == TRAINPUSHJOBS.kind and old.is_settled != new.is_settled
+    return _place(old, new) if is_turned or old.nodes != new.nodes else _waiting(old, new)
 
 
 def _place(old: Outlook, new: Outlook) -> What:

@@ -164,11 +164,13 @@ def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decisi
 def has_begun(job: Job) -> bool:
     """Whether a gang that has a place keeps it whatever becomes of its nodes: pods of it are there, or were.
 
-    As long as its place is only assumed, or its pods are being made, nothing else could be done about it.
+    As long as its place is only assumed, or its pods are being made, nothing else could be done about it. While it
+    keeps what is left of its place none are made: what is under way then is the end of those of the attempt before.
     And as long as it waits for a node, another place would be of no use.
     """
+    place = job.recorded.placement
     return (
-        job.is_under_way
+        (job.is_under_way and not (place and place.kept_until))
         or job.recorded.has_run
         or bool(job.recorded.completed)
         or any(worker.attempt == job.recorded.attempt for worker in job.workers)

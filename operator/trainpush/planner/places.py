@@ -61,8 +61,8 @@ class GangAllocation(Allocation):
         return goes_on and self.job.preemption is Preemption.NEVER
 
     def lost(self, now: datetime) -> int:
-        """Accelerator-seconds since this attempt last saved, or since it began; none of one that waits for nodes."""
-        if self.place.kept_until:
+        """Accelerator-seconds since this attempt last saved, or since it began; none of one that has not begun."""
+        if not lifecycle.has_begun(self.job):
             return 0
         saved = self.job.recorded.checkpoint
         is_own = saved is not None and saved.attempt == self.job.recorded.attempt

@@ -46,6 +46,8 @@ class PoolCycle:
     """Teams of which a gang waits for what they are guaranteed."""
     _assigned: list[Holding] = field(default_factory=list, init=False)
     """What was given out in this cycle."""
+    _moved: set[Key] = field(default_factory=set, init=False)
+    """Gangs that could have kept what was left of their place, and got another one."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which there will be no room: there is ever less, but for what is freed."""
     _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
@@ -59,8 +61,8 @@ class PoolCycle:
     """Elastic gangs that were placed and may get more."""
     _waiting: int = field(default=0, init=False)
     """How many had their turn and wait."""
-    _is_refused: bool = field(default=False, init=False)
-    """Whether a replica found no room."""
+    _is_room_wanted: bool = field(default=False, init=False)
+    """Whether a gang or a replica had its turn and waits for room."""
     _is_hopeful: bool = field(default=False, init=False)
     """Whether room would help one of them."""
     _blocked: list[Blocked] = field(default_factory=list, init=False)
@@ -84,7 +86,8 @@ class PoolCycle:
             placement = replace(placement, level=level, domain=domain, kept_until=None)
             job = replace(job, recorded=replace(job.recorded, placement=placement))
         decision = lifecycle.holding(job, gang, placement, self.now)
-        if decision.stage is Stage.RUNNING and (said := self._torn(gang, placement)):
+        goes_on = decision.record.placement and not decision.record.outcome
+        if goes_on and (said := self._torn(gang, placement)):
             message = f"{decision.verdict.message}; {said}; its next attempt seeks another place"
             return replace(decision, verdict=replace(decision.verdict, message=message))
         return decision
@@ -104,16 +107,17 @@ class PoolCycle:
         kept = replace(former, kept_until=until)
         if until and job.key in self.preemption.wanted:
             return self._kept(job, gang, kept)  # as it is: others count on what it gives back
-        if placed := self._replaced(job, gang, former):
-            return placed
-        if until:
-            return self._rescued(job, gang, kept)
-        return self._sought(job, gang)
+        found = self._replaced(job, gang, former)
+        found = found or (self._rescued(job, gang, kept) if until else self._sought(job, gang))
+        if until and found and found.stage is not Stage.QUEUED:
+            self._moved.add(job.key)
+        return found
 
     def _sought(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none; None if `explained` has to say why there is none."""
         preemptor = self._preemptor(job, gang)
-        if resource := self.quota.over_limit(job.key.namespace, preemptor.gang):
+        resource = self.quota.over_limit(job.key.namespace, preemptor.gang)
+        if resource and self.capacity.could_hold(preemptor.gang):
             return self._beyond_limit(preemptor, resource)
         if (preemptor.gang, preemptor.rank) in self._dead_ends:
             self._block(preemptor)
@@ -149,6 +153,7 @@ class PoolCycle:
         job, gang, _ = preemptor
         if coming.assignment:
             self.reservations.keep(job, gang, coming.assignment.by_row)
+        self._is_room_wanted = True
         return self._joined(job, coming.verdict)
 
     def enlarged(self) -> dict[Key, Decision]:
@@ -175,7 +180,8 @@ class PoolCycle:
     def _kept_until(self, gang: Gang, former: Placement) -> datetime | None:
         """Until when what is left of a place is kept; None where nothing is, or nothing may come back."""
         reasons = {self.capacity.filter_reason(gang, node) for node in former.nodes}
-        until = former.kept_until or (self.now + self.capacity.pool.keep_place).replace(microsecond=0)
+        latest = (self.now + self.capacity.pool.keep_place).replace(microsecond=0)
+        until = min(former.kept_until or latest, latest)
         may_return = OPEN in reasons and reasons.isdisjoint(_GIVEN_AWAY) and not self._torn(gang, former)
         return until if self.now < until and may_return else None
 
@@ -183,13 +189,12 @@ class PoolCycle:
         """A whole other place; or it keeps what is left of the one that it gave back a moment ago, and waits."""
         preemptor, coming = self._preemptor(job, gang), None
         if not self.quota.over_limit(job.key.namespace, preemptor.gang):
-            if placed := self._placed_anew(preemptor, gang):
-                return placed
-            coming = self._coming(preemptor)
+            with self.capacity.unreserved(gang, former.nodes):
+                if placed := self._placed_anew(preemptor, gang):
+                    return placed
+                coming = self._coming(preemptor)
         self.capacity.retake(gang, former.nodes)
         self.quota.charge(job.key.namespace, gang, len(former.nodes))
-        if (before := job.recorded.placement) and before.kept_until is None:
-            self._name(job.key, gang, former.nodes)  # among those that run it is only from the next cycle on
         if coming and coming.assignment:
             has = ledger.counts(former.nodes, self.capacity.pool.table.rows)
             lacks = {row: more for row, of in coming.assignment.by_row.items() if (more := of - has.get(row, 0)) > 0}
@@ -201,7 +206,7 @@ class PoolCycle:
         reasons = {node: self.capacity.filter_reason(gang, node) for node in former.nodes}
         lost = {node: reason for node, reason in reasons.items() if reason != OPEN}
         self._waiting += 1
-        self._is_hopeful = True
+        self._is_hopeful = self._is_room_wanted = True
         verdict = verdict or verdicts.place_kept(gang, lost, former.kept_until or self.now)
         return lifecycle.waiting_in_place(job, former, verdict.at(self._waiting), former.kept_until)
 
@@ -248,7 +253,7 @@ class PoolCycle:
                 self._spent.add((gang, rank))
             self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
-            verdict = self._not_preempted(verdict, rank) if spared else verdict
+            verdict = self._not_preempted(verdict, job, rank) if spared else verdict
         return self._joined(job, verdict, until)
 
     def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
@@ -263,10 +268,15 @@ class PoolCycle:
 
     def _block(self, preemptor: Preemptor) -> None:
         """There is no room for it, and `explained` will say why."""
-        late = self.reservations.late
-        wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang, lambda: self._lasting)
+        standing = self._standing()
+        wake_at = self.reservations.keep_for_late(preemptor.job, preemptor.gang)
         self._waiting += 1
-        self._blocked.append(Blocked(preemptor, self._waiting, late, wake_at))
+        self._is_room_wanted = True
+        self._blocked.append(Blocked(preemptor, self._waiting, standing, wake_at))
+
+    def _standing(self) -> Standing:
+        """Of whoever has its turn now."""
+        return Standing(self.reservations.late, is_behind=self._is_room_wanted or bool(self._assigned))
 
     @cached_property
     def _carried_out(self) -> dict[str, dict[str, Eviction]]:
@@ -283,14 +293,14 @@ class PoolCycle:
             return {}
         held = self._holdings(self._assigned)
         decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
-        for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
-            standing = Standing(late, is_behind=number > 0 or self._is_refused)
+        for (job, gang, rank), position, standing, due in self._blocked:
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 _, until = self.preemption.eligibility.ineligible(rank)
-                verdict, wake_at = self._not_preempted(verdict, rank), min(filter(None, (until, due)), default=None)
+                verdict = self._not_preempted(verdict, job, rank)
+                wake_at = min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -310,10 +320,6 @@ class PoolCycle:
 
     def _give(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
         self.quota.charge(key.namespace, gang, gang.workers)
-        self._name(key, gang, nodes, is_service=is_service)
-
-    def _name(self, key: Key, gang: Gang, nodes: Iterable[str], *, is_service: bool = False) -> None:
-        """Let it be named among those who hold something."""
         given = Allocation(key, is_service, gang, tuple(nodes), is_leaving=False)
         self._assigned.append(holding(given, self.capacity.pool.table.rows))
 
@@ -321,8 +327,8 @@ class PoolCycle:
         """Why `assign` found no place."""
         if resource := self.quota.over_limit(namespace, gang):
             return self._over_limit(namespace, gang, resource)
-        standing = Standing(self.reservations.late, is_behind=bool(self._blocked) or self._is_refused)
-        self._is_refused = True
+        standing = self._standing()
+        self._is_room_wanted = True
         return self._why(gang, standing, self._holdings())
 
     def _why(self, gang: Gang, standing: Standing, held: Holdings) -> Verdict:
@@ -348,7 +354,7 @@ class PoolCycle:
     def _holdings(self, more: Iterable[Holding] = ()) -> Holdings:
         """What our own jobs and services hold, and `more` that was given out."""
         rows = self.capacity.pool.table.rows
-        placed = (holding(it, rows) for it in self._running.placed)
+        placed = (holding(it, rows) for it in self._running.placed if it.key not in self._moved)
         return self.allocations.book_of(self.capacity.pool).columns([*placed, *more])
 
     @cached_property
@@ -358,8 +364,7 @@ class PoolCycle:
 
     def _has(self, it: GangAllocation) -> bool:
         """Whether a gang keeps its place, or what is left of it for a while."""
-        kept_until = it.place.kept_until
-        return self.keeps(it.job, it.gang, it.place) or (kept_until is not None and self.now < kept_until)
+        return self.keeps(it.job, it.gang, it.place) or self._kept_until(it.gang, it.place) is not None
 
     @cached_property
     def resizing(self) -> Resizing:
@@ -369,15 +374,17 @@ class PoolCycle:
     @cached_property
     def preemption(self) -> PreemptionPolicy:
         """What is taken from those that stay as they are."""
-        return PreemptionPolicy(self.capacity, self.quota, self._running, self.resizing.leaving, self.now)
+        return PreemptionPolicy(self.capacity, self.quota, self._running, self.resizing.leaving, self._moved, self.now)
 
     @cached_property
     def reservations(self) -> Reservations:
         """What is kept for those that wait."""
-        return Reservations(self.capacity, self.quota, self.now)
+        return Reservations(self.capacity, self.quota, self.now, lambda: self._lasting)
 
-    def _not_preempted(self, verdict: Verdict, rank: Rank) -> Verdict:
+    def _not_preempted(self, verdict: Verdict, job: Job, rank: Rank) -> Verdict:
         """The same with why nobody makes room for a gang of this rank."""
+        if retries.lately(job, self.now):
+            return verdicts.not_asked(verdict)
         if (verdict, rank) not in self._unhelped:
             spared, until = self.preemption.eligibility.ineligible(rank)
             self._unhelped[verdict, rank] = verdicts.not_preempted(verdict, spared, until)

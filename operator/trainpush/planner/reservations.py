@@ -43,6 +43,8 @@ class Reservations:
     capacity: FreeCapacity
     quota: QuotaUsage
     now: datetime
+    lasting: Callable[[], Amounts]
+    """What nobody may expect to end."""
     _coming: list[Reservation] = field(default_factory=list, init=False)
     """Room that is about to come free."""
     _late: list[Reservation] = field(default_factory=list, init=False)
@@ -69,20 +71,17 @@ class Reservations:
         self._hold(self._coming, job, gang, by_row)
         self.quota.reserve(job.key.namespace, gang)
 
-    def keep_for_late(self, job: Job, gang: Gang, lasting: Callable[[], Amounts]) -> datetime | None:
-        """Keep room for the first gang that has waited long, in its part of the pool; else when that would be due.
-
-        `lasting` is what nobody may expect to end.
-        """
+    def keep_for_late(self, job: Job, gang: Gang) -> datetime | None:
+        """Keep room for the first gang that has waited long, in its part of the pool; else when that would be due."""
         if gang in self._without:
             return None
         due = _due(job, self.now)
-        is_first = not self._late or not (self._within_reach(gang, lasting) & self._taken).any()
+        is_first = not self._late or not (self._within_reach(gang) & self._taken).any()
         if is_first and self.now < due:
             return due
-        assignment = self.capacity.to_reserve(gang, lasting()) if is_first else None
+        assignment = self.capacity.to_reserve(gang, self.lasting()) if is_first else None
         if assignment:
-            self._taken = self._taken | self._within_reach(gang, lasting)
+            self._taken = self._taken | self._within_reach(gang)
             self._hold(self._late, job, gang, assignment.by_row)
         # The next one that is alike could use the same nodes.
         self._without.add(gang)
@@ -102,15 +101,19 @@ class Reservations:
         return reserved, listed(list(dict.fromkeys(owners)), _NAMED_MAX)
 
     def save_up(self, job: Job, gang: Gang, resource: str) -> None:
-        """Charge the team for the first gang that its limit has blocked for long: else smaller ones always pass it."""
+        """Charge the team for the first gang that its limit has blocked for long: else smaller ones always pass it.
+
+        Not for one that would find no room either, whatever its team gives back.
+        """
         team = self.quota.team_of(job.key.namespace)
-        if self.now >= _due(job, self.now) and (team, resource) not in self._saving:
+        is_next = self.now >= _due(job, self.now) and (team, resource) not in self._saving
+        if is_next and self._within_reach(gang).any():
             self._saving.add((team, resource))
             self.quota.reserve(job.key.namespace, gang)
 
-    def _within_reach(self, gang: Gang, lasting: Callable[[], Amounts]) -> Mask:
+    def _within_reach(self, gang: Gang) -> Mask:
         if gang not in self._reach:
-            self._reach[gang] = self.capacity.within_reach(gang, lasting())
+            self._reach[gang] = self.capacity.within_reach(gang, self.lasting())
         return self._reach[gang]
 
     def _hold(self, among: list[Reservation], job: Job, gang: Gang, by_row: Mapping[int, int]) -> None:

@@ -15,22 +15,21 @@ class Coming(NamedTuple):
     verdict: Verdict
 
 
-class Blocked(NamedTuple):
-    """A gang for which there was no room in its turn."""
-
-    preemptor: Preemptor
-    position: int
-    """In the queue, from 1."""
-    late: int
-    """For how many that have waited long room was kept before its turn."""
-    wake_at: datetime | None
-    """When to look again."""
-
-
 class Standing(NamedTuple):
     """Where in the line a gang waits, as far as it is told of it."""
 
     late: int
     """For how many that have waited long room was kept before its turn."""
     is_behind: bool
-    """Whether any others found no room before it."""
+    """Whether others got room before it in this cycle, or wait for some: of more room they would have the first."""
+
+
+class Blocked(NamedTuple):
+    """A gang for which there was no room in its turn."""
+
+    preemptor: Preemptor
+    position: int
+    """In the queue, from 1."""
+    standing: Standing
+    wake_at: datetime | None
+    """When to look again."""

@@ -198,6 +198,8 @@ BEFORE_AND_AFTER = {
     "without a place": (outlook("j", "n"), outlook(), What.UNPLACED),
     "elsewhere": (outlook("j", "n"), outlook("j", "m"), What.MOVED),
     "with a place": (outlook(), outlook("j", "n"), What.PLACED),
+    "where it kept one": (replace(outlook("j", "n"), is_settled=False), outlook("j", "n"), What.PLACED),
+    "keeping one": (outlook("j", "n"), replace(outlook("j", "n"), is_settled=False), What.UNPLACED),
     "further back": (outlook(position=1), outlook(position=2), What.DELAYED),
     "further ahead": (outlook(position=2), outlook(position=1), What.ADVANCED),
     "for another reason": (outlook(), outlook(reason="WaitingForQuota"), What.DELAYED),

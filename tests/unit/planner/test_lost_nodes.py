@@ -14,7 +14,7 @@ from trainpush.model.modes import SWITCHING_KEY
 from trainpush.model.nodes import Node, Taint
 from trainpush.model.plan import Stage
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Job, Key, Phase, Preemption
+from trainpush.model.workload import Eviction, Job, Key, Phase, Preemption, Recorded
 from trainpush.planner.diagnostics.causes import Cause
 
 NODES = ("n0", "n1", "n2")
@@ -117,6 +117,15 @@ def test_an_elastic_gang_goes_on_with_fewer() -> None:
     assert found.nodes == ("n0", "n1")
 
 
+def test_it_goes_on_with_fewer_where_another_waits_for_its_nodes() -> None:
+    """Room is kept for the other one, also on these nodes, for when the gang has left them."""
+    gang = restarting(*NODES, request=a_gang(3, sizes=(3, 2, 1)))
+    found = decide(pool_of(names=(*NODES, "n3")), gang, a_job("late", a_gang(3), age=900), a_job("small", ONE))
+    assert found["gang"].record.placement
+    assert found["gang"].record.placement.nodes == ("n0", "n1")
+    assert placed(found) == {"gang"}
+
+
 def test_a_higher_priority_of_its_team_takes_what_is_kept() -> None:
     """As from a gang that runs; nothing is lost by it."""
     world = World.of(pool_of(), restarting(*NODES), a_job("urgent", ONE, priority=10))
@@ -187,3 +196,74 @@ def test_a_pool_may_keep_nothing() -> None:
     """keepPlace: 0s."""
     found = decide(pool_of(keep_place=timedelta(0)), restarting(*NODES), a_job("small", ONE, priority=-1))
     assert placed(found) == {"small"}
+
+
+def test_who_has_a_right_takes_it_from_the_moment_of_the_loss() -> None:
+    """Before the status of the gang says anything of it: nobody else is told to go for what is not in use."""
+    pool = pool_of(names=(*NODES, "n3"))
+    runs = running_job("runs", "n3", age=50, priority=-1)
+    gang = restarting(*NODES, priority=-1)
+    found = decide(pool, gang, runs, a_job("urgent", ONE, priority=10))
+    assert found["urgent"].verdict.cause == Cause.PREEMPTION_ANNOUNCED
+    assert found["gang"].record.eviction
+    assert found["runs"].record.eviction is None
+
+
+def test_who_was_told_to_give_it_up_keeps_it_until_then() -> None:
+    """Announced at the moment of the loss, and carried out in the next cycle."""
+    world = World.of(pool_of(), restarting(*NODES), a_job("urgent", a_gang(2), priority=10))
+    world.step()
+    assert set(world.places()) == {"gang"}
+    world.step()
+    assert world.places() == {}
+    world.settle()
+    assert set(world.places()) == {"urgent"}
+
+
+def moving() -> tuple[Pool, Job]:
+    """A gang of one rack that lost a node, and another rack for it; there is one more node in the first one."""
+    nodes = [a_node(name, rack="r1", ready=name != "n2") for name in (*NODES, "n3")]
+    nodes += [a_node(f"m{i}", rack="r2") for i in range(3)]
+    return a_pool(*nodes), restarting(*NODES, request=a_gang(3, required="rack"), priority=5, kept_until=NOW + KEPT)
+
+
+def test_what_a_gang_left_cannot_be_taken_from_it_any_more() -> None:
+    """It had its turn first, since others made room for it, and moved: two nodes are free then, and no third."""
+    pool, gang = moving()
+    gave = Eviction("default/gang", "Preempted", "makes room", is_done=True)
+    others = [
+        a_job("gave", ONE, priority=-5, recorded=Recorded(eviction=gave)),
+        running_job("never", "n3", preemption=Preemption.NEVER),
+        a_job("urgent", a_gang(3, required="rack"), priority=10),
+    ]
+    found = decide(pool, gang, *others)
+    assert found["gang"].record.placement
+    assert found["gang"].record.placement.nodes == ("m0", "m1", "m2")
+    assert found["urgent"].verdict.cause != Cause.PREEMPTION_ANNOUNCED
+
+
+def test_a_gang_that_moves_is_named_once_among_those_that_hold_something() -> None:
+    """What it holds now, not what it held before."""
+    pool, gang = moving()
+    busy = running_job("busy", "n3")
+    told = decide(pool, gang, busy, a_job("waits", a_gang(5)))["waits"].verdict
+    assert {holder.name: holder.accelerators for holder in told.holders} == {"default/gang": 24, "default/busy": 8}
+    assert told.free == 16
+
+
+def test_the_end_of_its_old_pods_takes_nothing_from_what_is_kept() -> None:
+    """While they are being deleted it goes on waiting, until the same time."""
+    until = NOW + timedelta(minutes=3)
+    found = decide(pool_of(), restarting(*NODES, kept_until=until, is_under_way=True))["gang"]
+    assert found.stage is Stage.QUEUED
+    assert found.record.placement
+    assert found.record.placement.kept_until == until
+    assert not found.actions
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(1, 1), (0, None), (60, 3)])
+def test_a_pool_may_keep_less_from_now_on(minutes: int, left: int | None) -> None:
+    """An edit counts at once where it makes the time shorter, and for the next loss where it makes it longer."""
+    pool = pool_of(keep_place=timedelta(minutes=minutes))
+    place = decide(pool, restarting(*NODES, kept_until=NOW + timedelta(minutes=3)))["gang"].record.placement
+    assert (place.kept_until if place else None) == (NOW + timedelta(minutes=left) if left else None)

@@ -10,6 +10,7 @@ from support.build import NOW, a_cluster, a_gang, a_node, a_placement, a_pool, p
 from support.competition import decide
 from trainpush.model.gang import Gang, Slices
 from trainpush.model.nodes import Node
+from trainpush.model.plan import Stage
 from trainpush.model.snapshot import Pool
 from trainpush.model.workload import Eviction, Job, Phase, Placement, Worker
 from trainpush.planner.diagnostics.causes import Cause
@@ -126,6 +127,18 @@ def test_a_gang_that_runs_is_told_where_it_is_now() -> None:
         "and was to be in one rack; its next attempt seeks another place"
     )
     assert not decided.actions
+
+
+def test_a_gang_that_is_just_starting_is_told_too() -> None:
+    """Its pods are there, and pull an image: it goes on, as one that runs."""
+    job = about_to_start(PAIR, "n0", "n1")
+    pods = tuple(Worker(f"job-{i}", f"u{i}", 1, i, Phase.PENDING, f"n{i}") for i in range(2))
+    decided = decide(pool_of(RACKS, n1="r9"), replace(job, workers=pods))["job"]
+    assert decided.stage is Stage.STARTING
+    assert decided.verdict.message == (
+        "placed in block b1; 0/2 workers run; labels have changed: the gang is spread over b1/r1, b1/r9, "
+        "and was to be in one rack; its next attempt seeks another place"
+    )
 
 
 def test_a_slice_that_is_torn_while_it_runs_is_named() -> None:

@@ -197,3 +197,31 @@ def test_both_of_two_starving_gangs_start_when_what_is_in_the_way_ends() -> None
         del world.jobs[holder.key]
     world.settle()
     assert set(world.places()) == {"a", "h"}
+
+
+NOWHERE = a_gang(2, products=frozenset({"B200"}))
+
+
+@pytest.mark.parametrize(
+    ("gang", "holder"),
+    [
+        (NOWHERE, running_job("hold", "r1-n0", "r1-n1", namespace="team")),
+        (a_gang(2, required="host"), running_job("hold", "r1-n0", "r1-n1", namespace="team")),
+        (a_gang(3), running_job("hold", "r1-n0", "r1-n1", namespace="team", preemption=Preemption.NEVER)),
+    ],
+    ids=["no such product", "no such host", "no room beside one that makes none"],
+)
+def test_no_limit_is_saved_up_for_one_that_finds_no_room_either(gang: Any, holder: Job) -> None:
+    """Others of its team go on getting what the limit leaves."""
+    pool = with_quotas(a_quota("team", limit=24))
+    found = decide(pool, holder, a_job("stuck", gang, LONG, namespace="team"), a_job("small", ONE, namespace="team"))
+    assert placed(found) == {"hold", "small"}
+
+
+def test_one_that_no_waiting_can_help_is_told_so_whatever_its_limit() -> None:
+    """Not that its team uses too much, and that fewer workers would stay within the limit."""
+    pool = with_quotas(a_quota("team", limit=24))
+    holder = running_job("hold", "r1-n0", "r1-n1", namespace="team")
+    told = verdicts(pool, holder, a_job("stuck", NOWHERE, LONG, namespace="team"))["stuck"]
+    assert told.reason == Reason.NO_MATCHING_NODES
+    assert "limit" not in told.advice

@@ -12,6 +12,7 @@ from trainpush.model.actions import MakeWorker, ReadEvents
 from trainpush.model.plan import Decision, Stage
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import FailedStarts, Job, Phase, Recorded, Worker
+from trainpush.planner.diagnostics.causes import Cause
 from trainpush.planner.plan import plan
 
 ONE = a_gang(1)
@@ -203,3 +204,11 @@ def test_what_is_long_ago_is_forgotten() -> None:
     job = waits(9, nodes=["n0"])
     assert place_of(decide(job, after=119 * MINUTE)) == ("n1",)
     assert place_of(decide(job, after=120 * MINUTE)) == ("n0",)
+
+
+def test_that_nobody_makes_room_for_another_try_is_said() -> None:
+    """Not that those who could would not be enough: they were not asked."""
+    low = (running_job(f"low-{i}", f"n{i}", priority=-1) for i in range(3))
+    told = decide(waits(), *low, after=MINUTE)
+    assert told.verdict.advice == "nobody makes room: its pods did not start when it last had a place"
+    assert told.verdict.cause == Cause.HELD_BY_JOBS

@@ -42,7 +42,7 @@ class Circumstances:
     held: Holdings | None = None
     """What our own jobs and services hold; the rest of what is used counts as other pods'."""
     is_behind: bool = False
-    """Whether others of this pool wait before this one: what comes free is theirs."""
+    """Whether others have their turn before this one, and would have more room if there were any."""
 
 
 @dataclass(frozen=True, slots=True)

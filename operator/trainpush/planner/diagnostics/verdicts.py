@@ -143,11 +143,17 @@ def not_preempted(verdict: Verdict, spared: Mapping[Cause, int], until: datetime
     why = ", ".join(_spared(cause, gangs, until) for cause, gangs in counts) or "no gang runs there"
     # A higher priority or a guarantee may help where jobs are in the way, not services or others' pods.
     is_main = bool(counts) and (verdict.cause is Cause.HELD_BY_JOBS or counts[0][0] not in _BY_RANK)
-    return replace(
-        verdict,
-        advice=f"{verdict.advice}{'; ' if verdict.advice else ''}nobody makes room: {why}",
-        cause=counts[0][0] if is_main and verdict.cause in _HELD else verdict.cause,
-    )
+    cause = counts[0][0] if is_main and verdict.cause in _HELD else verdict.cause
+    return replace(_unhelped(verdict, why), cause=cause)
+
+
+def not_asked(verdict: Verdict) -> Verdict:
+    """As `verdict`, for a gang whose last try came to nothing: nobody gives anything up for the next one."""
+    return _unhelped(verdict, "its pods did not start when it last had a place")
+
+
+def _unhelped(verdict: Verdict, why: str) -> Verdict:
+    return replace(verdict, advice=f"{verdict.advice}{'; ' if verdict.advice else ''}nobody makes room: {why}")
 
 
 def held_back(last: Refusal, tries: int, until: datetime) -> Verdict:

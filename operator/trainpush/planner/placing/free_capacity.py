@@ -15,7 +15,7 @@ from trainpush.model.gang import Gang, Requirements, Topology
 from trainpush.model.nodes import Amounts
 from trainpush.model.snapshot import Pool
 from trainpush.planner import ledger
-from trainpush.planner.feasibility.domains import Indices
+from trainpush.planner.feasibility.domains import Indices, Layout
 from trainpush.planner.feasibility.filters import OPEN, FilterReason, Mask, NodeFilters
 from trainpush.planner.feasibility.slots import Asked, asked_of, column, fits, fits_one, slots
 from trainpush.planner.placing.domain_capacity import DomainCapacity, DomainTree, slice_sizes
@@ -69,6 +69,8 @@ class FreeCapacity:
     _counted: dict[_Shape, _Counted] = field(default_factory=dict, init=False)
     _changed: list[int] = field(default_factory=list, init=False)
     _free: dict[int, list[int]] = field(default_factory=dict, init=False)
+    _possible: dict[Gang, bool] = field(default_factory=dict, init=False)
+    """What `could_hold` found."""
 
     @classmethod
     def at_rest(cls, pool: Pool, used: Amounts) -> "FreeCapacity":
@@ -124,6 +126,14 @@ class FreeCapacity:
         most = self._domains(gang, self._widest).most(outermost)
         return next((size for size in gang.sizes or (gang.workers,) if size <= most), 0)
 
+    def could_hold(self, gang: Gang) -> bool:
+        """Whether the pool would hold `gang` if nobody else were there, and all nodes of the right kinds were open."""
+        if gang not in self._possible:
+            filters = self.filters(gang)
+            most = Layout.of(self.pool.table, gang.topology).largest(filters.whole * filters.willing)
+            self._possible[gang] = most >= gang.workers
+        return self._possible[gang]
+
     def would_fit(self, gang: Gang, former: Gang, node: str) -> bool:
         """Whether `gang` would find a place if one worker of `former` left `node`."""
         with self.without(former, [node]):
@@ -142,6 +152,22 @@ class FreeCapacity:
         self.release(gang, nodes)
         yield
         self.used[:, rows] = before
+        self._note(rows)
+
+    @contextmanager
+    def unreserved(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
+        """The capacity for a moment as if nothing were reserved of what one worker of `gang` has on each of `nodes`.
+
+        What is reserved there is for when the gang has left.
+        """
+        by_row = ledger.counts(nodes, self.pool.table.rows)
+        rows = sorted(by_row)
+        before = self.reserved[:, rows].copy()
+        ledger.give_back(self.pool.table, self.reserved, by_row, gang.requirements.request)
+        self.reserved[:, rows] = np.maximum(self.reserved[:, rows], 0)
+        self._note(rows)
+        yield
+        self.reserved[:, rows] = before
         self._note(rows)
 
     def after_terminations(self, gang: Gang) -> Assignment | None:

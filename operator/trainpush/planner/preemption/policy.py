@@ -20,6 +20,7 @@ from trainpush.model.workload import Eviction, Key, Preemption
 from trainpush.planner import ledger
 from trainpush.planner.feasibility.domains import Layout
 from trainpush.planner.feasibility.slots import slots
+from trainpush.planner.lifecycle import has_begun
 from trainpush.planner.places import GangAllocation
 from trainpush.planner.placing.free_capacity import FreeCapacity
 from trainpush.planner.preemption import limit
@@ -55,6 +56,8 @@ class PreemptionPolicy:
     running: RunningGangs
     leaving: Container[Key]
     """Those of them that do not stay as they are in any case."""
+    moved: Collection[Key]
+    """Those that got another place since: nobody can have from them any more what they held before."""
     now: datetime
     wanted: dict[Key, Eviction] = field(default_factory=dict, init=False)
     """What is taken, by whose it is."""
@@ -90,7 +93,11 @@ class PreemptionPolicy:
                     lambda one: most[one.key] is (Preemption.BEYOND_MIN if one.is_part else Preemption.ALWAYS)
                 ),
             )
-        return self._reach[rank]
+        extras, whole = self._reach[rank]
+        if not self.moved:
+            return extras, whole
+        there = self._victims.among(lambda one: one.key not in self.moved)
+        return extras & there, whole & there
 
     @cached_property
     def eligibility(self) -> Eligibility:
@@ -104,15 +111,16 @@ class PreemptionPolicy:
 
     @cached_property
     def _intact(self) -> Mapping[Key, GangAllocation]:
-        """Not a gang that has lost a node, and so will be started anew: how much it holds is not certain.
+        """Not a gang of which a node is gone, and that will be started anew: how much it holds is not certain.
 
-        One that waits for the node and keeps the others holds just these.
+        One that has not begun waits for the node, and holds the others.
         """
         rows = self.capacity.pool.table.rows
         staying = [it for it in self.running if it.key not in self.leaving]
-        kept = [replace(it, nodes=tuple(filter(rows.__contains__, it.nodes))) for it in staying if it.place.kept_until]
-        intact = [it for it in staying if all(node in rows for node in it.nodes)]
-        return {it.key: it for it in (*intact, *kept)}
+        intact = {it.key: it for it in staying if all(node in rows for node in it.nodes)}
+        waiting = (it for it in staying if it.key not in intact and not has_begun(it.job))
+        kept = (replace(it, nodes=tuple(filter(rows.__contains__, it.nodes))) for it in waiting)
+        return intact | {it.key: it for it in kept}
 
     def _staying(self) -> Collection[GangAllocation]:
         # Found out only if somebody asks: all that run are looked through for it.
