@@ -137,7 +137,7 @@ def _lasts(job: Job, decision: Decision) -> bool:
     record, push = job.recorded, job.push
     if decision.stage is Stage.QUEUED or record.eviction:
         return False  # a matter of those with whom it competes
-    if decision.record not in (record, replace(record, has_run=True)):
+    if decision.record != record and decision.record != replace(record, has_run=True):
         return False  # once that stands in status it is another job; what it says of now would be too old by then
     if push and record.outcome is Outcome.COMPLETE and not push.over:
         return False  # a matter of the service that takes its model

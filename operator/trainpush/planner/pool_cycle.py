@@ -81,8 +81,9 @@ class PoolCycle:
         table = self.capacity.pool.table
         if all(node in table.rows for node in placement.nodes):
             level, domain = domain_of(gang, table, placement.nodes)
-            placement = replace(placement, level=level, domain=domain, kept_until=None)
-            job = replace(job, recorded=replace(job.recorded, placement=placement))
+            if (level, domain, None) != (placement.level, placement.domain, placement.kept_until):
+                placement = replace(placement, level=level, domain=domain, kept_until=None)
+                job = replace(job, recorded=replace(job.recorded, placement=placement))
         decision = lifecycle.holding(job, gang, placement, self.now)
         if decision.stage is Stage.RUNNING and (said := self._torn(gang, placement)):
             message = f"{decision.verdict.message}; {said}; its next attempt seeks another place"

@@ -38,6 +38,8 @@ class Start:
     placement: Placement
     pods: Sequence[Worker]
     """Those of the attempt."""
+    done: set[int]
+    """The ranks that have finished."""
     begins: datetime
     """When its pods are made."""
     is_unbound: bool
