@@ -27,7 +27,7 @@ from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 from trainpush.planner.running import RunningGangs
-from trainpush.planner.turns import Blocked, Coming, Standing
+from trainpush.planner.turns import Alike, Blocked, Coming, HeldUp, Standing
 
 _GIVEN_AWAY: Final = frozenset({FilterReason.SWITCHING, FilterReason.OTHER_MODE})
 """Why a node does not come back to a gang that waits for it."""
@@ -48,11 +48,8 @@ class PoolCycle:
     """What was given out in this cycle."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which there will be no room: there is ever less, but for what is freed."""
-    _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
-    """What was said to gangs over a limit, by team, resource and what of it is used and reserved: many wait
-    for the same."""
-    _unhelped: dict[tuple[Verdict, Rank], Verdict] = field(default_factory=dict, init=False)
-    """Verdicts with why nobody makes room, by those without it and for whom that is."""
+    _held_up: dict[Alike, HeldUp] = field(default_factory=dict, init=False)
+    """What was said to gangs over a limit for which their own team can give nothing back: many wait for the same."""
     _spent: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which their own team can give nothing back of its limit."""
     _modest: list[tuple[Job, Gang, Decision]] = field(default_factory=list, init=False)
@@ -113,9 +110,13 @@ class PoolCycle:
 
     def _sought(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none; None if `explained` has to say why there is none."""
+        team = self.quota.team_of(job.key.namespace)
+        alike = Alike(gang, team, job.priority, job.preempts, self.quota.charges[team])
+        if told := self._held_up.get(alike):
+            return self._at_limit(job, told)
         preemptor = self._preemptor(job, gang)
         if resource := self.quota.over_limit(job.key.namespace, preemptor.gang):
-            return self._beyond_limit(preemptor, resource)
+            return self._beyond_limit(preemptor, resource, alike)
         if (preemptor.gang, preemptor.rank) in self._dead_ends:
             self._block(preemptor)
             return None
@@ -238,19 +239,27 @@ class PoolCycle:
             self._dead_ends.add((gang, rank))
         return None
 
-    def _beyond_limit(self, preemptor: Preemptor, resource: str) -> Decision:
+    def _beyond_limit(self, preemptor: Preemptor, resource: str, alike: Alike) -> Decision:
         """Its team may not have so much more, unless others of its own team give it back."""
         (job, gang, rank), namespace = preemptor, preemptor.job.key.namespace
-        verdict, until = self._over_limit(namespace, gang, resource), None
-        if verdict.reason == Reason.WAITING_FOR_QUOTA:
+        told = HeldUp(gang, resource, self._over_limit(namespace, gang, resource), None)
+        is_passing = told.verdict.reason == Reason.WAITING_FOR_QUOTA
+        if is_passing:
             if (gang, rank) not in self._spent and retries.lately(job, self.now) is None:
                 if coming := self._preempted(preemptor, self.quota.beyond_limit(namespace, gang, resource)):
                     return self._awaits(preemptor, coming)
                 self._spent.add((gang, rank))
-            self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
-            verdict = self._not_preempted(verdict, rank) if spared else verdict
-        return self._joined(job, verdict, until)
+            if spared:
+                told = HeldUp(gang, resource, verdicts.not_preempted(told.verdict, spared, until), until)
+        if not is_passing or (gang, rank) in self._spent:
+            self._held_up[alike] = told
+        return self._at_limit(job, told)
+
+    def _at_limit(self, job: Job, told: HeldUp) -> Decision:
+        if told.verdict.reason == Reason.WAITING_FOR_QUOTA:
+            self.reservations.save_up(job, told.gang, told.resource)
+        return self._joined(job, told.verdict, told.wake_at)
 
     def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
         """Others make room for it, if some can; of its own team at least so many thousandths `beyond` its limit."""
@@ -260,6 +269,7 @@ class PoolCycle:
             return None
         self._dead_ends.clear()
         self._spent.clear()
+        self._held_up.clear()
         return Coming(self.capacity.after_terminations(gang), verdicts.preempting(gang, taken, is_announced=True))
 
     def _block(self, preemptor: Preemptor) -> None:
@@ -284,14 +294,17 @@ class PoolCycle:
             return {}
         held = self._holdings(self._assigned)
         decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
+        told: dict[tuple[Gang, Standing, Rank], Verdict] = {}
         for number, ((job, gang, rank), position, late, due) in enumerate(self._blocked):
             standing = Standing(late, is_behind=number > 0 or self._is_refused)
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
-                _, until = self.preemption.eligibility.ineligible(rank)
-                verdict, wake_at = self._not_preempted(verdict, rank), min(filter(None, (until, due)), default=None)
+                spared, until = self.preemption.eligibility.ineligible(rank)
+                if (gang, standing, rank) not in told:
+                    told[gang, standing, rank] = verdicts.not_preempted(verdict, spared, until)
+                verdict, wake_at = told[gang, standing, rank], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -377,17 +390,8 @@ class PoolCycle:
         """What is kept for those that wait."""
         return Reservations(self.capacity, self.quota, self.now)
 
-    def _not_preempted(self, verdict: Verdict, rank: Rank) -> Verdict:
-        """The same with why nobody makes room for a gang of this rank."""
-        if (verdict, rank) not in self._unhelped:
-            spared, until = self.preemption.eligibility.ineligible(rank)
-            self._unhelped[verdict, rank] = verdicts.not_preempted(verdict, spared, until)
-        return self._unhelped[verdict, rank]
-
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)
         limit = self.quota.share(team, resource).limit or 0
         used, reserved = self.quota.used(team, resource), self.quota.reserved(team, resource)
-        if (asked := (gang, team, resource, used, reserved)) not in self._quota_verdicts:
-            self._quota_verdicts[asked] = verdicts.quota(gang, team, resource, limit, used, reserved)
-        return self._quota_verdicts[asked]
+        return verdicts.quota(gang, team, resource, limit, used, reserved)
