@@ -8,15 +8,14 @@ pods is faster on this machine.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
 from bench.fill import RESOLVED, at_once, until_running
 from bench.ground import Ground, ground
+from bench.probe import moment
 from bench.result import Result
 from support.cluster import Space, is_empty
 from support.manifests import PLACED, job, racks
@@ -60,7 +59,7 @@ async def _taken(field: Ground, apply: Callable[[Space], Coroutine[Any, Any, obj
     async with field.space() as space:
         _, version = await space.client.list(TRAINPUSHJOBS, space.name)
         begun = time.monotonic()
-        watching = asyncio.create_task(_placed_at(space, version))
+        watching = asyncio.create_task(moment(space, version, "gang", _is_placed))
         running = await until_running(space, WORKERS, apply(space))
         placed = await watching - begun
         await space.delete(TRAINPUSHJOBS, "gang")
@@ -68,13 +67,8 @@ async def _taken(field: Ground, apply: Callable[[Space], Coroutine[Any, Any, obj
     return placed, running
 
 
-async def _placed_at(space: Space, version: str) -> float:
-    """When a watch shows that the gang has a place."""
-    async with aclosing(space.client.watch(TRAINPUSHJOBS, version, space.name)) as lines:
-        async for line in lines:
-            if "placement" in json.loads(line)["object"].get("status", {}):
-                return time.monotonic()
-    raise AssertionError("the watch ended before the gang had a place")
+def _is_placed(gang: Object) -> bool:
+    return "placement" in gang.get("status", {})
 
 
 async def _written(space: Space) -> None:

@@ -17,13 +17,19 @@ async def seconds_until(space: Space, manifest: Object, holds: Callable[[Object]
     """Seconds from the start of the POST to the moment at which a watch shows that it `holds` for the job."""
     name = manifest["metadata"]["name"]
     _, version = await space.client.list(TRAINPUSHJOBS, space.name)
+    begun = time.monotonic()
+    await space.create(manifest)
+    at = await moment(space, version, name, holds)
+    await space.delete(TRAINPUSHJOBS, name)
+    return at - begun
+
+
+async def moment(space: Space, version: str, name: str, holds: Callable[[Object], object]) -> float:
+    """When a watch from `version` on shows that it `holds` for the job, on the monotonic clock."""
     async with asyncio.timeout(SECONDS_MAX), aclosing(space.client.watch(TRAINPUSHJOBS, version, space.name)) as lines:
-        begun = time.monotonic()
-        await space.create(manifest)
         async for line in lines:
             at, thing = time.monotonic(), json.loads(line)["object"]
             # A bookmark has no name.
             if thing["metadata"].get("name") == name and holds(thing):
-                break
-    await space.delete(TRAINPUSHJOBS, name)
-    return at - begun
+                return at
+    raise AssertionError(f"the watch ended before what was waited for held of {name}")

@@ -62,7 +62,7 @@ async def _lived(space: Space, operator: OperatorProcess, workers: int) -> dict[
     await until_running(space, JOBS * workers, applied)
     await space.until(TRAINPUSHJOBS, lambda found: all(map(says("Running"), found.values())), "all run", seconds=120)
     pods, _ = await space.client.list(PODS, space.name)
-    await at_once(len(pods), lambda number: _end(space, pods[number]["metadata"]["name"]))
+    await at_once(len(pods), lambda number: space.end(pods[number]["metadata"]["name"], exit_code=0))
     await space.until(
         TRAINPUSHJOBS, lambda found: all(map(says("TrainingComplete"), found.values())), "all are over", seconds=120
     )
@@ -70,8 +70,3 @@ async def _lived(space: Space, operator: OperatorProcess, workers: int) -> dict[
     after = writes(operator)
     found = {kind: (count - before.get(kind, 0)) / JOBS for kind, count in after.items()}
     return {kind: round(count, 2) for kind, count in found.items() if count}
-
-
-async def _end(space: Space, name: str) -> None:
-    version = (await space.client.get(PODS, name, space.name))["metadata"]["resourceVersion"]
-    await space.client.patch_status(PODS, space.name, name, version, {"phase": "Succeeded"})

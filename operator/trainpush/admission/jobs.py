@@ -6,6 +6,8 @@ accelerators and world size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
 
 from trainpush.admission.modes import tolerance, toleration
 from trainpush.admission.pools import accelerator_of, pool_for, requests_of
@@ -20,6 +22,9 @@ from trainpush.model.modes import Mode
 from trainpush.model.nodes import PODS
 from trainpush.model.reasons import Reason
 from trainpush.model.workload import Refusal
+
+KINDS: Final = 1024
+"""Of so many gangs that were asked for last, one record serves all jobs that ask for the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,13 @@ def admit(job: TrainPushJob, pools: Sequence[GPUPool], priorities: Priorities) -
 
 def _admitted(job: TrainPushJob, resolved: Resolved, workers: int, sizes: Sequence[int], leeway: Leeway) -> Admission:
     gang, is_chosen = _gang(job, resolved, workers, sizes), job.spec.strategy.sharding is not None
-    return Admission(replace(gang, leeway=leeway), resolved, is_chosen)
+    return Admission(_shared(replace(gang, leeway=leeway)), resolved, is_chosen)
+
+
+@lru_cache(maxsize=KINDS)
+def _shared(gang: Gang) -> Gang:
+    """The same gang: thousands of jobs most often ask for a few, and those that are the very same compare at once."""
+    return gang
 
 
 def priority_before(job: TrainPushJob) -> PriorityStatus | None:

@@ -206,6 +206,13 @@ class Recorded:
             return self
         return replace(self, placement=None, has_run=False, completed=(), queued_at=queued_at)
 
+    def under_way(self, completed: tuple[int, ...], *, has_run: bool) -> "Recorded":
+        """The same with what was seen of this attempt; the very same where that is nothing new."""
+        failed = None if has_run else self.failed_starts
+        if (self.has_run, self.completed, self.failed_starts) == (has_run, completed, failed):
+            return self
+        return replace(self, has_run=has_run, completed=completed, failed_starts=failed)
+
     def next_attempt(self, placement: Placement) -> "Recorded":
         """The same in its next attempt, of which nothing has been seen yet."""
         return replace(self, attempt=self.attempt + 1, placement=placement, has_run=False, completed=(), queued_at=None)

@@ -13,7 +13,7 @@ from trainpush.model.gang import Gang
 from trainpush.model.nodes import Amounts
 from trainpush.model.serving import Service
 from trainpush.model.snapshot import Pool
-from trainpush.model.workload import Job, Key
+from trainpush.model.workload import Eviction, Job, Key
 from trainpush.planner import ledger, lifecycle, terminations
 from trainpush.planner.diagnostics.holders import HolderId, Holding, HoldingBook
 from trainpush.planner.held_amounts import HeldAmounts, NamespaceUse
@@ -105,6 +105,14 @@ class Allocations:
             self._count(held, -1)
         self._note(key, (), is_service=True)
         self._put_pods(Owner(key, is_service=True), ())
+
+    def carried_out(self) -> Mapping[str, Mapping[str, Eviction]]:
+        """What was done to whom for the sake of each gang, by the names of both."""
+        found: dict[str, dict[str, Eviction]] = {}
+        for _, job in sorted(self.evicted.items()):
+            if (told := job.recorded.eviction) and told.is_done:
+                found.setdefault(told.by, {})[str(job.key)] = told
+        return found
 
     @property
     def gangs(self) -> Iterator[GangAllocation]:

@@ -48,13 +48,14 @@ def progressed(
     now: datetime,
 ) -> dict[Key, Decision]:
     """The decisions on jobs once all had their turns, with what becomes of their evictions: `wanted` among them."""
+    concerned = {key: stage for key, stage in stages.items() if key in wanted or jobs[key].recorded.eviction}
+    if not concerned:
+        return dict(stages)
     untold = {it.by for key, it in wanted.items() if not _is_told(jobs[key].recorded.eviction, it)}
     waiting = {str(key) for key, stage in stages.items() if stage.stage is Stage.QUEUED}
     decisions = dict(stages)
-    for key, stage in stages.items():
+    for key, stage in concerned.items():
         job, eviction, after = jobs[key], wanted.get(key), None
-        if not (eviction or job.recorded.eviction):
-            continue
         cycle = cycles.get(job.request.pool) if isinstance(job.request, Gang) else None
         if cycle and _goes_on(job, stage):
             order = Order(eviction, not eviction or eviction.by not in untold, cycle.resizing.is_forced(job))

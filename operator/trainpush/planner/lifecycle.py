@@ -139,23 +139,24 @@ def resized(job: Job, placement: Placement, eviction: Eviction) -> Decision:
 
 def holding(job: Job, gang: Gang, placement: Placement, now: datetime) -> Decision:
     """A gang that has a place: start it, watch it, restart it or end it."""
-    mine = [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
+    mine, done = _mine(job), _finished(job)
     if (told := job.recorded.eviction) and told.step is EvictionStep.ANSWERED:
         # However its programs end now, they were told to: that is neither success nor failure.
         return Decision(job.key, job.recorded, Stage.RESTARTING, Verdict(told.reason, told.message))
-    if has_succeeded(job):
+    if len(done) == len(placement.nodes):
         verdict = Verdict(Reason.COMPLETED, "every worker ended with success")
         record = replace(job.recorded, outcome=Outcome.COMPLETE, completed=(), failed_starts=None)
         return Decision(job.key, record, Stage.COMPLETE, verdict)
-    if fault := _fault(job, mine, gang, now):
+    if fault := _fault(job, mine, done, gang, now):
         return _after_fault(job, placement, fault, now)
     if not mine and (former := _former(job, now)):
         return _after_former(job, former, placement, now)
-    if _missing(job, placement, mine) and not job.trouble:
+    if _missing(placement, mine, done) and not job.trouble:
         # Making them is our own turn, which is late where very many wait for theirs.
         job, placement = _with_time_to_bind(job, placement, now)
     begins = placement.since + _delay(job.recorded)
-    start = Start(job, placement, mine, begins, _is_unbound(job, mine, gang))
+    is_unbound = len(done | {worker.rank for worker in mine if worker.node is not None}) < gang.workers
+    start = Start(job, placement, mine, done, begins, is_unbound)
     if start.deadline and now >= start.deadline:
         return _given_back(start, now)
     return _on_its_way(start, gang, now)
@@ -184,16 +185,19 @@ def has_succeeded(job: Job) -> bool:
     return place is not None and len(_finished(job)) == len(place.nodes)
 
 
+def _mine(job: Job) -> list[Worker]:
+    """The pods of this attempt."""
+    return [worker for worker in job.workers if worker.attempt == job.recorded.attempt]
+
+
 def _finished(job: Job) -> set[int]:
     """The ranks of this attempt that have finished: what was seen of one stands, whatever becomes of its pod."""
-    mine = (worker for worker in job.workers if worker.attempt == job.recorded.attempt)
-    found = {*job.recorded.completed, *(worker.rank for worker in mine if worker.has_finished)}
+    found = {*job.recorded.completed, *(worker.rank for worker in _mine(job) if worker.has_finished)}
     return found & set(range(len(job.recorded.placement.nodes) if job.recorded.placement else 0))
 
 
-def _fault(job: Job, mine: list[Worker], gang: Gang, now: datetime) -> tuple[bool, str] | None:
+def _fault(job: Job, mine: list[Worker], done: set[int], gang: Gang, now: datetime) -> tuple[bool, str] | None:
     """What ended this attempt, if something did: (nobody's fault, message)."""
-    done = _finished(job)
     at_work = [worker for worker in mine if worker.rank not in done]
     silent = [worker for worker in at_work if worker.outage and not worker.has_ended]
     if lost := [worker for worker in silent if worker.is_cut_off(now)]:
@@ -263,9 +267,9 @@ def _with_time_to_bind(job: Job, placement: Placement, now: datetime) -> tuple[J
 
 
 def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
-    job, mine, done = start.job, start.pods, _finished(start.job)
+    job, mine, done = start.job, start.pods, start.done
     actions, late_at = _removals(_stale(job, job.recorded.attempt)), None
-    if now >= start.begins and (missing := _missing(job, start.placement, mine)):
+    if now >= start.begins and (missing := _missing(start.placement, mine, done)):
         actions = (*actions, *_makings(job, start.placement, missing, now))
         late_at = None if job.trouble else start.begins + _TIME_TO_BIND
     elif not job.has_belongings:
@@ -273,13 +277,12 @@ def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
     # A pod of unknown phase has begun: its node is out of reach, its program may run on.
     begun = len(done | {worker.rank for worker in mine if worker.phase is not Phase.PENDING})
     has_run = job.recorded.has_run or begun == gang.workers
-    failed = None if has_run else job.recorded.failed_starts
     stage, verdict = _progress(start, gang, begun, now)
     asked, ask_at = start.question(now)
     due = (start.begins, late_at, start.is_late_at, start.deadline, ask_at)
     return Decision(
         job.key,
-        replace(job.recorded, has_run=has_run, completed=tuple(sorted(done)), failed_starts=failed),
+        job.recorded.under_way(tuple(sorted(done)), has_run=has_run),
         stage,
         verdict,
         running=sum(worker.phase is Phase.RUNNING for worker in mine),
@@ -291,7 +294,7 @@ def _on_its_way(start: Start, gang: Gang, now: datetime) -> Decision:
 def _progress(start: Start, gang: Gang, begun: int, now: datetime) -> tuple[Stage, Verdict]:
     job, site = start.job, _site(start.placement)
     if begun == gang.workers:
-        done = len(_finished(job))
+        done = len(start.done)
         left = gang.workers - done
         over = f", {done} {verb(done, 'have')} finished" if done else ""
         what = f"{count(left, 'worker')} {verb(left, 'run')} in {site}{over}"
@@ -309,9 +312,9 @@ def _progress(start: Start, gang: Gang, begun: int, now: datetime) -> tuple[Stag
     return stage, Verdict(Reason.CANNOT_START if is_late else reason, message)
 
 
-def _missing(job: Job, placement: Placement, mine: Sequence[Worker]) -> list[int]:
+def _missing(placement: Placement, mine: Sequence[Worker], done: set[int]) -> list[int]:
     """The ranks that have not finished and have no pod."""
-    there = _finished(job) | {worker.rank for worker in mine}
+    there = done | {worker.rank for worker in mine}
     return [rank for rank in range(len(placement.nodes)) if rank not in there]
 
 
@@ -344,10 +347,6 @@ def _removals(workers: Iterable[Worker]) -> tuple[JobAction, ...]:
         elif not worker.deleting:
             actions.append(RemoveWorker(worker.name, worker.uid))
     return tuple(actions)
-
-
-def _is_unbound(job: Job, mine: list[Worker], gang: Gang) -> bool:
-    return len(_finished(job) | {worker.rank for worker in mine if worker.node is not None}) < gang.workers
 
 
 def _delay(recorded: Recorded) -> timedelta:

@@ -28,8 +28,8 @@ class Memory:
     """Before nodes had a say in them."""
     due: dict[Key, datetime] = field(default_factory=dict)
     """When those that are not asked in every cycle are to be asked again, where they are."""
-    _open: set[Key] = field(default_factory=set)
-    """Jobs that are asked in every cycle."""
+    _open: dict[Key, None] = field(default_factory=dict)
+    """Jobs that are asked in every cycle, in the order of their last turns: a line that was in order is soon sorted."""
     _new: dict[str, Key] = field(default_factory=dict)
     """By uid, jobs that are not asked in every cycle and of which no attempt is known."""
     _jobs: Records[Job] = field(default_factory=Records)
@@ -53,7 +53,8 @@ class Memory:
         self._changed = self._take_jobs(Records.of(snapshot.jobs))
         tables = {pool.name: pool.table for pool in snapshot.pools}
         reopened |= self._take_tables(tables)
-        asked = {key for key, at in self.due.items() if at <= now} | self._open | reopened | self._changed
+        due = (key for key, at in self.due.items() if at <= now)
+        asked = dict.fromkeys((*self._open, *due, *reopened, *self._changed))
         self.allocations.forget_pools_but(tables)
         return {key: job for key in asked if (job := self._asked(key, tables, now))}
 
@@ -63,15 +64,14 @@ class Memory:
         A decision on the very same job that comes out as before is the very same. Of those that were asked, those are
         asked again in the next cycle in any case that others have a say in.
         """
-        for key, job in asked.items():
-            if decision := fresh.get(key):
-                self._note(job, decision)
-        self._open |= fresh.keys() - asked.keys()
+        for key, decision in fresh.items():
+            job = asked.get(key)
+            if job is None or not self._rests(job, decision):
+                self._open[key] = None
         gone = [key for key in asked if key not in fresh]
-        known = ((key, self.decisions.get(key)) for key in fresh)
         # A job that is not the same may want another status for the same decision.
-        same = {key for key, before in known if key not in self._changed and before == fresh[key]}
-        self.decisions = self.decisions.changed((it for key, it in fresh.items() if key not in same), gone)
+        new = (it for key, it in fresh.items() if key in self._changed or it != self.decisions.get(key))
+        self.decisions = self.decisions.changed(new, gone)
         return self.decisions
 
     def _asked(self, key: Key, tables: Mapping[str, NodeTable], now: datetime) -> Job | None:
@@ -84,18 +84,19 @@ class Memory:
             self.allocations.put_job(job)
         return job
 
-    def _note(self, job: Job, decision: Decision) -> None:
-        if job is not self._jobs.get(job.key) or not _lasts(job, decision):
-            self._open.add(job.key)
-            return
+    def _rests(self, job: Job, decision: Decision) -> bool:
+        """Whether it need not be asked before something of itself changes, or its time has come: noted is when."""
+        if not _lasts(job, decision) or job is not self._jobs.get(job.key):
+            return False
         if decision.wake_at:
             self.due[job.key] = decision.wake_at
         if not job.recorded.attempt:
             self._new[job.uid] = job.key
+        return True
 
     def _forget(self, key: Key) -> None:
         self.due.pop(key, None)
-        self._open.discard(key)
+        self._open.pop(key, None)
         if job := self.allocations.jobs.get(key):
             self._new.pop(job.uid, None)
 
@@ -137,7 +138,7 @@ def _lasts(job: Job, decision: Decision) -> bool:
     record, push = job.recorded, job.push
     if decision.stage is Stage.QUEUED or record.eviction:
         return False  # a matter of those with whom it competes
-    if decision.record not in (record, replace(record, has_run=True)):
+    if decision.record != record and decision.record != replace(record, has_run=True):
         return False  # once that stands in status it is another job; what it says of now would be too old by then
     if push and record.outcome is Outcome.COMPLETE and not push.over:
         return False  # a matter of the service that takes its model

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from trainpush.model.outage import OUT_OF_SERVICE, Outage
 from trainpush.model.plan import Decision, Stage, Verdict
@@ -12,6 +12,7 @@ from trainpush.model.wording import moment, named, verb
 from trainpush.model.workload import Worker
 
 Pod = Worker | Replica
+P = TypeVar("P", Worker, Replica)
 
 _NAMED_MAX: Final = 4
 """Most nodes, pods or ranks that a message names; it counts the others."""
@@ -23,15 +24,16 @@ def told(decision: Decision, workers: Iterable[Worker], now: datetime) -> Decisi
 
     Where all run, what an earlier attempt left on other nodes holds nothing up.
     """
-    is_running, attempt = decision.stage is Stage.RUNNING, decision.record.attempt
-    silent = silent_of(worker for worker in workers if worker.attempt == attempt or not is_running)
+    silent, attempt = silent_of(workers), decision.record.attempt
+    if decision.stage is Stage.RUNNING:
+        silent = [worker for worker in silent if worker.attempt == attempt]
     if not silent or decision.record.outcome:
         return decision
     due = min(filter(None, (decision.wake_at, wake_at(silent, now))), default=None)
     return replace(decision, verdict=noted(decision.verdict, silent, now), wake_at=due)
 
 
-def silent_of(pods: Iterable[Worker] | Iterable[Replica]) -> list[Pod]:
+def silent_of(pods: Iterable[P]) -> list[P]:
     """Those that were not seen to end, and of which nothing is heard."""
     return [pod for pod in pods if pod.outage and pod.is_live]
 

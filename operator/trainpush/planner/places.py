@@ -57,8 +57,9 @@ class GangAllocation(Allocation):
     @property
     def is_lasting(self) -> bool:
         """Whether it has begun, goes on, and makes no room for anybody."""
-        goes_on = lifecycle.has_begun(self.job) and not (self.is_leaving or lifecycle.has_succeeded(self.job))
-        return goes_on and self.job.preemption is Preemption.NEVER
+        if self.job.preemption is not Preemption.NEVER or self.is_leaving:
+            return False
+        return lifecycle.has_begun(self.job) and not lifecycle.has_succeeded(self.job)
 
     def lost(self, now: datetime) -> int:
         """Accelerator-seconds since this attempt last saved, or since it began; none of one that has not begun."""

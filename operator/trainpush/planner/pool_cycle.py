@@ -1,6 +1,6 @@
 """One pool while a cycle gives out its places: to place, await terminations, preempt, reserve, or wait."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -27,7 +27,7 @@ from trainpush.planner.queue import REWARD, is_aged
 from trainpush.planner.quota import QuotaUsage
 from trainpush.planner.reservations import Reservations
 from trainpush.planner.running import RunningGangs
-from trainpush.planner.turns import Blocked, Coming, Standing
+from trainpush.planner.turns import Alike, Blocked, Coming, HeldUp, Standing
 
 _GIVEN_AWAY: Final = frozenset({FilterReason.SWITCHING, FilterReason.OTHER_MODE})
 """Why a node does not come back to a gang that waits for it."""
@@ -50,11 +50,8 @@ class PoolCycle:
     """Gangs that could have kept what was left of their place, and got another one."""
     _dead_ends: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which there will be no room: there is ever less, but for what is freed."""
-    _quota_verdicts: dict[tuple[Gang, str, str, int, int], Verdict] = field(default_factory=dict, init=False)
-    """What was said to gangs over a limit, by team, resource and what of it is used and reserved: many wait
-    for the same."""
-    _unhelped: dict[tuple[Verdict, Rank], Verdict] = field(default_factory=dict, init=False)
-    """Verdicts with why nobody makes room, by those without it and for whom that is."""
+    _held_up: dict[Alike, HeldUp] = field(default_factory=dict, init=False)
+    """What was said to gangs over a limit for which their own team can give nothing back: many wait for the same."""
     _spent: set[tuple[Gang, Rank]] = field(default_factory=set, init=False)
     """Gangs for which their own team can give nothing back of its limit."""
     _modest: list[tuple[Job, Gang, Decision]] = field(default_factory=list, init=False)
@@ -83,8 +80,9 @@ class PoolCycle:
         table = self.capacity.pool.table
         if all(node in table.rows for node in placement.nodes):
             level, domain = domain_of(gang, table, placement.nodes)
-            placement = replace(placement, level=level, domain=domain, kept_until=None)
-            job = replace(job, recorded=replace(job.recorded, placement=placement))
+            if (level, domain, None) != (placement.level, placement.domain, placement.kept_until):
+                placement = replace(placement, level=level, domain=domain, kept_until=None)
+                job = replace(job, recorded=replace(job.recorded, placement=placement))
         decision = lifecycle.holding(job, gang, placement, self.now)
         goes_on = decision.record.placement and not decision.record.outcome
         if goes_on and (said := self._torn(gang, placement)):
@@ -115,10 +113,14 @@ class PoolCycle:
 
     def _sought(self, job: Job, gang: Gang) -> Decision | None:
         """A place for a gang that has none; None if `explained` has to say why there is none."""
+        team = self.quota.team_of(job.key.namespace)
+        alike = Alike(gang, team, job.priority, job.preempts, retries.is_retry(job, self.now), self.quota.charges[team])
+        if told := self._held_up.get(alike):
+            return self._at_limit(job, told)
         preemptor = self._preemptor(job, gang)
         resource = self.quota.over_limit(job.key.namespace, preemptor.gang)
         if resource and self.capacity.could_hold(preemptor.gang):
-            return self._beyond_limit(preemptor, resource)
+            return self._beyond_limit(preemptor, resource, alike)
         if (preemptor.gang, preemptor.rank) in self._dead_ends:
             self._block(preemptor)
             return None
@@ -137,8 +139,7 @@ class PoolCycle:
 
     def _placed_anew(self, preemptor: Preemptor, gang: Gang) -> Decision | None:
         """The largest of its sizes for which there is room, as far as its team may have it now."""
-        job, _, rank = preemptor
-        namespace = job.key.namespace
+        (job, _, rank), namespace = preemptor, preemptor.job.key.namespace
         allowed = self.quota.within_limit(namespace, gang)
         is_claimed = rank.is_within_guarantee and bool(self.claimants - {rank.team})
         kept = self.quota.within_guarantee(namespace, allowed) if is_claimed else allowed
@@ -235,26 +236,33 @@ class PoolCycle:
             if for_it := self._carried_out.get(str(job.key)):
                 return Coming(assignment, verdicts.preempting(gang, for_it, is_announced=False))
             return Coming(assignment, verdicts.awaiting_terminations(gang))
-        # For a gang whose pods could not start in its last place nobody need give up anything again.
-        if retries.lately(job, self.now) is None:
+        if not retries.is_retry(job, self.now):
             if coming := self._preempted(preemptor):
                 return coming
             self._dead_ends.add((gang, rank))
         return None
 
-    def _beyond_limit(self, preemptor: Preemptor, resource: str) -> Decision:
+    def _beyond_limit(self, preemptor: Preemptor, resource: str, alike: Alike) -> Decision:
         """Its team may not have so much more, unless others of its own team give it back."""
         (job, gang, rank), namespace = preemptor, preemptor.job.key.namespace
-        verdict, until = self._over_limit(namespace, gang, resource), None
-        if verdict.reason == Reason.WAITING_FOR_QUOTA:
-            if (gang, rank) not in self._spent and retries.lately(job, self.now) is None:
+        told = HeldUp(gang, resource, self._over_limit(namespace, gang, resource), None)
+        is_passing = told.verdict.reason == Reason.WAITING_FOR_QUOTA
+        if is_passing:
+            if (gang, rank) not in self._spent and not retries.is_retry(job, self.now):
                 if coming := self._preempted(preemptor, self.quota.beyond_limit(namespace, gang, resource)):
                     return self._awaits(preemptor, coming)
                 self._spent.add((gang, rank))
-            self.reservations.save_up(job, gang, resource)
             spared, until = self.preemption.eligibility.ineligible(rank)
-            verdict = self._not_preempted(verdict, job, rank) if spared else verdict
-        return self._joined(job, verdict, until)
+            if spared:
+                told = HeldUp(gang, resource, self._not_preempted(told.verdict, job, rank), until)
+        if not is_passing or (gang, rank) in self._spent:
+            self._held_up[alike] = told
+        return self._at_limit(job, told)
+
+    def _at_limit(self, job: Job, told: HeldUp) -> Decision:
+        if told.verdict.reason == Reason.WAITING_FOR_QUOTA:
+            self.reservations.save_up(job, told.gang, told.resource)
+        return self._joined(job, told.verdict, told.wake_at)
 
     def _preempted(self, preemptor: Preemptor, beyond: int = 0) -> Coming | None:
         """Others make room for it, if some can; of its own team at least so many thousandths `beyond` its limit."""
@@ -264,6 +272,7 @@ class PoolCycle:
             return None
         self._dead_ends.clear()
         self._spent.clear()
+        self._held_up.clear()
         return Coming(self.capacity.after_terminations(gang), verdicts.preempting(gang, taken, is_announced=True))
 
     def _block(self, preemptor: Preemptor) -> None:
@@ -279,13 +288,8 @@ class PoolCycle:
         return Standing(self.reservations.late, is_behind=self._is_room_wanted or bool(self._assigned))
 
     @cached_property
-    def _carried_out(self) -> dict[str, dict[str, Eviction]]:
-        """What was done to whom for the sake of each gang, by the names of both."""
-        found: dict[str, dict[str, Eviction]] = {}
-        for _, job in sorted(self.allocations.evicted.items()):
-            if (told := job.recorded.eviction) and told.is_done:
-                found.setdefault(told.by, {})[str(job.key)] = told
-        return found
+    def _carried_out(self) -> Mapping[str, Mapping[str, Eviction]]:
+        return self.allocations.carried_out()
 
     def explained(self) -> dict[Key, Decision]:
         """What becomes of those that found no place, once all had their turns: only then is known what is left."""
@@ -293,14 +297,17 @@ class PoolCycle:
             return {}
         held = self._holdings(self._assigned)
         decisions, known = {}, dict[tuple[Gang, Standing], Verdict]()
+        told: dict[tuple[Gang, Standing, Rank, bool], Verdict] = {}
         for (job, gang, rank), position, standing, due in self._blocked:
             if (gang, standing) not in known:
                 known[gang, standing] = self._why(gang, standing, held)
             verdict, wake_at = known[gang, standing], due
             if verdict.reason in {Reason.WAITING_FOR_CAPACITY, Reason.BEHIND_HIGHER_PRIORITY}:
                 _, until = self.preemption.eligibility.ineligible(rank)
-                verdict = self._not_preempted(verdict, job, rank)
-                wake_at = min(filter(None, (until, due)), default=None)
+                case = gang, standing, rank, retries.is_retry(job, self.now)
+                if case not in told:
+                    told[case] = self._not_preempted(verdict, job, rank)
+                verdict, wake_at = told[case], min(filter(None, (until, due)), default=None)
             self._is_hopeful |= lifecycle.is_hopeful(verdict)
             decisions[job.key] = lifecycle.waiting(job, verdict.at(position), self.now, wake_at)
         return decisions
@@ -383,17 +390,11 @@ class PoolCycle:
 
     def _not_preempted(self, verdict: Verdict, job: Job, rank: Rank) -> Verdict:
         """The same with why nobody makes room for a gang of this rank."""
-        if retries.lately(job, self.now):
+        if retries.is_retry(job, self.now):
             return verdicts.not_asked(verdict)
-        if (verdict, rank) not in self._unhelped:
-            spared, until = self.preemption.eligibility.ineligible(rank)
-            self._unhelped[verdict, rank] = verdicts.not_preempted(verdict, spared, until)
-        return self._unhelped[verdict, rank]
+        return verdicts.not_preempted(verdict, *self.preemption.eligibility.ineligible(rank))
 
     def _over_limit(self, namespace: str, gang: Gang, resource: str) -> Verdict:
         team = self.quota.team_of(namespace)
-        limit = self.quota.share(team, resource).limit or 0
-        used, reserved = self.quota.used(team, resource), self.quota.reserved(team, resource)
-        if (asked := (gang, team, resource, used, reserved)) not in self._quota_verdicts:
-            self._quota_verdicts[asked] = verdicts.quota(gang, team, resource, limit, used, reserved)
-        return self._quota_verdicts[asked]
+        limit, used = self.quota.share(team, resource).limit or 0, self.quota.used(team, resource)
+        return verdicts.quota(gang, team, resource, limit, used, self.quota.reserved(team, resource))

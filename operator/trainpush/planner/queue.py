@@ -8,10 +8,9 @@ Inside a team the higher priority comes first, then the older.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from trainpush.model.gang import Gang
 from trainpush.model.serving import Service
@@ -34,8 +33,7 @@ class Precedence(IntEnum):
     NONE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class QueueEntry:
+class QueueEntry(NamedTuple):
     """A job or service that waits, and the least that would help it."""
 
     work: Job | Service

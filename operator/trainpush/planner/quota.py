@@ -24,6 +24,8 @@ class QuotaUsage:
     """What the jobs and services of each namespace hold and keep, by resource: their teams are charged with it."""
     changed: set[str] = field(default_factory=set, init=False)
     """Teams that were charged since somebody cleared this."""
+    charges: Counter[str] = field(default_factory=Counter, init=False)
+    """How often each team was charged."""
     _reserved: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)
     """By team, the part of what it was charged with that is only kept for it."""
     _returning: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter), init=False)
@@ -37,6 +39,7 @@ class QuotaUsage:
         """Note that a team holds so many workers more, or less where negative."""
         team = self.team_of(namespace)
         self.changed.add(team)
+        self.charges[team] += 1
         used = self._used[team]
         for resource in self.pool.accelerators:
             used[resource] += gang.requirements.request.get(resource, 0) * workers

@@ -38,6 +38,8 @@ class Start:
     placement: Placement
     pods: Sequence[Worker]
     """Those of the attempt."""
+    done: set[int]
+    """The ranks that have finished."""
     begins: datetime
     """When its pods are made."""
     is_unbound: bool
@@ -108,6 +110,11 @@ def lately(job: Job, now: datetime) -> FailedStarts | None:
     """What the last tries have taught, if they came to nothing and it is not too long ago."""
     failed = job.recorded.failed_starts
     return failed if failed and now < failed.at + FORGOTTEN_AFTER else None
+
+
+def is_retry(job: Job, now: datetime) -> bool:
+    """Whether its pods did not start in its last place: nobody need give up anything again."""
+    return lately(job, now) is not None
 
 
 def paused_until(failed: FailedStarts) -> datetime:

@@ -26,7 +26,7 @@ def schedule(
     waiting: dict[str, list[QueueEntry]] = defaultdict(list)
     for job in jobs:
         if job.key not in stages and isinstance(job.request, Gang):
-            precedence = Precedence.PROMISED if str(job.key) in promised else Precedence.NONE
+            precedence = Precedence.PROMISED if promised and str(job.key) in promised else Precedence.NONE
             entry = QueueEntry(job, job.request.of_size(job.request.least), precedence)
             waiting[job.request.pool].append(entry)
     for service in services:
@@ -53,12 +53,11 @@ def schedule(
 
 def _claimants(waiting: Iterable[QueueEntry], cycle: PoolCycle) -> set[str]:
     """The teams of which a gang waits that stays within what its team is guaranteed."""
-    jobs = ((entry.work.key.namespace, entry.gang) for entry in waiting if isinstance(entry.work, Job))
-    return (
-        {cycle.quota.team_of(space) for space, gang in jobs if cycle.quota.is_within_guarantee(space, gang)}
-        if cycle.capacity.pool.quotas
-        else set()
-    )
+    quota = cycle.quota
+    if not quota.pool.quotas:
+        return set()
+    asked = {(entry.work.key.namespace, entry.gang) for entry in waiting if isinstance(entry.work, Job)}
+    return {quota.team_of(space) for space, gang in asked if quota.is_within_guarantee(space, gang)}
 
 
 def settled(jobs: Iterable[Job], cycles: Cycles, now: datetime) -> dict[Key, Decision]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from trainpush.model.gang import Gang
 from trainpush.model.plan import Verdict
 from trainpush.planner.placing.placement import Assignment
 from trainpush.planner.preemption.eligibility import Preemptor
@@ -13,6 +14,31 @@ class Coming(NamedTuple):
 
     assignment: Assignment | None
     verdict: Verdict
+
+
+class Alike(NamedTuple):
+    """What decides what a gang is told whose team may have no more."""
+
+    gang: Gang
+    team: str
+    priority: int
+    preempts: bool
+    is_retry: bool
+    """Whether its pods did not start in its last place."""
+    charges: int
+    """How often its team was charged before its turn."""
+
+
+class HeldUp(NamedTuple):
+    """What a gang is told whose team may have no more: the same as all that are alike."""
+
+    gang: Gang
+    """Of its smallest legal size."""
+    resource: str
+    """Of which its team may have no more."""
+    verdict: Verdict
+    wake_at: datetime | None
+    """When to look again."""
 
 
 class Standing(NamedTuple):

@@ -58,6 +58,12 @@ def placed(manifest: dict[str, Any], workers: int, **resolved: Any) -> dict[str,
     return manifest | {"status": {"placement": place, "resolved": kept}}
 
 
+def test_jobs_that_ask_for_the_same_have_the_very_same_gang() -> None:
+    """Whoever compares thousands of them most often compares one with itself."""
+    assert gang_of(job("one", 4, gpus=8)) is gang_of(job("other", 4, gpus=8))
+    assert gang_of(job("one", 4, gpus=8)) != gang_of(job("one", 4, gpus=4))
+
+
 class TestSizes:
     def test_a_job_that_is_not_elastic_has_one_size(self) -> None:
         gang = gang_of(a_job(4))

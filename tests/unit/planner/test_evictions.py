@@ -329,6 +329,18 @@ def test_who_gives_nothing_back_of_a_limit(change: dict[str, Any]) -> None:
     assert decided["urgent"].wake_at == (NOW + timedelta(hours=1, seconds=-100) if is_protected else None)
 
 
+def test_who_did_not_start_keeps_no_other_from_what_the_limit_gives() -> None:
+    """Nobody gives anything back for the first, whose pods could not start a moment ago; for its like they do."""
+    failed = Recorded(queued_at=NOW, failed_starts=FailedStarts(1, NOW - timedelta(minutes=10)))
+    first = a_job("first", ONE, namespace="a", priority=1, age=9, recorded=failed)
+    alike = a_job("alike", ONE, namespace="a", priority=1)
+    busy = running_job("busy", "r1-n0", namespace="a")
+    decided = decide(limited(a_quota("a", limit=8)), busy, first, alike)
+    assert decided["first"].verdict.reason == Reason.WAITING_FOR_QUOTA
+    assert decided["busy"].record.eviction
+    assert decided["busy"].record.eviction.by == "a/alike"
+
+
 def test_another_team_gives_nothing_for_a_limit() -> None:
     """Whatever its priority."""
     busy = [running_job("b", "r1-n0", namespace="b"), running_job("a", "r1-n1", namespace="a", priority=5)]

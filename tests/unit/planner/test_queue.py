@@ -97,6 +97,18 @@ def test_a_team_stays_below_its_limit() -> None:
     assert "16" in decided["b"].verdict.message
 
 
+def test_a_limit_is_told_as_it_is_in_each_turn() -> None:
+    """Gangs alike are told the same as long as nobody of their team gets a place between them."""
+    pool, big = with_quotas(a_quota("team", limit=24)), a_gang(workers=3)
+    line = [("first", big), ("alike", big), ("small", ONE), ("last", big)]
+    waiting = [a_job(name, gang, age=9 - i, namespace="team") for i, (name, gang) in enumerate(line)]
+    decided = decide(pool, running_job("busy", "r1-n0", namespace="team"), *waiting)
+    assert placed(decided) == {"busy", "small"}
+    told = {name: decided[name].verdict for name in ("first", "alike", "last")}
+    assert told["alike"] == told["first"].at(2)
+    assert [said.message.partition(" and uses ")[2][:3] for said in told.values()] == ["8 n", "8 n", "16 "]
+
+
 def test_more_than_the_limit_can_never_run() -> None:
     """And says so, with the remedy."""
     decided = decide(with_quotas(a_quota("team", limit=8)), a_job("a", namespace="team"))
