@@ -14,13 +14,14 @@ from trainpush.model.actions import (
     MakeReplica,
     MakeRevision,
     MakeRevisionEndpoint,
+    ReadEvents,
     RemoveReplica,
     RemoveRevision,
     ServiceAction,
 )
 from trainpush.model.gang import Gang
 from trainpush.model.plan import ServiceDecision
-from trainpush.model.serving import Replica, Revision, Service
+from trainpush.model.serving import Place, Replica, Revision, Service
 from trainpush.model.snapshot import Pool, Snapshot
 from trainpush.model.workload import Key, Phase
 from trainpush.planner.plan import plan
@@ -94,24 +95,11 @@ class World:
             case MakeEndpoint():
                 self.service = replace(service, has_endpoint=True, budget=service.min_available)
             case MakeRevisionEndpoint(name):
-                mended = (replace(it, has_endpoint=True) if it.name == name else it for it in service.revisions)
-                self.service = replace(service, revisions=tuple(mended))
+                self.service = replace(service, revisions=self._mended(name))
             case MakeReplica(place):
-                name = f"{place.revision}-{place.serial}"
-                pod = Replica(
-                    name,
-                    f"uid-{name}",
-                    place.serial,
-                    place.revision,
-                    place.node,
-                    request=self.gang.requirements.request,
-                )
-                self.service = replace(service, pods=(*service.pods, pod))
-            case RemoveReplica(name, _uid):
-                self._ends[name] = self.lingers
-                self._change(name, deleting=True)
-            case EndPod(name, _uid) | ForgetPod(name, _uid):
-                self._ends[name] = 0
+                self.service = replace(service, pods=(*service.pods, self._pod(place)))
+            case RemoveReplica(name, _uid) | EndPod(name, _uid) | ForgetPod(name, _uid):
+                self._ends[name] = self.lingers if isinstance(action, RemoveReplica) else 0
                 self._change(name, deleting=True)
             case AskReplica(name, _uid, _address, _revision):
                 self._change(name, answered=True)
@@ -120,6 +108,15 @@ class World:
             case RemoveRevision(name, _uid):
                 left = tuple(revision for revision in service.revisions if revision.name != name)
                 self.service = replace(service, revisions=left)
+            case ReadEvents():
+                pass
+
+    def _mended(self, name: str) -> tuple[Revision, ...]:
+        return tuple(replace(it, has_endpoint=True) if it.name == name else it for it in self.service.revisions)
+
+    def _pod(self, place: Place) -> Replica:
+        name, request = f"{place.revision}-{place.serial}", self.gang.requirements.request
+        return Replica(name, f"uid-{name}", place.serial, place.revision, place.node, request=request)
 
     def _live(self) -> None:
         for name in list(self._ends):

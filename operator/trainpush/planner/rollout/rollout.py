@@ -291,7 +291,7 @@ def _question(state: RolloutState, now: datetime) -> tuple[tuple[ReadEvents, ...
     return (), None
 
 
-def _silent(state: RolloutState) -> list[outages.Pod]:
+def _silent(state: RolloutState) -> list[Replica]:
     """Replicas of which nothing is heard; those that were given up only where that leaves too little room."""
     return outages.silent_of(state.service.pods if state.waiting else filter(None, map(state.pod, state.places)))
 
