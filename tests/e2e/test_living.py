@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from support.api import admin
-from support.cluster import conditions, fake_nodes, is_empty, nodes_of, now, says
+from support.cluster import fake_nodes, is_empty, nodes_of, now, says
 from support.digits import DigitsBed
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
@@ -344,9 +344,9 @@ async def lost(at: Scene) -> Words:
         await at.job("gone", says("Running"), "runs", seconds=SECONDS)
         at.bed.docker("exec", node, "systemctl", "stop", "kubelet")
         remedy = f"if it is shut down for good: `kubectl taint nodes {node} {TAINT}`, or delete the Node"
-        job = await at.job("gone", names(remedy), "names the remedy", seconds=SECONDS)
+        waits = both(says("Ready", "True", Reason.WAITING_FOR_CAPACITY), names(remedy))
+        job = await at.job("gone", waits, "names the remedy", seconds=SECONDS)
         assert f"node {node} has not been ready since" in told(job)
-        assert conditions(job)["Ready"]["reason"] == Reason.WAITING_FOR_CAPACITY
         at.bed.kubectl("taint", "nodes", node, TAINT)
         await at.until(PODS, is_empty, "the pod that hung is gone", seconds=SECONDS)
         at.bed.kubectl("taint", "nodes", node, f"{TAINT}-")
