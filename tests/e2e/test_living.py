@@ -172,7 +172,7 @@ async def quota(at: Scene) -> Words:
     assert (at.folder / "models" / job["status"]["push"]["uri"].rpartition("/")[2] / "weights").exists()
     service = await at.service("served", says("Ready"), "serves", seconds=2 * SECONDS)
     return {
-        "a quota wants limits: an export": told(job, "Pushed"),
+        "a quota wants limits: an export": f"exported to {job['status']['push']['uri']}",
         "a quota wants limits: a replica": told(service),
     }
 
@@ -204,8 +204,8 @@ async def evict(at: Scene) -> Words:
     gang = await at.job("halfgang", of_two, "has noticed", seconds=SECONDS)
     return {
         "evicted for its own use": told(overruns),
-        "evicted for its own use, exits with 0": f"{told(job)}; {trace(half)}",
-        "the same of one rank of two": f"{told(gang)}; {trace(rank)}",
+        "evicted for its own use, exits with 0": told(job) + trace(half),
+        "the same of one rank of two": told(gang) + trace(rank),
     }
 
 
@@ -220,8 +220,8 @@ def shows_why(pod: Object) -> bool:
 
 
 def trace(pod: Object) -> str:
-    """What a pod shows of its eviction."""
-    return "" if shows_why(pod) else f"the pod is {pod['status']['phase']}, shows no reason and no disruption"
+    """What is to be said of a pod that shows nothing of its eviction."""
+    return "" if shows_why(pod) else f"; its pod is {pod['status']['phase']} and shows no reason and no disruption"
 
 
 async def spot(at: Scene) -> Words:
