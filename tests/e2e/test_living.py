@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from support.api import admin
-from support.cluster import conditions, fake_nodes, is_empty, nodes_of, now, says
+from support.cluster import fake_nodes, is_empty, nodes_of, now, says
 from support.digits import DigitsBed
 from support.figures import Figures
 from support.installed_operator import InstalledOperator
@@ -172,7 +172,7 @@ async def quota(at: Scene) -> Words:
     assert (at.folder / "models" / job["status"]["push"]["uri"].rpartition("/")[2] / "weights").exists()
     service = await at.service("served", says("Ready"), "serves", seconds=2 * SECONDS)
     return {
-        "a quota wants limits: an export": told(job, "Pushed"),
+        "a quota wants limits: an export": f"exported to {job['status']['push']['uri']}",
         "a quota wants limits: a replica": told(service),
     }
 
@@ -204,8 +204,8 @@ async def evict(at: Scene) -> Words:
     gang = await at.job("halfgang", of_two, "has noticed", seconds=SECONDS)
     return {
         "evicted for its own use": told(overruns),
-        "evicted for its own use, exits with 0": f"{told(job)}; {trace(half)}",
-        "the same of one rank of two": f"{told(gang)}; {trace(rank)}",
+        "evicted for its own use, exits with 0": told(job) + trace(half),
+        "the same of one rank of two": told(gang) + trace(rank),
     }
 
 
@@ -220,8 +220,8 @@ def shows_why(pod: Object) -> bool:
 
 
 def trace(pod: Object) -> str:
-    """What a pod shows of its eviction."""
-    return "" if shows_why(pod) else f"the pod is {pod['status']['phase']}, shows no reason and no disruption"
+    """What is to be said of a pod that shows nothing of its eviction."""
+    return "" if shows_why(pod) else f"; its pod is {pod['status']['phase']} and shows no reason and no disruption"
 
 
 async def spot(at: Scene) -> Words:
@@ -344,9 +344,9 @@ async def lost(at: Scene) -> Words:
         await at.job("gone", says("Running"), "runs", seconds=SECONDS)
         at.bed.docker("exec", node, "systemctl", "stop", "kubelet")
         remedy = f"if it is shut down for good: `kubectl taint nodes {node} {TAINT}`, or delete the Node"
-        job = await at.job("gone", names(remedy), "names the remedy", seconds=SECONDS)
+        waits = both(says("Ready", "True", Reason.WAITING_FOR_CAPACITY), names(remedy))
+        job = await at.job("gone", waits, "names the remedy", seconds=SECONDS)
         assert f"node {node} has not been ready since" in told(job)
-        assert conditions(job)["Ready"]["reason"] == Reason.WAITING_FOR_CAPACITY
         at.bed.kubectl("taint", "nodes", node, TAINT)
         await at.until(PODS, is_empty, "the pod that hung is gone", seconds=SECONDS)
         at.bed.kubectl("taint", "nodes", node, f"{TAINT}-")
