@@ -62,7 +62,7 @@ BEFORE: Final = {
 
 @pytest.fixture
 async def scene(real: DigitsBed, operator: InstalledOperator) -> AsyncIterator[Callable[[str], Awaitable[Scene]]]:
-    """Makes namespaces; in the end nothing is left of them."""
+    """Makes namespaces; in the end nothing is left of them, and the operator is on both nodes again."""
     made: list[Scene] = []
 
     async def make(name: str) -> Scene:
@@ -76,6 +76,8 @@ async def scene(real: DigitsBed, operator: InstalledOperator) -> AsyncIterator[C
         await asyncio.gather(*(one.leave() for one in made))
         for one in made:
             real.bed.kubectl("wait", "--for=delete", f"namespace/{one.name}", "--timeout=120s")
+    operator.stop()
+    operator.run()
 
 
 @pytest.mark.story(long=True)
