@@ -252,11 +252,6 @@ class Resource(ApiModel):
         except ValidationError as error:
             raise InvalidObject(complaints(error)) from None
 
-    def later(self, stored: Mapping[str, Any]) -> Self:
-        """The same object in a state in which only metadata and status differ: its spec need not be read again."""
-        metadata = Metadata.model_validate(stored["metadata"], extra="ignore")
-        return self.model_copy(update={"metadata": metadata, "status": self.read_status(stored)})
-
     @classmethod
     def read_status(cls, stored: Mapping[str, Any]) -> Status:
         """The status of the object that stands in the cluster, whether its spec can be read or not."""
@@ -264,6 +259,20 @@ class Resource(ApiModel):
         assert isinstance(kind, type)  # noqa: S101 - every kind declares its status
         assert issubclass(kind, Status)  # noqa: S101
         return kind.read(stored.get("status"))
+
+    @classmethod
+    def read_spec(cls, spec: object) -> object:
+        """What an object asks for, for `parse` to take instead of `spec`; as it came where it cannot be read.
+
+        Then `parse` says why, with the path of each field.
+        """
+        kind = cls.model_fields["spec"].annotation
+        assert isinstance(kind, type)  # noqa: S101 - every kind declares its spec
+        assert issubclass(kind, ApiModel)  # noqa: S101
+        try:
+            return kind.model_validate(spec, extra="ignore")
+        except ValidationError:
+            return spec
 
     @property
     def name(self) -> str:

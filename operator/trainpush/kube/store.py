@@ -32,7 +32,7 @@ from trainpush.status import job, pool, service
 RECENT: Final = 256
 """So many objects are kept as they were parsed."""
 SPECS: Final = 1024
-"""Of so many what they ask for is."""
+"""So many specs are."""
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
@@ -81,15 +81,14 @@ def _decoded(body: bytes) -> dict[str, Any]:
 @lru_cache(maxsize=RECENT)
 def _parsed(model: type[R], body: bytes) -> R:
     stored = _decoded(body)
-    asked = msgspec.json.encode({**stored, "metadata": {"name": stored["metadata"]["name"]}, "status": None})
-    # Most often only metadata and status are others than a moment ago.
-    found: R = _asking(model, asked).later(stored)
-    return found
+    # Most often it asks for what it asked for a moment ago, or for what many others ask for.
+    asked = {"spec": _asking(model, msgspec.json.encode(stored["spec"]))} if "spec" in stored else {}
+    return model.parse({**stored, **asked})
 
 
 @lru_cache(maxsize=SPECS)
-def _asking(model: type[R], asked: bytes) -> R:
-    return model.parse(msgspec.json.decode(asked, type=dict[str, Any]))
+def _asking(model: type[R], spec: bytes) -> object:
+    return model.read_spec(msgspec.json.decode(spec))
 
 
 class _Identity(msgspec.Struct, gc=False, rename="camel"):

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from support.build import NOW
+from support.manifests import job
+from trainpush.kube.client import Object
 from trainpush.kube.records import OwnerId, PodRow
 from trainpush.kube.store import Store
 from trainpush.kube.table import Row
@@ -36,6 +38,12 @@ def a_replica(uid: str, owner: str) -> Row[PodRow]:
     """A running replica on node n."""
     pod = Replica(name=uid, uid=uid, serial=1, revision="r", phase=Phase.RUNNING, node="n", request=ASKED)
     return Row(uid, 1, PodRow("n", is_live=True, requests=ASKED, owner=OwnerId(owner, "ns"), ours=pod))
+
+
+def a_manifest(name: str, replicas: int = 1) -> Object:
+    """A job of that name as the API server sends it; the name is its uid too."""
+    made = job(name, replicas)
+    return {**made, "metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": "1"}}
 
 
 def pods_taken(store: Store) -> int:
@@ -144,3 +152,20 @@ def test_a_node_that_comes_and_goes_without_being_ready_is_silent_all_the_while(
     store.nodes.forget("n")
     store.nodes.put(Row("another", 6, silent(NOW + 6 * minute)))
     assert store.fleet.outage_of("n") == Outage("n", NOW + 6 * minute)
+
+
+def test_what_many_ask_for_is_read_once() -> None:
+    """Their names and statuses are their own; and what is wrong is told of each with its path."""
+    store = Store()
+    for name in ("a", "b", "Bad"):
+        store.jobs.take(a_manifest(name))
+    one, other = store.jobs.get("a"), store.jobs.get("b")
+    assert one
+    assert one.found
+    assert other
+    assert other.found
+    assert one.found.spec is other.found.spec
+    assert (one.found.name, other.found.name) == ("a", "b")
+    assert [seen.fault.partition(":")[0] for seen in store.jobs] == ["", "", ".metadata.name"]
+    store.jobs.take(a_manifest("c", replicas=0))
+    assert [seen.fault.partition(":")[0] for seen in store.jobs][3] == "spec.replicas"
