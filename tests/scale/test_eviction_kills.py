@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 
 from support.cluster import Space, a_pool, fake_nodes, says
-from support.digits import Object, normalised
+from support.digits import Object
 from support.figures import Figures
 from support.killed_operator import PREEMPTING
-from support.kills import OneOf, difference, lived_twice, tell
+from support.kills import OneOf, difference, left_in, lived_twice, tell
 from support.manifests import job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Client
@@ -43,8 +43,7 @@ async def displaced(space: Space) -> list[Object]:
     await space.job("urgent", says("TrainingComplete"), "is complete", seconds=60)
     await space.job("cheap", says("Running"), "is back", seconds=120)
     await space.until(PODS, lambda pods: len(pods) == 6, "the pods of three gangs")
-    found = json.loads(space.bed.kubectl("get", "tpj,pods,services", "-n", space.name, "-o", "json"))["items"]
-    text = json.dumps(normalised(found)).replace(space.name, "namespace")
+    text = json.dumps(left_in(space))
     objects: list[Object] = json.loads(re.sub(r"\d+ accelerator-seconds", "some accelerator-seconds", text))
     return objects
 

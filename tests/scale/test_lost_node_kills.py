@@ -1,6 +1,5 @@
 """The operator may die at any point between the loss of a node and the next start of the gang."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -8,10 +7,10 @@ from typing import Final
 import pytest
 
 from support.cluster import Space, a_pool, fake_nodes, nodes_of, says
-from support.digits import Object, normalised
+from support.digits import Object
 from support.figures import Figures
 from support.killed_operator import LOSING
-from support.kills import OneOf, difference, lived_twice, tell
+from support.kills import OneOf, difference, left_in, lived_twice, tell
 from support.manifests import job, pool, racks
 from testbed import Bed
 from trainpush.kube.client import Client
@@ -40,9 +39,7 @@ async def bereft(space: Space) -> list[Object]:
     last = await space.job("gang", goes_on, "runs again", seconds=120)
     assert nodes_of(last)[0] == nodes_of(first)[0]
     await space.until(PODS, lambda pods: len(pods) == 2, "no pod of the first attempt is left")
-    found = json.loads(space.bed.kubectl("get", "tpj,pods,services", "-n", space.name, "-o", "json"))["items"]
-    objects: list[Object] = json.loads(json.dumps(normalised(found)).replace(space.name, "namespace"))
-    return objects
+    return left_in(space)
 
 
 async def test_killed_at_one_point_of_a_loss(

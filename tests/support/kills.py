@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support import killed_operator, operator_process
 from support.cluster import Space, a_space
-from support.digits import Object
+from support.digits import Object, normalised
 from support.figures import Figures
 from support.operator_process import OperatorProcess
 from testbed import Bed
@@ -65,6 +65,13 @@ async def lived_twice(
             found = await life(space)
             await space.clear()
     return wanted, found, struck
+
+
+def left_in(space: Space) -> list[Object]:
+    """Jobs, pods and Services of a namespace, without what differs from one time to the next."""
+    found = json.loads(space.bed.kubectl("get", "tpj,pods,services", "-n", space.name, "-o", "json"))["items"]
+    objects: list[Object] = json.loads(json.dumps(normalised(found)).replace(space.name, "namespace"))
+    return objects
 
 
 def tell(figures: Figures, struck: Path, points: Collection[str], wanted: list[Object], found: list[Object]) -> None:
