@@ -8,7 +8,7 @@ import msgspec
 
 from trainpush.api import names
 from trainpush.api.base import Metadata
-from trainpush.kube import decode
+from trainpush.kube import decode, decode_children
 from trainpush.kube.children import read_budget, read_endpoint, read_export, read_revision, read_slice
 from trainpush.kube.client import Object
 from trainpush.kube.daemons import decode_daemon, read_daemon
@@ -115,11 +115,18 @@ HOLDINGS: Final = {
         Holding(GPUPOOLS, _own, lambda store, body: store.pools.take(msgspec.json.decode(body))),
         Holding(TRAINPUSHJOBS, _own, lambda store, body: store.jobs.take(msgspec.json.decode(body))),
         Holding(INFERENCESERVICES, _own, lambda store, body: store.services.take(msgspec.json.decode(body))),
-        Holding(JOBS, decode.job, lambda store, body: store.exports.put(read_export(body)), OURS),
-        Holding(REVISIONS, decode.revision, lambda store, body: store.revisions.put(read_revision(body)), OURS),
-        Holding(SERVICES, decode.service, lambda store, body: store.endpoints.put(read_endpoint(body)), OURS),
-        Holding(ENDPOINTSLICES, decode.endpoint_slice, lambda store, body: store.slices.put(read_slice(body)), SERVING),
-        Holding(BUDGETS, decode.budget, lambda store, body: store.budgets.put(read_budget(body)), OURS),
+        Holding(JOBS, decode_children.job, lambda store, body: store.exports.put(read_export(body)), OURS),
+        Holding(
+            REVISIONS, decode_children.revision, lambda store, body: store.revisions.put(read_revision(body)), OURS
+        ),
+        Holding(SERVICES, decode_children.service, lambda store, body: store.endpoints.put(read_endpoint(body)), OURS),
+        Holding(
+            ENDPOINTSLICES,
+            decode_children.endpoint_slice,
+            lambda store, body: store.slices.put(read_slice(body)),
+            SERVING,
+        ),
+        Holding(BUDGETS, decode_children.budget, lambda store, body: store.budgets.put(read_budget(body)), OURS),
     )
 }
 """By kind."""

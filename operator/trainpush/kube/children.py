@@ -7,7 +7,8 @@ import msgspec
 
 from trainpush.api.base import InvalidObject
 from trainpush.api.revision import RevisionData, service_of
-from trainpush.kube import decode
+from trainpush.kube import decode_children
+from trainpush.kube.decode import Owner
 from trainpush.kube.records import OwnerId
 from trainpush.kube.table import Row
 from trainpush.model.workload import ExportState
@@ -82,7 +83,7 @@ def read_export(body: bytes | msgspec.Raw) -> Row[ExportRow]:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it.
     """
-    job = decode.job(body)
+    job = decode_children.job(body)
     ends = {c.type: c.message for c in job.status.conditions if c.status == "True"}
     state = ExportState.ACTIVE
     if "Failed" in ends or "FailureTarget" in ends:
@@ -105,7 +106,7 @@ def read_revision(body: bytes | msgspec.Raw) -> Row[RevisionRow]:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it, or its data are not ours.
     """
-    found = decode.revision(body)
+    found = decode_children.revision(body)
     try:
         data = RevisionData.parse(found.data)
     except InvalidObject as error:
@@ -121,15 +122,17 @@ def read_endpoint(body: bytes | msgspec.Raw) -> Row[EndpointRow]:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it.
     """
-    found = decode.service(body)
+    found = decode_children.service(body)
     owner = _controller(found)
     labels, spec = _as_made(owner)
-    is_intact = found.spec == msgspec.convert(spec, decode.ServiceSpec) and labels.items() <= found.labels.items()
+    is_intact = (
+        found.spec == msgspec.convert(spec, decode_children.ServiceSpec) and labels.items() <= found.labels.items()
+    )
     row = EndpointRow(found.name, found.uid, OwnerId(owner.uid, found.namespace), is_intact)
     return Row(found.uid, found.version, row)
 
 
-def _as_made(owner: decode.Owner) -> tuple[dict[str, str], Manifest]:
+def _as_made(owner: Owner) -> tuple[dict[str, str], Manifest]:
     """Labels and spec that we give to the Service that belongs to `owner`."""
     if owner.kind == "TrainPushJob":
         return children.labels_of(owner.name, owner.uid), children.endpoint(owner.uid)
@@ -144,7 +147,7 @@ def read_slice(body: bytes | msgspec.Raw) -> Row[SliceRow]:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it.
     """
-    found = decode.endpoint_slice(body)
+    found = decode_children.endpoint_slice(body)
     # By the API, one that does not say whether it is ready is.
     ready = (it.target_ref.uid for it in found.endpoints or () if it.target_ref and it.conditions.ready is not False)
     return Row(found.uid, found.version, SliceRow(found.name, _owner(found), frozenset(ready)))
@@ -157,21 +160,27 @@ def read_budget(body: bytes | msgspec.Raw) -> Row[BudgetRow]:
         msgspec.MsgspecError: it is malformed.
         ValueError: nobody owns it.
     """
-    found = decode.budget(body)
+    found = decode_children.budget(body)
     owner, spec = _controller(found), found.spec
-    is_intact = spec.selector == decode.Selector(serving.replicas_of(owner.name))
+    is_intact = spec.selector == decode_children.Selector(serving.replicas_of(owner.name))
     kept = spec.min_available if is_intact and isinstance(spec.min_available, int) else None
     return Row(found.uid, found.version, BudgetRow(found.name, OwnerId(owner.uid, found.namespace), kept))
 
 
-_Found = decode.JobObject | decode.RevisionObject | decode.ServiceObject | decode.SliceObject | decode.BudgetObject
+_Found = (
+    decode_children.JobObject
+    | decode_children.RevisionObject
+    | decode_children.ServiceObject
+    | decode_children.SliceObject
+    | decode_children.BudgetObject
+)
 
 
 def _owner(found: _Found) -> OwnerId:
     return OwnerId(_controller(found).uid, found.namespace)
 
 
-def _controller(found: _Found) -> decode.Owner:
+def _controller(found: _Found) -> Owner:
     owner = found.controller
     if owner is None:
         msg = f"{found.namespace}/{found.name} has no owner"

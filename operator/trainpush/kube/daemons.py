@@ -6,37 +6,33 @@ from typing import Final
 
 import msgspec
 
-from trainpush.kube.decode import Meta
+from trainpush.kube.decode import Meta, Part
 from trainpush.kube.table import Row
 from trainpush.model.nodes import Toleration
 from trainpush.render.modes import is_repelled
 
 
-class _Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
-    """A piece of an object."""
-
-
-class _Toleration(_Part):
+class _Toleration(Part):
     key: str = ""
     operator: str = "Equal"
     value: str = ""
     effect: str = ""
 
 
-class _Pod(_Part):
+class _Pod(Part):
     node_selector: dict[str, str] = {}
     tolerations: list[_Toleration] = []
 
 
-class _Template(_Part):
+class _Template(Part):
     spec: _Pod = msgspec.field(default_factory=_Pod)
 
 
-class _Spec(_Part):
+class _Spec(Part):
     template: _Template = msgspec.field(default_factory=_Template)
 
 
-class DaemonObject(_Part):
+class DaemonObject(Part):
     """A DaemonSet as the API server sends it."""
 
     metadata: Meta

@@ -1,4 +1,4 @@
-"""What is read of nodes and pods: only the fields that decisions need, everything else is skipped unparsed."""
+"""What is read of nodes, pods and classes: only the fields that decisions need, all else is skipped unparsed."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,11 +16,11 @@ def _counted(resource: str, quantity: str) -> int:
     return counted(resource, milli(quantity))
 
 
-class _Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
+class Part(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
     """A piece of an object; without cycles, so the garbage collector need not look at it."""
 
 
-class Owner(_Part):
+class Owner(Part):
     """An owner reference."""
 
     kind: str
@@ -29,7 +29,7 @@ class Owner(_Part):
     controller: bool = False
 
 
-class Meta(_Part):
+class Meta(Part):
     """The metadata of an object."""
 
     name: str
@@ -42,7 +42,7 @@ class Meta(_Part):
     """Of a pod, when its grace period is over."""
 
 
-class Condition(_Part):
+class Condition(Part):
     """A condition of a node or a pod."""
 
     type: str
@@ -51,7 +51,9 @@ class Condition(_Part):
     message: str = ""
 
 
-class _Object(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
+class Decoded(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
+    """An object, as far as it is read."""
+
     metadata: Meta
 
     @property
@@ -90,7 +92,7 @@ class _Object(msgspec.Struct, rename="camel", gc=False, omit_defaults=True):
         return self.metadata.deletion_timestamp is not None
 
 
-class Notes(_Part):
+class Notes(Part):
     """The annotations of a node that are read."""
 
     switch: str | None = msgspec.field(default=None, name=names.ANNOTATION_SWITCH)
@@ -110,7 +112,7 @@ class NodeMeta(Meta, kw_only=True):
     annotations: Notes = msgspec.field(default_factory=Notes)
 
 
-class Taint(_Part):
+class Taint(Part):
     """A taint of a node."""
 
     key: str
@@ -124,14 +126,14 @@ class NodeCondition(Condition):
     last_transition_time: datetime | None = None
 
 
-class NodeSpec(_Part):
+class NodeSpec(Part):
     """The wanted state of a node."""
 
     unschedulable: bool = False
     taints: list[Taint] = []
 
 
-class NodeStatus(_Part):
+class NodeStatus(Part):
     """The observed state of a node; amounts as Kubernetes writes quantities."""
 
     allocatable: dict[str, str] = {}
@@ -139,7 +141,7 @@ class NodeStatus(_Part):
     conditions: list[NodeCondition] = []
 
 
-class NodeObject(_Object):
+class NodeObject(Decoded):
     """A node as the API server sends it."""
 
     metadata: NodeMeta
@@ -162,16 +164,16 @@ class NodeObject(_Object):
         return next((c for c in self.status.conditions if c.type == "Ready"), None)
 
 
-class _Resources(_Part):
+class _Resources(Part):
     requests: dict[str, str] = {}
 
 
-class _Container(_Part):
+class _Container(Part):
     resources: _Resources = msgspec.field(default_factory=_Resources)
     restart_policy: str = ""
 
 
-class PodSpec(_Part):
+class PodSpec(Part):
     """Where a pod runs. Its containers are reduced to `PodObject.requests` and then dropped."""
 
     node_name: str = ""
@@ -182,7 +184,7 @@ class PodSpec(_Part):
     """Requests of the pod as a whole (KEP-2837), which replace those of its containers."""
 
 
-class Terminated(_Part):
+class Terminated(Part):
     """How a container ended."""
 
     exit_code: int
@@ -191,21 +193,21 @@ class Terminated(_Part):
     """What the program left as its termination message."""
 
 
-class Waiting(_Part):
+class Waiting(Part):
     """Why a container does not run yet."""
 
     reason: str = ""
     message: str = ""
 
 
-class Running(_Part):
+class Running(Part):
     """That a container runs."""
 
     started_at: str = ""
     """As Kubernetes writes times."""
 
 
-class ContainerState(_Part):
+class ContainerState(Part):
     """The state of a container: at most one of these."""
 
     terminated: Terminated | None = None
@@ -213,7 +215,7 @@ class ContainerState(_Part):
     running: Running | None = None
 
 
-class ContainerStatus(_Part):
+class ContainerStatus(Part):
     """The observed state of one container."""
 
     name: str
@@ -225,7 +227,7 @@ class ContainerStatus(_Part):
     """Which image it was made from: set when that is on the node, whether the container could start or not."""
 
 
-class PodStatus(_Part):
+class PodStatus(Part):
     """The observed state of a pod."""
 
     phase: str = "Pending"
@@ -237,7 +239,7 @@ class PodStatus(_Part):
     pod_ip: str = msgspec.field(default="", name="podIP")
 
 
-class PodObject(_Object):
+class PodObject(Decoded):
     """A pod as the API server sends it."""
 
     metadata: PodMeta
@@ -271,91 +273,7 @@ class PodObject(_Object):
         return found is not None and found.status == "True"
 
 
-class JobStatus(_Part):
-    """The observed state of a Job."""
-
-    conditions: list[Condition] = []
-
-
-class JobObject(_Object):
-    """A Job of batch/v1 as the API server sends it."""
-
-    metadata: PodMeta
-    status: JobStatus = msgspec.field(default_factory=JobStatus)
-
-
-class RevisionObject(_Object):
-    """A ControllerRevision as the API server sends it."""
-
-    revision: int = 0
-    data: dict[str, object] = {}
-
-
-class Port(_Part):
-    """A port of a Service."""
-
-    port: int
-    name: str = ""
-    target_port: int | str | None = None
-    protocol: str = ""
-
-
-class ServiceSpec(_Part):
-    """What of a Service decides whom it finds, and who finds it."""
-
-    selector: dict[str, str] = {}
-    ports: list[Port] = []
-    publish_not_ready_addresses: bool = False
-    type: str = "ClusterIP"
-    internal_traffic_policy: str = "Cluster"
-
-
-class ServiceObject(_Object):
-    """A Service as the API server sends it."""
-
-    spec: ServiceSpec = msgspec.field(default_factory=ServiceSpec)
-
-
-class _Ready(_Part):
-    ready: bool | None = None
-
-
-class _Target(_Part):
-    uid: str = ""
-
-
-class Endpoint(_Part):
-    """Some addresses of one pod."""
-
-    conditions: _Ready = msgspec.field(default_factory=_Ready)
-    target_ref: _Target | None = None
-
-
-class SliceObject(_Object):
-    """An EndpointSlice as the API server sends it."""
-
-    endpoints: list[Endpoint] | None = None
-
-
-class Selector(_Part):
-    """Whom a PodDisruptionBudget is about."""
-
-    match_labels: dict[str, str] = {}
-    match_expressions: list[object] = []
-
-
-class _BudgetSpec(_Part):
-    min_available: int | str | None = None
-    selector: Selector | None = None
-
-
-class BudgetObject(_Object):
-    """A PodDisruptionBudget as the API server sends it."""
-
-    spec: _BudgetSpec = msgspec.field(default_factory=_BudgetSpec)
-
-
-class PriorityObject(_Object):
+class PriorityObject(Decoded):
     """A PriorityClass as the API server sends it."""
 
     value: int = 0
@@ -366,11 +284,6 @@ class PriorityObject(_Object):
 # Each decodes an object of its kind from bytes, and raises `msgspec.MsgspecError` where that is malformed.
 node: Final = msgspec.json.Decoder(NodeObject).decode
 pod: Final = msgspec.json.Decoder(PodObject).decode
-job: Final = msgspec.json.Decoder(JobObject).decode
-revision: Final = msgspec.json.Decoder(RevisionObject).decode
-service: Final = msgspec.json.Decoder(ServiceObject).decode
-endpoint_slice: Final = msgspec.json.Decoder(SliceObject).decode
-budget: Final = msgspec.json.Decoder(BudgetObject).decode
 priority: Final = msgspec.json.Decoder(PriorityObject).decode
 
 

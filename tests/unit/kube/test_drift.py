@@ -14,7 +14,7 @@ from trainpush.api.inferenceservice import InferenceService
 from trainpush.api.revision import ResolvedReplica, RevisionData, ServedModel
 from trainpush.api.trainpushjob import TrainPushJob
 from trainpush.kube.children import read_budget, read_endpoint, read_slice
-from trainpush.kube.decode import ServiceSpec
+from trainpush.kube.decode_children import ServiceSpec
 from trainpush.kube.drift import mending
 from trainpush.kube.records import OwnerId
 from trainpush.render import children, serving
