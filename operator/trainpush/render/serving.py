@@ -50,20 +50,20 @@ def selector(service_name: str) -> str:
     return ",".join(f"{key}={value}" for key, value in replicas_of(service_name).items())
 
 
-def replicas_of(service_name: str) -> dict[str, str]:
-    """The labels that all replicas of a service bear, and nothing else."""
-    return {names.LABEL_SERVICE: service_name, names.LABEL_COMPONENT: "replica"}
+def replicas_of(service_name: str, revision_name: str = "") -> dict[str, str]:
+    """The labels that all replicas of a service bear, or those of one of its revisions, and nothing else."""
+    of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
+    return {names.LABEL_SERVICE: service_name, names.LABEL_COMPONENT: "replica", **of_revision}
 
 
 def endpoint_of(service_name: str, revision_name: str = "") -> Manifest:
     """What the Service over all revisions says, or that of one of them: also what Kubernetes would say by itself."""
     port = {"name": "http", "port": 80, "targetPort": triton.PROXY_PORT, "protocol": "TCP"}
-    of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
     return {
         "type": "ClusterIP",
         "internalTrafficPolicy": "Cluster",
         "publishNotReadyAddresses": False,
-        "selector": {**replicas_of(service_name), **of_revision},
+        "selector": replicas_of(service_name, revision_name),
         "ports": [port],
     }
 
@@ -263,6 +263,4 @@ def _get(path: str, port: int) -> Manifest:
 
 def labels_of(service_name: str, revision_name: str = "") -> dict[str, str]:
     """What is made for a service bears, or for one of its revisions."""
-    of_revision = {names.LABEL_REVISION: revision_name} if revision_name else {}
-    ours = {names.LABEL_SERVICE: service_name, **of_revision}
-    return common_labels("trainpush-service", "replica", service_name) | ours
+    return common_labels("trainpush-service", "replica", service_name) | replicas_of(service_name, revision_name)

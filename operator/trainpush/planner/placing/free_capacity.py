@@ -147,12 +147,9 @@ class FreeCapacity:
     @contextmanager
     def without(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
         """The capacity for a moment as if one worker of `gang` had left each of `nodes`."""
-        rows = sorted({row for node in nodes if (row := self.pool.table.rows.get(node)) is not None})
-        before = self.used[:, rows].copy()
-        self.release(gang, nodes)
-        yield
-        self.used[:, rows] = before
-        self._note(rows)
+        with self._put_back(self.used, nodes):
+            self.release(gang, nodes)
+            yield
 
     @contextmanager
     def unreserved(self, gang: Gang, nodes: Sequence[str]) -> Iterator[None]:
@@ -161,13 +158,19 @@ class FreeCapacity:
         What is reserved there is for when the gang has left.
         """
         by_row = ledger.counts(nodes, self.pool.table.rows)
-        rows = sorted(by_row)
-        before = self.reserved[:, rows].copy()
-        ledger.give_back(self.pool.table, self.reserved, by_row, gang.requirements.request)
-        self.reserved[:, rows] = np.maximum(self.reserved[:, rows], 0)
-        self._note(rows)
-        yield
-        self.reserved[:, rows] = before
+        with self._put_back(self.reserved, nodes) as rows:
+            ledger.give_back(self.pool.table, self.reserved, by_row, gang.requirements.request)
+            self.reserved[:, rows] = np.maximum(self.reserved[:, rows], 0)
+            self._note(rows)
+            yield
+
+    @contextmanager
+    def _put_back(self, amounts: Amounts, nodes: Sequence[str]) -> Iterator[list[int]]:
+        """The rows of `nodes`, whose `amounts` are afterwards as they were."""
+        rows = sorted(ledger.counts(nodes, self.pool.table.rows))
+        before = amounts[:, rows].copy()
+        yield rows
+        amounts[:, rows] = before
         self._note(rows)
 
     def after_terminations(self, gang: Gang) -> Assignment | None:

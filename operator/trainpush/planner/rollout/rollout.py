@@ -91,8 +91,7 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         revision, pod = state.revisions.get(place.revision), state.pod(place)
         # One whose revision is gone, or cannot be read, stays only while it serves.
         is_kept = revision is not None or state.is_ready(place)
-        is_refused = pod is None and bool(state.service.trouble) and now >= place.since + BIND_TIMEOUT
-        if state.service.is_readable and (is_refused or _is_lost(place, pod, now) or not is_kept):
+        if state.service.is_readable and (_is_lost(state, place, now) or not is_kept):
             state.left = place.node if pod and _is_stuck(place, pod, now) and not pod.deleting else state.left
             continue
         if revision and _is_bad(place, revision, cycles):
@@ -103,10 +102,11 @@ def _take_stock(state: RolloutState, cycles: Mapping[str, PoolCycle], now: datet
         (state.good if is_good else state.old).append(place)
 
 
-def _is_lost(place: Place, pod: Replica | None, now: datetime) -> bool:
-    """Whether a replica ended for good, or counts as ended, or does not start."""
+def _is_lost(state: RolloutState, place: Place, now: datetime) -> bool:
+    """Whether a replica ended for good, or counts as ended, or does not start, or its pod is refused all the time."""
+    pod = state.pod(place)
     if pod is None:
-        return False
+        return bool(state.service.trouble) and now >= place.since + BIND_TIMEOUT
     if not pod.is_live:
         return now >= place.since + FAIL_PAUSE
     return pod.deleting or pod.is_cut_off(now) or _is_stuck(place, pod, now)
